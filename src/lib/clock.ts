@@ -1,0 +1,5 @@
+// Time as a value that tests can turn.
+
+/** Milliseconds since the epoch. */
+export type Clock = () => number;
+export const systemClock: Clock = () => Date.now();

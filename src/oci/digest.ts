@@ -1,0 +1,41 @@
+// Content digests: `algorithm:hex`, checked once at the edge, then safe as a path and as a key (OCI image-spec, descriptor.md#digests).
+import { createHash, type Hash } from "node:crypto";
+import { OciError } from "./error.ts";
+
+declare const brand: unique symbol;
+export type Digest = string & { readonly [brand]: "Digest" };
+export type Algorithm = "sha256" | "sha512";
+
+const HEX_LENGTH: Record<Algorithm, number> = { sha256: 64, sha512: 128 };
+const SHAPE = /^(sha256|sha512):([0-9a-f]+)$/;
+
+export const isDigest = (text: string): text is Digest => {
+  const match = SHAPE.exec(text);
+  return match !== null && match[2]!.length === HEX_LENGTH[match[1] as Algorithm];
+};
+
+/** Throws DIGEST_INVALID: the wrong form, or an algorithm other than sha256 and sha512. */
+export const parseDigest = (text: string): Digest => {
+  if (!isDigest(text)) throw new OciError("DIGEST_INVALID", `not a sha256 or sha512 digest: ${text.slice(0, 200)}`);
+  return text;
+};
+
+export const algorithmOf = (digest: Digest): Algorithm => digest.slice(0, digest.indexOf(":")) as Algorithm;
+export const hexOf = (digest: Digest): string => digest.slice(digest.indexOf(":") + 1);
+
+/** A hash that is fed bytes and asked once, at the end, for the digest of the same algorithm. */
+export interface Hasher {
+  update(bytes: Uint8Array): void;
+  digest(): Digest;
+}
+
+export const hasherFor = (algorithm: Algorithm): Hasher => {
+  const hash: Hash = createHash(algorithm);
+  return { update: (bytes) => void hash.update(bytes), digest: () => `${algorithm}:${hash.digest("hex")}` as Digest };
+};
+
+export const digestOf = (bytes: Uint8Array, algorithm: Algorithm = "sha256"): Digest => {
+  const hasher = hasherFor(algorithm);
+  hasher.update(bytes);
+  return hasher.digest();
+};

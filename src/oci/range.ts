@@ -1,0 +1,53 @@
+// Byte ranges (RFC 9110 §14): one range, or none. Several ranges are answered whole, as the RFC allows.
+import { OciError } from "./error.ts";
+
+/** As asked for. `{ start }` to the end, `{ start, end }` both inclusive, `{ suffix }` the last n bytes. */
+export type RangeRequest = { readonly start: number; readonly end?: number } | { readonly suffix: number };
+
+/** Resolved against a size: bytes start..end, both inclusive. */
+export interface ByteRange {
+  readonly start: number;
+  readonly end: number;
+}
+
+const RANGE = /^bytes=(\d{1,15})?-(\d{1,15})?$/;
+
+/** `undefined` where the header is absent, has several ranges, or is in another unit or malformed: these are ignored (RFC 9110 §14.2). */
+export const parseRange = (header: string | undefined): RangeRequest | undefined => {
+  const match = header === undefined ? null : RANGE.exec(header.replaceAll(" ", ""));
+  if (match === null) return undefined;
+  const [, first, last] = match;
+  if (first === undefined) return last === undefined ? undefined : { suffix: Number(last) };
+  const start = Number(first);
+  if (last === undefined) return { start };
+  return Number(last) < start ? undefined : { start, end: Number(last) };
+};
+
+/** Throws RANGE_INVALID where no byte of the range exists (416). */
+export const resolveRange = (range: RangeRequest, size: number): ByteRange => {
+  const start = "suffix" in range ? Math.max(0, size - range.suffix) : range.start;
+  const end = "suffix" in range ? size - 1 : Math.min(range.end ?? size - 1, size - 1);
+  if (start >= size || ("suffix" in range && range.suffix === 0)) {
+    throw new OciError("RANGE_INVALID", `range not satisfiable: the blob has ${size} bytes`);
+  }
+  return { start, end };
+};
+
+export const formatRange = (range: RangeRequest): string =>
+  "suffix" in range ? `bytes=-${range.suffix}` : `bytes=${range.start}-${range.end ?? ""}`;
+
+export interface ContentRange extends ByteRange {
+  /** `undefined` for `*`. */
+  readonly total: number | undefined;
+}
+
+const CONTENT_RANGE = /^bytes (\d{1,15})-(\d{1,15})\/(\d{1,15}|\*)$/;
+
+export const parseContentRange = (header: string | undefined): ContentRange | undefined => {
+  const match = CONTENT_RANGE.exec(header ?? "");
+  if (match === null) return undefined;
+  const [start, end] = [Number(match[1]), Number(match[2])];
+  const total = match[3] === "*" ? undefined : Number(match[3]);
+  if (end < start || (total !== undefined && end >= total)) return undefined;
+  return { start, end, total };
+};

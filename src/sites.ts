@@ -1,0 +1,65 @@
+// The one table that DNS, TLS and HTTP read: which registry hosts Layover stands in for, and what each is.
+
+/** Times in milliseconds. */
+export interface TagPolicy {
+  /** How long a tag is served without a question. */
+  readonly freshFor: number;
+  /** How long past upstream's last word a tag is served while upstream is away. */
+  readonly staleIfError: number;
+}
+
+export interface OwnCredentials {
+  /** Read at start; never logged. */
+  readonly username?: string;
+  readonly password?: string;
+  readonly token?: string;
+}
+
+export interface Site {
+  /** The registry's own name, in lower case; the key of everything that is kept for it. */
+  readonly host: string;
+  /** `host` and its aliases: answered by DNS and TLS. */
+  readonly hijackNames: readonly string[];
+  /** What `?ns=` and mirror paths may call it. */
+  readonly lookupNames: readonly string[];
+  readonly kind: "upstream" | "local";
+  /** Origins, tried in order. */
+  readonly upstreams: readonly URL[];
+  /** Whose credential decides: the client's, or Layover's own for all who reach it. */
+  readonly access: "client" | "shared";
+  readonly credentials: OwnCredentials | undefined;
+  /** Further hosts whose token realm may get our own credentials. */
+  readonly realms: readonly string[];
+  /** PEM added to the roots that upstream's certificate is checked against. */
+  readonly trust: string | undefined;
+  /** Globs of repositories that may be asked for; empty: all. */
+  readonly allow: readonly string[];
+  readonly onGone: "keep" | "drop";
+  readonly readOnly: boolean;
+  readonly offline: boolean;
+  /** Whether its names answer with their real addresses while the front end is not well. */
+  readonly failOpen: boolean;
+  readonly policy: TagPolicy;
+  readonly grantFor: number;
+  readonly publicFor: number;
+  readonly staleAccess: number;
+}
+
+export interface Sites {
+  readonly all: readonly Site[];
+  /** By a name that DNS and TLS answer for; any case, with or without a trailing dot. */
+  byHost(name: string): Site | undefined;
+  /** By a name that `?ns=` or a mirror path says. */
+  byLookup(name: string): Site | undefined;
+}
+
+/** Lower case, without the trailing dot (RFC 4343). */
+export const normaliseName = (name: string): string => name.toLowerCase().replace(/\.$/, "");
+
+export const siteTable = (all: readonly Site[]): Sites => {
+  const index = (names: (site: Site) => readonly string[]) =>
+    new Map(all.flatMap((site) => names(site).map((name) => [name, site] as const)));
+  const hosts = index((site) => site.hijackNames);
+  const lookups = index((site) => site.lookupNames);
+  return { all, byHost: (name) => hosts.get(normaliseName(name)), byLookup: (name) => lookups.get(normaliseName(name)) };
+};

@@ -1,0 +1,107 @@
+// The seam of the fact stores: what is known about sites, as atomic intentions, never transactions.
+// One conformance suite (test/suites/facts.ts) runs over every implementation. Times are milliseconds since the epoch.
+import type { Digest } from "../oci/digest.ts";
+import type { Repository, Tag } from "../oci/reference.ts";
+
+export interface TagKey {
+  readonly site: string;
+  readonly repo: Repository;
+  readonly tag: Tag;
+}
+
+/** Why a tag moved. */
+export type MoveReason = "pull" | "push" | "delete" | "sync" | "rollback";
+
+export interface TagFact {
+  /** `undefined`: nothing is held for it, but its generation has been raised by a write. */
+  readonly digest: Digest | undefined;
+  /** When upstream last confirmed it. */
+  readonly checkedAt: number;
+  /** Raised by every write that goes by; a move is made only against the generation that was read before upstream was asked. */
+  readonly generation: number;
+}
+
+export interface TagMove {
+  readonly digest: Digest | undefined;
+  readonly at: number;
+  readonly reason: MoveReason;
+}
+
+export interface LinkKey {
+  readonly site: string;
+  readonly repo: Repository;
+  readonly digest: Digest;
+}
+
+/** That a repository holds a digest. `mediaType` is known where upstream answered for it as a manifest. */
+export interface Link {
+  readonly mediaType: string | undefined;
+}
+
+export interface GrantKey {
+  readonly site: string;
+  readonly repo: Repository;
+  /** A keyed hash of a credential, or PUBLIC. */
+  readonly subject: string;
+}
+
+export interface GrantFact extends GrantKey {
+  /** When upstream last said yes. */
+  readonly grantedAt: number;
+  /** Live until then without another question. */
+  readonly expiresAt: number;
+}
+
+export interface ListingKey {
+  readonly site: string;
+  readonly repo: Repository;
+  /** Which document: kind and its query. */
+  readonly key: string;
+}
+
+export interface ListingFact {
+  readonly mediaType: string;
+  readonly bytes: Buffer;
+  readonly filtersApplied: string | undefined;
+  readonly checkedAt: number;
+}
+
+/** What a site last answered to `GET /v2/` without credentials; kept so that an outage can repeat it. */
+export interface PingFact {
+  /** 200 for an open registry, 401 for one with a challenge. */
+  readonly status: number;
+  readonly challenges: readonly string[];
+  readonly at: number;
+}
+
+export interface FactStore {
+  tag(key: TagKey): Promise<TagFact | undefined>;
+  /** Moves the tag and writes history (durably, before it returns) if its generation still is `generation` (0 for an unknown tag). False: it is not. */
+  moveTag(key: TagKey, move: TagMove, generation: number): Promise<boolean>;
+  /** Upstream confirmed `digest` at `at`; does nothing when the tag has another digest or generation by now. */
+  touchTag(key: TagKey, digest: Digest, at: number, generation: number): Promise<void>;
+  /** A write to the tag begins or ends: questions asked before can no longer move it, and it is not fresh any more. Returns the new generation. */
+  raiseTag(key: TagKey): Promise<number>;
+  /** Newest first. */
+  tagHistory(key: TagKey, limit: number): Promise<TagMove[]>;
+
+  link(key: LinkKey): Promise<Link | undefined>;
+  /** Adds or updates; a known mediaType is not taken away by an unknown one. */
+  addLink(key: LinkKey, link: Link): Promise<void>;
+  removeLink(key: LinkKey): Promise<void>;
+
+  grant(key: GrantKey): Promise<GrantFact | undefined>;
+  /** In one batch; may be lost by a crash, as upstream can tell again. */
+  putGrants(grants: readonly GrantFact[]): Promise<void>;
+  removeGrant(key: GrantKey): Promise<void>;
+  /** Forgets grants last confirmed before `before`. */
+  sweepGrants(before: number): Promise<void>;
+
+  listing(key: ListingKey): Promise<ListingFact | undefined>;
+  putListing(key: ListingKey, listing: ListingFact): Promise<void>;
+
+  ping(site: string): Promise<PingFact | undefined>;
+  putPing(site: string, ping: PingFact): Promise<void>;
+
+  close(): Promise<void>;
+}
