@@ -94,6 +94,8 @@ export interface FactStore {
   /** In one batch; may be lost by a crash, as upstream can tell again. */
   putGrants(grants: readonly GrantFact[]): Promise<void>;
   removeGrant(key: GrantKey): Promise<void>;
+  /** Whether the subject has any grant on the site that was confirmed at `since` or later. */
+  anyGrant(site: string, subject: string, since: number): Promise<boolean>;
   /** Forgets grants last confirmed before `before`. */
   sweepGrants(before: number): Promise<void>;
 
