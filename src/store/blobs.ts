@@ -1,7 +1,7 @@
 // The seam of the blob stores: bytes by digest, and stages, bodies that are still growing.
 // One conformance suite (test/suites/blobs.ts) runs over every implementation.
 import type { Readable } from "node:stream";
-import type { Digest } from "../oci/digest.ts";
+import type { Algorithm, Digest } from "../oci/digest.ts";
 import type { ByteRange } from "../oci/range.ts";
 
 export interface BlobStore {
@@ -11,8 +11,8 @@ export interface BlobStore {
   read(digest: Digest, range?: ByteRange): Promise<Readable | undefined>;
   /** All the bytes at once, for what is known to be small. `undefined`: not held, or larger than `limit`. */
   readAll(digest: Digest, limit: number): Promise<Buffer | undefined>;
-  /** A new body. `expected` bytes, where known, are weighed against the room. Throws StoreFull when there is none. */
-  stage(expected?: number): Promise<Stage>;
+  /** A new body, hashed by `algorithm` (sha256). `expected` bytes, where known, are weighed against the room. Throws StoreFull when there is none. */
+  stage(expected?: number, algorithm?: Algorithm): Promise<Stage>;
   /** True when it was held. */
   delete(digest: Digest): Promise<boolean>;
   close(): Promise<void>;

@@ -19,6 +19,8 @@ export interface TagFact {
   readonly checkedAt: number;
   /** Raised by every write that goes by; a move is made only against the generation that was read before upstream was asked. */
   readonly generation: number;
+  /** A write has gone by since `checkedAt`: upstream is to be asked however young the fact is. A move or a touch ends it. */
+  readonly doubted: boolean;
 }
 
 export interface TagMove {
@@ -80,7 +82,10 @@ export interface FactStore {
   moveTag(key: TagKey, move: TagMove, generation: number): Promise<boolean>;
   /** Upstream confirmed `digest` at `at`; does nothing when the tag has another digest or generation by now. */
   touchTag(key: TagKey, digest: Digest, at: number, generation: number): Promise<void>;
-  /** A write to the tag begins or ends: questions asked before can no longer move it, and it is not fresh any more. Returns the new generation. */
+  /**
+   * A write to the tag begins or ends: questions asked before can no longer move or touch it, and it is doubted.
+   * Digest and `checkedAt` stay, so that a push that fails takes nothing from an outage. Returns the new generation.
+   */
   raiseTag(key: TagKey): Promise<number>;
   /** Newest first. */
   tagHistory(key: TagKey, limit: number): Promise<TagMove[]>;
