@@ -1,0 +1,114 @@
+// Builders: real Docker Engines, and skopeo, each in a mount namespace with its own resolv.conf and /etc/docker.
+import { copyFile, mkdir, writeFile } from "node:fs/promises";
+import { Part, type Ran, run } from "./part.ts";
+import { USERS } from "./tokens.ts";
+
+/** "classic" is Debian's Docker 20.10 with its own image store, "containerd" the newest with containerd's. */
+export type Kind = "classic" | "containerd";
+/** Where a builder looks up names, and which CA its certs.d holds for which hosts. */
+export type Network = { dns: string; ca?: { certificate: string; hosts: readonly string[] }; publicCa: string };
+
+const NOBODY = "nobody";
+const PATH = "/usr/sbin:/usr/bin:/sbin:/bin";
+
+/** A namespace that sees `network`: a prefix for any command line, and the environment that goes with it. */
+const builder = async (dir: string, network: Network): Promise<string[]> => {
+  await mkdir(`${dir}/docker/certs.d`, { recursive: true });
+  await writeFile(`${dir}/resolv.conf`, `nameserver ${network.dns}\n`);
+  for (const host of network.ca?.hosts ?? []) {
+    await mkdir(`${dir}/docker/certs.d/${host}`, { recursive: true });
+    await copyFile(network.ca!.certificate, `${dir}/docker/certs.d/${host}/ca.crt`);
+  }
+  const enter = 'mount --bind "$1" "$(readlink -f /etc/resolv.conf)" && mount --bind "$2" /etc/docker && shift 2 && exec "$@"';
+  return ["unshare", "-m", "sh", "-c", enter, "builder", `${dir}/resolv.conf`, `${dir}/docker`];
+};
+
+/** Debian's client, which speaks to both kinds; each user has a configuration, and so credentials, of their own. */
+const docker = (dir: string, user: string, args: readonly string[]): string[] => [
+  "/usr/bin/docker",
+  "-H",
+  `unix://${dir}/sock`,
+  "--config",
+  `${dir}/users/${user}`,
+  ...args,
+];
+
+export class Engine {
+  readonly kind: Kind;
+  readonly name: string;
+  readonly #dir: string;
+  readonly #daemon: Part;
+
+  private constructor(kind: Kind, name: string, dir: string, daemon: Part) {
+    this.kind = kind;
+    this.name = name;
+    this.#dir = dir;
+    this.#daemon = daemon;
+  }
+
+  /** A pristine engine. SSL_CERT_FILE is how it trusts the public CA, as any machine trusts the real ones. */
+  static async start(kind: Kind, name: string, dir: string, network: Network): Promise<Engine> {
+    const enter = await builder(dir, network);
+    const dockerd = kind === "classic" ? "/usr/sbin/dockerd" : `${process.env["LAYOVER_LAB"]}/bin/dockerd`;
+    const places = [
+      "--data-root",
+      `${dir}/data`,
+      "--exec-root",
+      `${dir}/exec`,
+      "--pidfile",
+      `${dir}/pid`,
+      "-H",
+      `unix://${dir}/sock`,
+    ];
+    const argv = [...enter, dockerd, ...places, "--bridge=none", "--iptables=false", "--ip-forward=false"];
+    const path = kind === "classic" ? PATH : `${process.env["LAYOVER_LAB"]}/bin:${PATH}`;
+    const env = { PATH: path, SSL_CERT_FILE: network.publicCa, DOCKER_MIN_API_VERSION: "1.24" };
+    const answers = async () => (await run(docker(dir, NOBODY, ["version"]), { ms: 5_000 })).code === 0;
+    return new Engine(kind, name, dir, await Part.start(`engine ${name}`, argv, `${dir}/log`, answers, { env, ms: 60_000 }));
+  }
+
+  /** The docker command, as a user who has logged in or as nobody. */
+  docker(args: readonly string[], user = NOBODY, ms?: number): Promise<Ran> {
+    return run(docker(this.#dir, user, args), ms === undefined ? {} : { ms });
+  }
+
+  /** Logs in with a password of the token server's; their credentials stay with that user. */
+  login(user: string, host: string): Promise<Ran> {
+    return run(docker(this.#dir, user, ["login", host, "-u", user, "--password-stdin"]), { input: USERS[user] ?? "" });
+  }
+
+  pull(reference: string, user?: string, ms?: number): Promise<Ran> {
+    return this.docker(["pull", reference], user, ms);
+  }
+
+  push(reference: string, user?: string): Promise<Ran> {
+    return this.docker(["push", reference], user);
+  }
+
+  tail(): string {
+    return this.#daemon.tail();
+  }
+
+  async stop(): Promise<void> {
+    await this.#daemon.stop();
+  }
+}
+
+/** skopeo in a builder's namespace. */
+export class Skopeo {
+  readonly #enter: readonly string[];
+  readonly #env: Record<string, string>;
+
+  private constructor(enter: readonly string[], env: Record<string, string>) {
+    this.#enter = enter;
+    this.#env = env;
+  }
+
+  static async make(dir: string, network: Network): Promise<Skopeo> {
+    return new Skopeo(await builder(dir, network), { PATH, SSL_CERT_FILE: network.publicCa, TMPDIR: dir });
+  }
+
+  run(...args: string[]): Promise<Ran> {
+    return run([...this.#enter, "skopeo", "--insecure-policy", ...args], { env: this.#env });
+  }
+}

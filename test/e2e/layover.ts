@@ -1,0 +1,96 @@
+// Layover itself, as its users start it: DNS on 127.0.0.4, TLS and the plain HTTP door on 127.0.0.3.
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { DNS as INTERNET } from "./internet.ts";
+import { Part } from "./part.ts";
+import { until } from "./until.ts";
+
+export const DNS = "127.0.0.4";
+export const ADDRESS = "127.0.0.3";
+
+const SCRIPT = new URL("../../scripts/layover.mjs", import.meta.url).pathname;
+
+/** Whether a page of the HTTP door says 200. */
+const says200 = async (page: string): Promise<boolean> => {
+  const response = await fetch(`http://${ADDRESS}${page}`, { signal: AbortSignal.timeout(2_000) }).catch(() => undefined);
+  await response?.body?.cancel();
+  return response?.status === 200;
+};
+
+export class Layover {
+  readonly certificate: string;
+  readonly #dir: string;
+  readonly #trust: string;
+  #part: Part | undefined;
+
+  constructor(dir: string, trust: string) {
+    this.#dir = dir;
+    this.#trust = trust;
+    this.certificate = `${dir}/certs/ca.crt`;
+  }
+
+  /** Starts it and waits until it is ready; what it held before, it holds again. */
+  async start(): Promise<void> {
+    await mkdir(this.#dir, { recursive: true });
+    const config = `${this.#dir}/layover.yaml`;
+    await writeFile(config, JSON.stringify(this.#settings(), undefined, 2)); // JSON is YAML
+    const argv = [process.execPath, SCRIPT, "serve", "--config", config];
+    this.#part = await Part.start("layover", argv, `${this.#dir}/log`, () => this.ready(), { cwd: this.#dir });
+  }
+
+  ready(): Promise<boolean> {
+    return says200("/readyz");
+  }
+
+  live(): Promise<boolean> {
+    return says200("/livez");
+  }
+
+  get parent(): Part {
+    if (!this.#part) throw new Error("Layover was never started");
+    return this.#part;
+  }
+
+  /** The front end's process: the parent's only child. */
+  async front(): Promise<number | undefined> {
+    const { pid } = this.parent;
+    const text = await readFile(`/proc/${pid}/task/${pid}/children`, "utf8").catch(() => "");
+    const [child] = text.split(" ").filter(Boolean);
+    return child === undefined ? undefined : Number(child);
+  }
+
+  /** Kills every process of it at once, as a power cut would. */
+  async crash(): Promise<void> {
+    const front = await this.front();
+    this.parent.kill("SIGSTOP"); // so that it starts no other front end
+    if (front !== undefined) process.kill(front, "SIGKILL");
+    this.parent.kill("SIGKILL");
+    await this.parent.exited;
+    if (front !== undefined) await until("the front end to be gone", 5_000, () => gone(front));
+  }
+
+  async stop(): Promise<void> {
+    await this.#part?.stop();
+  }
+
+  tail(lines?: number): string {
+    return this.#part?.tail(lines) ?? "";
+  }
+
+  #settings() {
+    return {
+      listen: { dns: [`${DNS}:53`], https: [`${ADDRESS}:443`], http: [`${ADDRESS}:80`], admin: `${ADDRESS}:9180` },
+      answer: ADDRESS,
+      resolvers: [INTERNET],
+      data: `${this.#dir}/data`,
+      ca: { certificate: this.certificate, key: `${this.#dir}/keys/ca.key` },
+      trust: this.#trust,
+      log: { level: "info", format: "json" },
+    };
+  }
+}
+
+/** Whether a process has ended; one that nobody has reaped yet has. */
+export const gone = async (pid: number): Promise<boolean> => {
+  const stat = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => "");
+  return stat === "" || /\) [ZX] /.test(stat);
+};

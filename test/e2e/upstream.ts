@@ -1,0 +1,184 @@
+// A real registry behind nginx under its real hostname; nginx's log says what was asked of it and how much it gave.
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import type { Authority, Pair } from "./authority.ts";
+import type { Image } from "./image.ts";
+import { listens } from "./internet.ts";
+import { Part } from "./part.ts";
+import { ISSUER, SERVICE, type TokenServer } from "./tokens.ts";
+
+export type Hit = { method: string; path: string; status: number; bytes: number };
+type Answer = { status: number; headers: Headers; bytes: Buffer };
+
+const MANIFESTS = [
+  "application/vnd.oci.image.index.v1+json",
+  "application/vnd.oci.image.manifest.v1+json",
+  "application/vnd.docker.distribution.manifest.list.v2+json",
+  "application/vnd.docker.distribution.manifest.v2+json",
+  "*/*",
+].join(", ");
+
+export class Upstream {
+  readonly host: string;
+  readonly address: string;
+  readonly #dir: string;
+  readonly #pair: Pair;
+  readonly #roots: string;
+  readonly #tokens: TokenServer | undefined;
+  #registry: Part | undefined;
+  #nginx: Part | undefined;
+  #rate = 0;
+
+  private constructor(host: string, address: string, dir: string, pair: Pair, roots: string, tokens: TokenServer | undefined) {
+    this.host = host;
+    this.address = address;
+    this.#dir = dir;
+    this.#pair = pair;
+    this.#roots = roots;
+    this.#tokens = tokens;
+  }
+
+  static async make(authority: Authority, host: string, address: string, dir: string, tokens?: TokenServer): Promise<Upstream> {
+    await mkdir(`${dir}/nginx`, { recursive: true });
+    return new Upstream(host, address, dir, await authority.issue(host), authority.certificate, tokens);
+  }
+
+  /** Starts it, blobs at `rate` bytes a second when that is given. */
+  async start(rate = 0): Promise<void> {
+    this.#rate = rate;
+    await this.#startRegistry();
+    await writeFile(`${this.#dir}/nginx.conf`, this.#front());
+    const argv = ["nginx", "-p", `${this.#dir}/nginx`, "-e", "stderr", "-c", `${this.#dir}/nginx.conf`];
+    this.#nginx = await Part.start(`nginx for ${this.host}`, argv, `${this.#dir}/nginx.log`, () => this.#listens(443));
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([this.#nginx?.stop(), this.#registry?.stop()]);
+  }
+
+  /** Takes connections and never answers: nginx is stopped in its tracks. */
+  freeze(): void {
+    this.#nginx?.kill("SIGSTOP");
+  }
+
+  thaw(): void {
+    this.#nginx?.kill("SIGCONT");
+  }
+
+  /** Forgets everything it ever held. */
+  async wipe(): Promise<void> {
+    await this.#registry?.stop();
+    await rm(`${this.#dir}/storage`, { recursive: true, force: true });
+    await this.#startRegistry();
+  }
+
+  /** What has been asked of it from outside since `mark` requests. */
+  async hits(mark = 0): Promise<Hit[]> {
+    const text = await readFile(`${this.#dir}/access.log`, "utf8").catch(() => "");
+    const lines = text.split("\n").filter(Boolean).slice(mark);
+    return lines.map((line) => {
+      const [method = "", path = "", status, bytes] = line.split(" ");
+      return { method, path, status: Number(status), bytes: Number(bytes) };
+    });
+  }
+
+  async mark(): Promise<number> {
+    return (await this.hits()).length;
+  }
+
+  /** Bytes of blobs that left it since then. */
+  async blobBytes(mark = 0): Promise<number> {
+    const gets = (await this.hits(mark)).filter(({ method, path }) => method === "GET" && path.includes("/blobs/"));
+    return gets.filter(({ status }) => status === 200 || status === 206).reduce((sum, { bytes }) => sum + bytes, 0);
+  }
+
+  /** Asks the registry itself, past nginx and everything before it, with all rights. */
+  async straight(method: string, path: string, body?: Buffer, type = "application/octet-stream"): Promise<Answer> {
+    const [, repository = ""] = /^\/v2\/(.+?)\/(?:blobs|manifests|tags)\//.exec(path) ?? [];
+    const token = this.#tokens?.mint([{ type: "repository", name: repository, actions: ["pull", "push", "delete"] }]);
+    const headers = { accept: MANIFESTS, "content-type": type, ...(token && { authorization: `Bearer ${token}` }) };
+    const url = new URL(path, `http://${this.address}:5000`);
+    const response = await fetch(url, { method, headers, ...(body && { body: new Uint8Array(body) }) });
+    return { status: response.status, headers: response.headers, bytes: Buffer.from(await response.arrayBuffer()) };
+  }
+
+  /** Puts an image there without anybody noticing. */
+  async put(image: Image, repository: string, tag: string): Promise<void> {
+    for (const { digest, bytes } of image.blobs) {
+      const { headers } = await this.straight("POST", `/v2/${repository}/blobs/uploads/`);
+      const place = new URL(headers.get("location") ?? "", `http://${this.address}:5000`);
+      place.searchParams.set("digest", digest);
+      expectStatus(201, await this.straight("PUT", place.pathname + place.search, bytes), `blob ${digest}`);
+    }
+    expectStatus(
+      201,
+      await this.straight("PUT", `/v2/${repository}/manifests/${tag}`, image.manifest.bytes, image.mediaType),
+      `${repository}:${tag}`,
+    );
+  }
+
+  /** The digest of a manifest that is there with all its blobs, whole; undefined when it is not there. */
+  async whole(repository: string, reference: string): Promise<string | undefined> {
+    const manifest = await this.straight("GET", `/v2/${repository}/manifests/${reference}`);
+    if (manifest.status !== 200) return undefined;
+    const { config, layers } = JSON.parse(manifest.bytes.toString()) as { config: Sized; layers: Sized[] };
+    for (const { digest, size } of [config, ...layers]) {
+      const { status, headers } = await this.straight("HEAD", `/v2/${repository}/blobs/${digest}`);
+      if (status !== 200 || Number(headers.get("content-length")) !== size) return undefined;
+    }
+    return manifest.headers.get("docker-content-digest") ?? undefined;
+  }
+
+  async #startRegistry(): Promise<void> {
+    await writeFile(`${this.#dir}/registry.json`, JSON.stringify(this.#settings()));
+    const argv = [`${process.env["LAYOVER_LAB"]}/bin/registry`, "serve", `${this.#dir}/registry.json`];
+    const env = { OTEL_TRACES_EXPORTER: "none" };
+    this.#registry = await Part.start(`registry ${this.host}`, argv, `${this.#dir}/registry.log`, () => this.#listens(5000), {
+      env,
+    });
+  }
+
+  // JSON is YAML.
+  #settings() {
+    const realm = { realm: "https://gitlab.com/jwt/auth", service: SERVICE, issuer: ISSUER, rootcertbundle: this.#roots };
+    return {
+      version: "0.1",
+      log: { level: "warn", accesslog: { disabled: true } },
+      storage: { filesystem: { rootdirectory: `${this.#dir}/storage` }, delete: { enabled: true } },
+      http: { addr: `${this.address}:5000`, secret: "lab" },
+      ...(this.#tokens && { auth: { token: realm } }),
+    };
+  }
+
+  #front(): string {
+    const paths = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(
+      (each) => `${each}_temp_path ${this.#dir}/nginx/${each};`,
+    );
+    return `
+      daemon off; master_process off; pid ${this.#dir}/nginx/pid; error_log stderr;
+      events {}
+      http {
+        ${paths.join(" ")}
+        log_format hit '$request_method $uri $status $body_bytes_sent';
+        access_log ${this.#dir}/access.log hit;
+        client_max_body_size 0; proxy_request_buffering off; proxy_buffering off; proxy_http_version 1.1;
+        server {
+          listen ${this.address}:443 ssl http2;
+          server_name ${this.host};
+          ssl_certificate ${this.#pair.certificate}; ssl_certificate_key ${this.#pair.key};
+          proxy_set_header Host $http_host; proxy_set_header X-Forwarded-Proto https;
+          location / { proxy_pass http://${this.address}:5000; }
+          location ~ /blobs/sha256: { limit_rate ${this.#rate}; proxy_pass http://${this.address}:5000; }
+        }
+      }`;
+  }
+
+  async #listens(port: number): Promise<boolean> {
+    return listens(this.address, port);
+  }
+}
+
+type Sized = { digest: string; size: number };
+
+const expectStatus = (status: number, answer: Answer, what: string): void => {
+  if (answer.status !== status) throw new Error(`${what}: ${answer.status} ${answer.bytes.toString().slice(0, 500)}`);
+};

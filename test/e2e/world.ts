@@ -1,0 +1,105 @@
+// A whole network of real parts on loopback: the internet's DNS, two registries, a token server, Layover, builders.
+// Every test file starts one of its own and stops it; ./run keeps it apart from the machine.
+import { mkdir, mkdtemp } from "node:fs/promises";
+import { Authority } from "./authority.ts";
+import { Engine, type Kind, type Network, Skopeo } from "./engine.ts";
+import { DNS as INTERNET, Internet } from "./internet.ts";
+import { DNS, Layover } from "./layover.ts";
+import { ADDRESS as TOKENS, TokenServer } from "./tokens.ts";
+import { Upstream } from "./upstream.ts";
+
+/** The open registry, and the one behind the token server. */
+export const OPEN = "ghcr.io";
+export const GUARDED = "registry.gitlab.com";
+
+export class World {
+  readonly dir: string;
+  readonly authority: Authority;
+  readonly internet: Internet;
+  readonly tokens: TokenServer;
+  readonly open: Upstream;
+  readonly guarded: Upstream;
+  readonly layover: Layover;
+  readonly #engines: Engine[] = [];
+  #builders = 0;
+
+  private constructor(dir: string, authority: Authority, tokens: TokenServer, open: Upstream, guarded: Upstream) {
+    this.dir = dir;
+    this.authority = authority;
+    this.tokens = tokens;
+    this.open = open;
+    this.guarded = guarded;
+    const names = [
+      [OPEN, open.address],
+      [GUARDED, guarded.address],
+      ["gitlab.com", TOKENS],
+    ] as const;
+    this.internet = new Internet(new Map(names), `${dir}/dnsmasq.log`);
+    this.layover = new Layover(`${dir}/layover`, authority.certificate);
+  }
+
+  /** Starts everything but Layover. */
+  static async start(): Promise<World> {
+    const place = process.env["LAYOVER_WORLD"];
+    if (!place) throw new Error("these tests need a world of their own; run them with: npm run test:e2e");
+    const dir = await mkdtemp(`${place}/`);
+    const authority = await Authority.make(dir);
+    const tokens = await TokenServer.make(authority);
+    const open = await Upstream.make(authority, OPEN, "127.0.0.7", `${dir}/open`);
+    const guarded = await Upstream.make(authority, GUARDED, "127.0.0.2", `${dir}/guarded`, tokens);
+    const world = new World(dir, authority, tokens, open, guarded);
+    await world.connect();
+    return world;
+  }
+
+  /** Starts the outside, or starts it again. */
+  async connect(): Promise<void> {
+    await Promise.all([this.internet.start(), this.tokens.start(), this.open.start(), this.guarded.start()]);
+  }
+
+  /** Ends the outside: upstreams, token server and resolver refuse every connection. */
+  async disconnect(): Promise<void> {
+    await Promise.all([this.internet.stop(), this.tokens.stop(), this.open.stop(), this.guarded.stop()]);
+  }
+
+  /** What a builder behind Layover is set up with: DNS at Layover, its CA in certs.d. Nothing else. */
+  get behind(): Network {
+    return {
+      dns: DNS,
+      ca: { certificate: this.layover.certificate, hosts: [OPEN, GUARDED] },
+      publicCa: this.authority.certificate,
+    };
+  }
+
+  /** What a builder without Layover is set up with. */
+  get direct(): Network {
+    return { dns: INTERNET, publicCa: this.authority.certificate };
+  }
+
+  /** A pristine engine. */
+  async engine(kind: Kind, network: Network = this.behind): Promise<Engine> {
+    const engine = await Engine.start(kind, `${kind} ${++this.#builders}`, await this.#place(), network);
+    this.#engines.push(engine);
+    return engine;
+  }
+
+  async skopeo(network: Network = this.behind): Promise<Skopeo> {
+    this.#builders++;
+    return Skopeo.make(await this.#place(), network);
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.#engines.map((engine) => engine.stop()));
+    await this.layover.stop();
+    this.open.thaw();
+    this.guarded.thaw();
+    await this.disconnect();
+  }
+
+  // Short: a socket's path has 107 bytes at most.
+  async #place(): Promise<string> {
+    const dir = `${this.dir}/b${this.#builders}`;
+    await mkdir(dir);
+    return dir;
+  }
+}
