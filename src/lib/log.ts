@@ -1,4 +1,5 @@
-// The one place that makes a logger: JSON lines, or a line that a person can read. Fields are allow-listed by their callers.
+// The one place that makes a logger: JSON lines, or lines that a person can read. Fields are allow-listed by their callers:
+// no header object, query or credential ever comes here.
 import { type Logger, pino } from "pino";
 
 export type { Logger };
@@ -10,3 +11,64 @@ export interface LogOptions {
 }
 
 export const silent: Logger = pino({ level: "silent" });
+
+export const isReadable = ({ format }: LogOptions): boolean =>
+  format === "text" || (format === "auto" && process.stdout.isTTY === true);
+
+export const logger = (options: LogOptions): Logger => {
+  const settings = { level: options.level, base: null, timestamp: pino.stdTimeFunctions.isoTime };
+  if (!isReadable(options)) return pino(settings, pino.destination({ dest: 1, sync: true }));
+  return pino(settings, { write: (line: string) => void process.stdout.write(`${readable(JSON.parse(line) as Line)}\n`) });
+};
+
+interface Line {
+  readonly level: number;
+  readonly time: string;
+  readonly msg: string;
+  readonly [field: string]: unknown;
+}
+
+const readable = (line: Line): string => {
+  const time = line.time.slice(11, 19);
+  return line.msg === "request" ? `${time} ${requestLine(line)}` : `${time} ${levelOf(line.level)}${line.msg}${rest(line)}`;
+};
+
+const requestLine = (line: Line): string => {
+  const thing = line["repo"] === undefined ? String(line["path"] ?? "") : `${String(line["repo"])}${referenceOf(line["ref"])}`;
+  const cells = [
+    String(line["verdict"] ?? "-").padEnd(11),
+    String(line["status"]),
+    String(line["method"]).padEnd(4),
+    `${String(line["site"])} ${thing}`,
+    `${about(Number(line["upstreamBytes"] ?? 0))} from upstream`,
+    `${String(line["ms"])} ms`,
+    String(line["client"]),
+  ];
+  if (line["whole"] === false) cells.push("(cut)");
+  if (line["err"] !== undefined) cells.push(String(line["err"]));
+  return cells.join("  ");
+};
+
+const referenceOf = (reference: unknown): string => {
+  if (typeof reference !== "string") return "";
+  return reference.includes(":") ? `@${reference.slice(0, 19)}` : `:${reference}`;
+};
+
+const levelOf = (level: number): string => {
+  if (level >= 50) return "error: ";
+  return level >= 40 ? "warning: " : "";
+};
+
+/** To three digits, for people. */
+const about = (bytes: number): string => {
+  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
+  const step = bytes < 1 ? 0 : Math.min(Math.floor(Math.log2(bytes) / 10), units.length - 1);
+  return `${step === 0 ? bytes : (bytes / 1024 ** step).toPrecision(3)} ${units[step]}`;
+};
+
+const HEAD = new Set(["level", "time", "msg"]);
+
+const rest = (line: Line): string => {
+  const fields = Object.entries(line).filter(([name]) => !HEAD.has(name));
+  return fields.map(([name, value]) => `  ${name}=${typeof value === "string" ? value : JSON.stringify(value)}`).join("");
+};

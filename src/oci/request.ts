@@ -110,5 +110,5 @@ export const requestPath = (
 const withQuery = (path: string, pairs: readonly (readonly [string, string | undefined])[]): string => {
   const query = new URLSearchParams();
   for (const [key, value] of pairs) if (value !== undefined) query.set(key, value);
-  return query.size === 0 ? path : `${path}?${query}`;
+  return query.size === 0 ? path : `${path}?${query.toString()}`;
 };

@@ -1,0 +1,65 @@
+// What Layover says under its own name: health, its CA certificate, and how to point a client at it.
+import type { ServerResponse } from "node:http";
+import type { Condition } from "./health.ts";
+
+export interface PageParts {
+  readonly condition: () => Promise<Condition>;
+  /** PEM of all public certificates. */
+  readonly caBundle: string;
+  readonly fingerprints: readonly string[];
+  /** Hijack names. */
+  readonly names: readonly string[];
+  /** The set-up script for one kind of client; `undefined` for an unknown one. `origin` is how the client reached us. */
+  readonly setup: (client: string, origin: string) => string | undefined;
+}
+
+export interface Page {
+  readonly status: number;
+  readonly type: string;
+  readonly body: string;
+}
+
+/** `origin` like `http://10.0.0.5`. */
+export const ownPage = async (parts: PageParts, method: string, path: string, origin: string): Promise<Page> => {
+  if (method !== "GET" && method !== "HEAD") return text(405, "only GET and HEAD here\n");
+  if (path === "/livez") return text(200, "ok\n");
+  if (path === "/readyz") return ready(await parts.condition());
+  if (path === "/ca.crt") return { status: 200, type: "application/x-pem-file", body: parts.caBundle };
+  if (path === "/") return text(200, front(parts, origin));
+  const script = path.startsWith("/setup/") ? parts.setup(path.slice("/setup/".length), origin) : undefined;
+  if (script !== undefined) return { status: 200, type: "text/x-shellscript; charset=utf-8", body: script };
+  if (path.startsWith("/v2")) return registryError;
+  return text(404, "not found; see /\n");
+};
+
+export const sendPage = (res: ServerResponse, { status, type, body }: Page): void => {
+  res
+    .writeHead(status, { "content-type": type, "content-length": Buffer.byteLength(body), "cache-control": "no-store" })
+    .end(body);
+};
+
+const text = (status: number, body: string): Page => ({ status, type: "text/plain; charset=utf-8", body });
+
+const ready = ({ ready: isReady, notes }: Condition): Page => ({
+  status: isReady ? 200 : 503,
+  type: "application/json",
+  body: `${JSON.stringify({ ready: isReady, notes })}\n`,
+});
+
+/** A quick 404 makes a client that took us for a mirror fall back to the registry itself. */
+const registryError: Page = {
+  status: 404,
+  type: "application/json",
+  body: JSON.stringify({
+    errors: [{ code: "NAME_UNKNOWN", message: "Layover serves registries under their own names", detail: null }],
+  }),
+};
+
+const front = ({ names, fingerprints }: PageParts, origin: string): string => `Layover stands in for:
+${names.map((name) => `  ${name}`).join("\n")}
+
+CA certificate   ${origin}/ca.crt
+${fingerprints.map((fingerprint) => `SHA-256          ${fingerprint}`).join("\n")}
+Docker host      curl -fsS ${origin}/setup/docker | less
+Health           ${origin}/livez  ${origin}/readyz
+`;

@@ -1,0 +1,124 @@
+// `layover serve`: the parent, which owns DNS and looks after the front end; or, with --only, one half alone.
+import type { Command } from "commander";
+import type { Config } from "../config/config.ts";
+import type { Logger } from "../lib/log.ts";
+import type { FrontMessage, FrontReady } from "./supervise.ts";
+
+export type Half = "dns" | "front";
+
+/** How long a SIGTERM waits for what is under way, in the front end; the parent waits a little longer. Milliseconds. */
+const DRAIN = 10_000;
+const EXIT_USAGE = 2;
+
+export const serveCommand = (program: Command): void => {
+  program
+    .command("serve")
+    .description("start the appliance")
+    .option("-c, --config <file>", "configuration file (YAML or JSON)")
+    .option("--only <half>", "run one half alone: dns or front")
+    .action(async (options: { config?: string; only?: string }) => {
+      const { loadConfig } = await import("../config/load.ts");
+      const { logger } = await import("../lib/log.ts");
+      const config = await loadConfig({ file: options.config, env: process.env, cwd: process.cwd() }).catch(quit);
+      const log = logger(config.log);
+      // a promise that nobody waits for must not take the farm's DNS down with it
+      process.on("unhandledRejection", (reason) => log.error({ err: String(reason) }, "unhandled rejection"));
+      if (options.only === "front") return serveFront(config, log).catch(quit);
+      if (options.only === "dns") return serveDnsAlone(config, log).catch(quit);
+      if (options.only !== undefined) return quit(new Error(`--only takes dns or front, not ${options.only}`));
+      await serveBoth(config, log, options.config).catch(quit);
+    });
+};
+
+const quit = (error: unknown): never => {
+  const message = error instanceof Error ? error.message : String(error);
+  process.stderr.write(`layover: ${message}\n`);
+  tellParent({ kind: "fatal", message });
+  process.exit(EXIT_USAGE);
+};
+
+const tellParent = (message: FrontMessage): void => {
+  if (process.connected === true) process.send?.(message);
+};
+
+const serveBoth = async (config: Config, log: Logger, file: string | undefined): Promise<void> => {
+  const { Supervisor } = await import("./supervise.ts");
+  const args = ["serve", "--only", "front", ...(file === undefined ? [] : ["--config", file])];
+  const front = new Supervisor(process.argv[1]!, args, log);
+  try {
+    const { dnsEnd } = await import("../app.ts");
+    const dns = await dnsEnd(config, log, () => front.well);
+    const ready = await front.first;
+    announce(config, log, ready, dns.addresses);
+    await ended();
+    log.info("shutting down");
+    // names lead to the real registries again while the front end finishes what it has begun
+    await front.stop(DRAIN + 2_000);
+    await dns.close();
+  } catch (error) {
+    await front.stop(0);
+    throw error;
+  }
+  process.exit(0);
+};
+
+const serveFront = async (config: Config, log: Logger): Promise<void> => {
+  const { frontEnd } = await import("../front.ts");
+  const { BEAT } = await import("./supervise.ts");
+  const front = await frontEnd(config, log);
+  tellParent({ kind: "ready", ...front.identity });
+  const beat = setInterval(() => void front.condition().then((now) => tellParent({ kind: "beat", ...now })), BEAT);
+  if (process.send === undefined) announce(config, log, { kind: "ready", ...front.identity }, []);
+  await ended();
+  clearInterval(beat);
+  await front.close(DRAIN);
+  process.exit(0);
+};
+
+const serveDnsAlone = async (config: Config, log: Logger): Promise<void> => {
+  const { dnsEnd, watchReady } = await import("../app.ts");
+  const watch = watchReady(config, log);
+  const dns = await dnsEnd(config, log, () => watch.well);
+  log.info({ dns: dns.addresses }, "dns");
+  await ended();
+  watch.close();
+  await dns.close();
+  process.exit(0);
+};
+
+/** SIGTERM or SIGINT, or the parent that we belong to has gone. */
+const ended = (): Promise<void> =>
+  new Promise((resolve) => {
+    process.once("SIGTERM", () => resolve());
+    process.once("SIGINT", () => resolve());
+    process.once("disconnect", () => resolve());
+  });
+
+const announce = (config: Config, log: Logger, ready: FrontReady, dns: readonly string[]): void => {
+  const answer = config.answer === "auto" ? "the address that each client reaches us by" : config.answer.join(", ");
+  log.info(
+    { names: ready.names, answer, dns, doors: ready.addresses, ca: config.ca.certificate, fingerprints: ready.fingerprints },
+    "ready",
+  );
+  for (const warning of config.warnings) log.warn(warning);
+  if (!process.stdout.isTTY && config.log.format !== "text") return;
+  process.stdout.write(banner(config, ready, answer, dns));
+};
+
+const banner = (
+  config: Config,
+  { names, fingerprints, addresses }: FrontReady,
+  answer: string,
+  dns: readonly string[],
+): string => `
+Layover stands in for   ${names.join(", ")}
+and answers with        ${answer}
+DNS                     ${dns.join(", ") || "off"}
+doors                   ${addresses.join(", ")}
+CA certificate          ${config.ca.certificate}
+${fingerprints.map((fingerprint) => `SHA-256                 ${fingerprint}`).join("\n")}
+
+Next, on a Docker host: point its DNS here and let it trust the CA; this prints how:
+  npm run -s layover -- setup docker        (or: curl http://<this machine>/setup/docker)
+
+`;

@@ -1,0 +1,130 @@
+// Looks after the front end: a child process that may crash, stall or run out of memory while DNS, in this one, goes on.
+import { type ChildProcess, fork } from "node:child_process";
+import type { Logger } from "../lib/log.ts";
+
+/** What the front end tells its parent. */
+export type FrontMessage =
+  | {
+      readonly kind: "ready";
+      readonly fingerprints: readonly string[];
+      readonly names: readonly string[];
+      readonly addresses: readonly string[];
+    }
+  | { readonly kind: "fatal"; readonly message: string }
+  | { readonly kind: "beat"; readonly ready: boolean; readonly notes: readonly string[] };
+
+export type FrontReady = Extract<FrontMessage, { kind: "ready" }>;
+
+/** Told once a second; older than WELL it counts as stalled, older than DEAD it is ended. Milliseconds. */
+export const BEAT = 1_000;
+const WELL = 3_000;
+const DEAD = 30_000;
+const START_WITHIN = 30_000;
+const RESTART_MS = [100, 500, 1_000, 5_000, 10_000];
+
+/** The front end cannot start for a reason that a new attempt will not mend. */
+export class FrontFatal extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = "FrontFatal";
+  }
+}
+
+export class Supervisor {
+  /** Its first start. Rejects with FrontFatal. */
+  readonly first: Promise<FrontReady>;
+  readonly #entry: string;
+  readonly #args: readonly string[];
+  readonly #log: Logger;
+  #child: ChildProcess | undefined;
+  #lastBeat = 0;
+  #isReady = false;
+  #stopping = false;
+  #failures = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #started: { resolve: (ready: FrontReady) => void; reject: (reason: Error) => void } | undefined;
+
+  /** `entry` is the script of the command line, `args` what makes it the front end. */
+  constructor(entry: string, args: readonly string[], log: Logger) {
+    this.#entry = entry;
+    this.#args = args;
+    this.#log = log;
+    this.first = new Promise((resolve, reject) => {
+      this.#started = { resolve, reject };
+    });
+    this.first.catch(() => undefined);
+    this.#start();
+    this.#timer = setInterval(() => this.#watch(), BEAT);
+  }
+
+  /** Whether hijacked names may lead to it. */
+  get well(): boolean {
+    return this.#isReady && !this.#stopping && performance.now() - this.#lastBeat < WELL;
+  }
+
+  /** Asks it to drain, and ends it when it has not within `grace` ms. */
+  async stop(grace: number): Promise<void> {
+    this.#stopping = true;
+    clearInterval(this.#timer);
+    const child = this.#child;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const gone = new Promise<void>((resolve) => child.once("exit", () => resolve()));
+    child.kill("SIGTERM");
+    const timer = setTimeout(() => child.kill("SIGKILL"), grace);
+    await gone;
+    clearTimeout(timer);
+  }
+
+  #start(): void {
+    const child = fork(this.#entry, this.#args, { stdio: ["ignore", "inherit", "inherit", "ipc"] });
+    this.#child = child;
+    this.#lastBeat = performance.now();
+    child.on("message", (message: FrontMessage) => this.#heard(message));
+    child.on("error", (error) => this.#log.error({ err: error.message }, "front end cannot be started"));
+    child.once("exit", (code, signal) => this.#gone(code, signal));
+  }
+
+  #heard(message: FrontMessage): void {
+    if (message.kind === "fatal") {
+      this.#log.debug("front end refuses to start");
+      this.#started?.reject(new FrontFatal(message.message));
+      if (this.#started === undefined) this.#log.error({ err: message.message }, "front end cannot start");
+      return;
+    }
+    this.#lastBeat = performance.now();
+    if (message.kind === "ready") {
+      this.#isReady = true;
+      this.#started?.resolve(message);
+      this.#started = undefined;
+      return;
+    }
+    if (this.#isReady !== message.ready) this.#log.warn({ ready: message.ready, notes: message.notes }, "front end");
+    this.#isReady = message.ready;
+    if (message.ready) this.#failures = 0;
+  }
+
+  #gone(code: number | null, signal: NodeJS.Signals | null): void {
+    this.#isReady = false;
+    this.#child = undefined;
+    if (this.#stopping) return;
+    this.#started?.reject(new FrontFatal(`the front end ended at its start (${signal ?? `exit ${code}`})`));
+    const delay = RESTART_MS[Math.min(this.#failures, RESTART_MS.length - 1)]!;
+    this.#failures += 1;
+    this.#log.error(
+      { code, signal, again: delay },
+      "front end has gone; its names answer with their real addresses until it is back",
+    );
+    setTimeout(() => {
+      if (!this.#stopping) this.#start();
+    }, delay).unref();
+  }
+
+  /** A process that says nothing any more is in everybody's way. */
+  #watch(): void {
+    const silence = performance.now() - this.#lastBeat;
+    const limit = this.#started === undefined ? DEAD : START_WITHIN;
+    if (this.#child === undefined || silence < limit) return;
+    this.#log.error({ silence: Math.round(silence) }, "front end has stalled");
+    this.#child.kill("SIGKILL");
+  }
+}

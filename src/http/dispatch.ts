@@ -1,0 +1,124 @@
+// Which pipe a request goes down: Layover's own pages, a site's registry, or straight through to the host that was asked for.
+import { isIP } from "node:net";
+import type { Logger } from "../lib/log.ts";
+import { isOciError, OciError } from "../oci/error.ts";
+import { parseRange } from "../oci/range.ts";
+import type { Registry } from "../oci/registry.ts";
+import { type OciRequest, parseRequest } from "../oci/request.ts";
+import type { Site, Sites } from "../sites.ts";
+import { ClientGone, type Exchange, logExchange } from "./exchange.ts";
+import { sendBlob, sendBlobStat, sendError, sendListing, sendManifest, sendManifestStat } from "./respond.ts";
+
+/** What is behind a site's name. */
+export interface SiteDoor {
+  readonly site: Site;
+  readonly registry: Registry;
+  /** `GET /v2/`: upstream's word, or in an outage what is remembered of it. */
+  readonly ping: (exchange: Exchange) => Promise<void>;
+  /** Everything that is no cacheable read, streamed to the host that was asked for. */
+  readonly passThrough: (exchange: Exchange, request: OciRequest) => Promise<void>;
+}
+
+export interface DispatchParts {
+  readonly sites: Sites;
+  readonly doorOf: (site: Site) => SiteDoor;
+  /** Whether the name is one of Layover's own. */
+  readonly isOwnName: (host: string) => boolean;
+  readonly ownPages: (exchange: Exchange) => Promise<void>;
+  /** Our token in `Via`: a request that carries it has been here before. */
+  readonly viaToken: string;
+  readonly log: Logger;
+}
+
+export type Dispatch = (exchange: Exchange) => Promise<void>;
+
+/** Never rejects; every request is answered or cut, and logged once. */
+export const dispatcher = (parts: DispatchParts): Dispatch => {
+  return async (exchange) => {
+    logExchange(parts.log, exchange);
+    try {
+      await route(parts, exchange);
+    } catch (error) {
+      fail(parts.log, exchange, error);
+    }
+  };
+};
+
+const fail = (log: Logger, exchange: Exchange, error: unknown): void => {
+  const { res, note, ctx } = exchange;
+  if (error instanceof ClientGone || ctx.signal.aborted) {
+    res.destroy();
+    return;
+  }
+  note.error = error instanceof Error ? error.message.slice(0, 500) : String(error);
+  note.verdict ??= "ERROR";
+  if (!isOciError(error) && !res.headersSent)
+    log.error({ trace: ctx.trace, err: error instanceof Error ? error.stack : String(error) }, "internal error");
+  sendError(res, error);
+};
+
+const route = async (parts: DispatchParts, exchange: Exchange): Promise<void> => {
+  const { host, serverName, note } = exchange;
+  if (viaOf(exchange).includes(parts.viaToken))
+    throw new OciError("LOOP_DETECTED", "this request has already been through here: upstream names resolve to Layover itself");
+  const site = parts.sites.byHost(host);
+  if (site === undefined) {
+    if (!isOwn(parts, host))
+      throw new OciError("MISDIRECTED", `Layover does not stand in for ${host.slice(0, 255) || "a request without a Host"}`);
+    return parts.ownPages(exchange);
+  }
+  note.site = site.host;
+  if (serverName !== undefined && parts.sites.byHost(serverName) !== site)
+    throw new OciError("MISDIRECTED", `the connection is for ${serverName}, the request for ${host}`);
+  if (exchange.door === "http") return redirectToHttps(exchange);
+  await serve(parts.doorOf(site), exchange);
+};
+
+const viaOf = ({ req }: Exchange): string => String(req.headers["via"] ?? "");
+
+/** By address as by name: a person types either. */
+const isOwn = (parts: DispatchParts, host: string): boolean => isIP(host) !== 0 || parts.isOwnName(host);
+
+const redirectToHttps = ({ res, req, host, note }: Exchange): void => {
+  note.verdict = "REDIRECT";
+  res.writeHead(308, { location: `https://${host}${req.url ?? "/"}`, "content-length": 0 }).end();
+};
+
+const serve = async (door: SiteDoor, exchange: Exchange): Promise<void> => {
+  const { method, path, query, note } = exchange;
+  const request = parseRequest(method, path, query);
+  if ("repo" in request) note.repo = request.repo;
+  if ("digest" in request) note.reference = request.digest;
+  if ("reference" in request && request.reference !== undefined) note.reference = request.reference;
+  if (request.kind === "ping") return door.ping(exchange);
+  if (request.kind === "write" || request.kind === "other") return door.passThrough(exchange, request);
+  await read(door.registry, exchange, request);
+};
+
+type ReadRequest = Extract<OciRequest, { kind: "blob" | "manifest" | "tags" | "referrers" }>;
+
+const read = async (registry: Registry, exchange: Exchange, request: ReadRequest): Promise<void> => {
+  const { req, res, ctx } = exchange;
+  switch (request.kind) {
+    case "blob": {
+      if (request.head) return sendBlobStat(res, noted(exchange, await registry.statBlob(request, ctx)));
+      const range = parseRange(req.headers.range);
+      return sendBlob(
+        res,
+        noted(exchange, await registry.getBlob({ ...request, ...(range === undefined ? {} : { range }) }, ctx)),
+      );
+    }
+    case "manifest":
+      if (request.head) return sendManifestStat(res, noted(exchange, await registry.statManifest(request, ctx)));
+      return sendManifest(res, noted(exchange, await registry.getManifest(request, ctx)));
+    case "tags":
+      return sendListing(res, noted(exchange, await registry.listTags(request, ctx)), req.method === "HEAD");
+    case "referrers":
+      return sendListing(res, noted(exchange, await registry.listReferrers(request, ctx)), req.method === "HEAD");
+  }
+};
+
+const noted = <T extends { readonly provenance: { readonly source: string } }>({ note }: Exchange, answer: T): T => {
+  note.verdict = answer.provenance.source.toUpperCase();
+  return answer;
+};

@@ -1,0 +1,80 @@
+// Tells the facts what a write that is passed through does: a question that was asked before it may not bring the old digest back.
+import type { Logger } from "../lib/log.ts";
+import { isDigest } from "../oci/digest.ts";
+import { isDigestReference, type Repository, type Tag } from "../oci/reference.ts";
+import type { OciRequest } from "../oci/request.ts";
+import type { Site } from "../sites.ts";
+import type { FactStore } from "../store/facts.ts";
+
+export interface ObserveParts {
+  readonly site: Site;
+  readonly facts: FactStore;
+  readonly clock: () => number;
+  readonly log: Logger;
+}
+
+interface Outcome {
+  readonly status: number;
+}
+
+/** Around the sending of a write. `send` throws when nobody knows what became of it. */
+export const observe = async <T extends Outcome>(
+  parts: ObserveParts,
+  method: string,
+  path: string,
+  request: OciRequest,
+  send: () => Promise<T>,
+): Promise<T> => {
+  if (request.kind !== "write") return send();
+  const { repo, reference } = request;
+  if (reference !== undefined && !isDigestReference(reference)) return observeTag(parts, repo, reference, send);
+  const outcome = await send();
+  if (method === "DELETE" && isDone(outcome)) await forgetDigest(parts, repo, path);
+  return outcome;
+};
+
+const isDone = ({ status }: Outcome): boolean => status >= 200 && status < 300;
+
+const observeTag = async <T extends Outcome>(
+  parts: ObserveParts,
+  repo: Repository,
+  tag: Tag,
+  send: () => Promise<T>,
+): Promise<T> => {
+  const { facts, site } = parts;
+  const key = { site: site.host, repo, tag };
+  // only what is known: whoever sends writes that are refused must not be able to fill the store with names
+  if ((await facts.tag(key)) !== undefined) await facts.raiseTag(key);
+  let outcome: T | undefined;
+  try {
+    outcome = await send();
+    return outcome;
+  } finally {
+    await settle(parts, key, outcome);
+  }
+};
+
+/** Done: what was held is not the tag any more. Refused: it is. Unknown: upstream is to be asked. */
+const settle = async (
+  { facts, clock, log }: ObserveParts,
+  key: { site: string; repo: Repository; tag: Tag },
+  outcome?: Outcome,
+): Promise<void> => {
+  try {
+    const isKnown = (await facts.tag(key)) !== undefined;
+    if (!isKnown && outcome !== undefined && !isDone(outcome)) return;
+    const generation = await facts.raiseTag(key);
+    if (outcome !== undefined && isDone(outcome))
+      await facts.moveTag(key, { digest: undefined, at: clock(), reason: "push" }, generation);
+  } catch (error) {
+    log.error({ site: key.site, repo: key.repo, tag: key.tag, err: String(error) }, "a write could not be noted");
+  }
+};
+
+const forgetDigest = async ({ facts, site, log }: ObserveParts, repo: Repository, path: string): Promise<void> => {
+  const digest = path.slice(path.lastIndexOf("/") + 1);
+  if (!isDigest(digest)) return;
+  await facts
+    .removeLink({ site: site.host, repo, digest })
+    .catch((error: unknown) => log.error({ site: site.host, repo, digest, err: String(error) }, "a delete could not be noted"));
+};

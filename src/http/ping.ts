@@ -1,0 +1,92 @@
+// `GET /v2/` of a site: upstream's own answer, so that clients log in as they would without us; in an outage what is remembered of it.
+import type { ServerResponse } from "node:http";
+import { isOciError, OciError } from "../oci/error.ts";
+import type { Context } from "../oci/registry.ts";
+import { patiently } from "../registry/confirm.ts";
+import type { Rights } from "../registry/rights.ts";
+import type { Health } from "../registry/witness.ts";
+import type { Site } from "../sites.ts";
+import type { FactStore, PingFact } from "../store/facts.ts";
+import type { Exchange } from "./exchange.ts";
+
+/** What upstream says to `GET /v2/`: any status but those of an outage, which are thrown. */
+export interface PingAnswer {
+  readonly status: number;
+  readonly challenges: readonly string[];
+  readonly contentType: string | undefined;
+  /** At most 64 KiB. */
+  readonly body: string;
+}
+
+export interface PingParts {
+  readonly site: Site;
+  readonly ask: (ctx: Context) => Promise<PingAnswer>;
+  /** Whether the realm of one of these challenges can be reached: any HTTP answer counts. */
+  readonly realmAnswers: (challenges: readonly string[]) => Promise<boolean>;
+  readonly facts: FactStore;
+  readonly rights: Rights;
+  readonly health: Health;
+  readonly clock: () => number;
+}
+
+export const pingDoor = (parts: PingParts) => {
+  return async ({ res, ctx, note }: Exchange): Promise<void> => {
+    const answer = await askUpstream(parts, ctx);
+    note.verdict = answer === undefined ? "STALE" : "PASS";
+    send(res, answer ?? (await remembered(parts, ctx)));
+  };
+};
+
+/** `undefined`: an outage. */
+const askUpstream = async (parts: PingParts, ctx: Context): Promise<PingAnswer | undefined> => {
+  const { ask, health, facts, site, clock } = parts;
+  if (!health.up) return undefined;
+  try {
+    const answer = await patiently(ask(ctx), health);
+    health.answered();
+    const { status, challenges } = answer;
+    if (ctx.credential === undefined && (status === 200 || status === 401)) {
+      await facts.putPing(site.host, { status, challenges, at: clock() }).catch(() => undefined);
+    }
+    return answer;
+  } catch (error) {
+    if (!isOciError(error) || !error.isOutage) throw error;
+    if (error.code === "UPSTREAM_UNREACHABLE") health.failed(error);
+    return undefined;
+  }
+};
+
+/**
+ * The challenge from memory while it leads somewhere: Basic always, Bearer while its realm answers. With the realm gone a client
+ * without a credential is let in to what is public; one with a credential only if that has been good for something here.
+ */
+const remembered = async ({ site, facts, rights, realmAnswers }: PingParts, ctx: Context): Promise<PingAnswer> => {
+  const known = await facts.ping(site.host);
+  if (known === undefined) throw new OciError("UPSTREAM_UNREACHABLE", `${site.host} cannot be reached, and has never been`);
+  if (known.status === 200) return welcome;
+  const leadsSomewhere = isBasic(known) || (await realmAnswers(known.challenges));
+  if (ctx.credential === undefined) return leadsSomewhere ? challenge(known) : welcome;
+  if ((await rights.known(ctx.credential)) || (leadsSomewhere && !isBasic(known))) return welcome;
+  throw new OciError("UPSTREAM_UNREACHABLE", `${site.host} cannot be reached to check this login`);
+};
+
+const isBasic = ({ challenges }: PingFact): boolean => challenges.some((value) => /^\s*basic\b/i.test(value));
+
+const welcome: PingAnswer = { status: 200, challenges: [], contentType: "application/json", body: "{}" };
+
+const challenge = ({ status, challenges }: PingFact): PingAnswer => ({
+  status,
+  challenges,
+  contentType: "application/json",
+  body: JSON.stringify({ errors: [{ code: "UNAUTHORIZED", message: "authentication required", detail: null }] }),
+});
+
+const send = (res: ServerResponse, { status, challenges, contentType, body }: PingAnswer): void => {
+  res.writeHead(status, {
+    "docker-distribution-api-version": "registry/2.0",
+    "content-type": contentType ?? "application/json",
+    "content-length": Buffer.byteLength(body),
+    ...(challenges.length === 0 ? {} : { "www-authenticate": [...challenges] }),
+  });
+  res.end(body);
+};

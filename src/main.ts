@@ -1,0 +1,14 @@
+// argv → command. Commands register themselves; what they need is imported when they run, so that `serve` starts fast.
+import { Command } from "commander";
+import { caCommand } from "./cli/ca.ts";
+import { configCommand } from "./cli/config.ts";
+import { demoCommand } from "./cli/demo.ts";
+import { doctorCommand } from "./cli/doctor.ts";
+import { serveCommand } from "./cli/serve.ts";
+import { setupCommand } from "./cli/setup.ts";
+
+const program = new Command("layover").description(
+  "Makes every container pull local: DNS and TLS under the registries' own names.",
+);
+for (const register of [serveCommand, configCommand, caCommand, setupCommand, doctorCommand, demoCommand]) register(program);
+await program.parseAsync();

@@ -1,0 +1,56 @@
+// Pushers skip what a HEAD says is there. So a HEAD by whom might push is upstream's to answer while it can be reached:
+// a push must never be skipped because of what is held here.
+import { isOciError } from "../oci/error.ts";
+import { isDigestReference } from "../oci/reference.ts";
+import type { Context, Credential, ManifestStat, Registry } from "../oci/registry.ts";
+import { patiently } from "./confirm.ts";
+import { showsPullOnly } from "./subject.ts";
+import type { Tags } from "./tags.ts";
+import type { Health } from "./witness.ts";
+
+export interface BeforePushParts {
+  readonly upstream: Registry;
+  readonly tags: Tags;
+  readonly health: Health;
+  /** Whether the site challenges who comes without a credential; an open registry takes pushes from anybody. */
+  readonly challenges: () => Promise<boolean>;
+}
+
+export const beforePush = (inner: Registry, { upstream, tags, health, challenges }: BeforePushParts): Registry => {
+  const ask = async <T>(question: () => Promise<T>, instead: () => Promise<T>): Promise<T> => {
+    if (!health.up) return instead();
+    try {
+      return await patiently(question(), health);
+    } catch (error) {
+      if (!isOciError(error) || !error.isOutage) throw error;
+      return instead();
+    }
+  };
+  return {
+    ...inner,
+    statBlob: (query, ctx) =>
+      ask(
+        () => upstream.statBlob(query, ctx),
+        () => inner.statBlob(query, ctx),
+      ),
+    async statManifest(query, ctx) {
+      if (!(await mayPush(ctx.credential, challenges))) return inner.statManifest(query, ctx);
+      const question = () => statAtUpstream(upstream, tags, query, ctx);
+      return ask(question, () => inner.statManifest(query, ctx));
+    },
+  };
+};
+
+const mayPush = async (credential: Credential | undefined, challenges: () => Promise<boolean>): Promise<boolean> =>
+  credential === undefined ? !(await challenges()) : !showsPullOnly(credential);
+
+const statAtUpstream = async (
+  upstream: Registry,
+  tags: Tags,
+  query: Parameters<Registry["statManifest"]>[0],
+  ctx: Context,
+): Promise<ManifestStat> => {
+  const { repo, reference } = query;
+  const answer = isDigestReference(reference) ? await upstream.statManifest(query, ctx) : await tags.ask(repo, reference, ctx);
+  return { ...answer, provenance: { source: "revalidated", age: 0 } };
+};

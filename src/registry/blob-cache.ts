@@ -1,0 +1,109 @@
+// Blobs of one site: from the store through a right and a link, from the flight that is filling it, or from upstream.
+import { type ByteRange, type RangeRequest, resolveRange } from "../oci/range.ts";
+import type { Blob, BlobQuery, BlobRead, BlobStat, Context, Descriptor, Provenance } from "../oci/registry.ts";
+import { type BlobStore, StoreFull } from "../store/blobs.ts";
+import { type Confirmation, type ConfirmParts, confirm } from "./confirm.ts";
+import type { Boarding, Flight, Open } from "./flight.ts";
+import type { Flights } from "./flights.ts";
+import { BLOB_TYPE } from "./witness.ts";
+
+/** A Range that starts further past the write head than this goes straight to upstream: the fill would keep it waiting. Bytes. */
+const FAR_AHEAD = 16 * 1024 * 1024;
+
+export interface BlobCacheParts extends ConfirmParts {
+  readonly blobs: BlobStore;
+  readonly flights: Flights;
+}
+
+export interface BlobCache {
+  getBlob(query: BlobRead, ctx: Context): Promise<Blob>;
+  statBlob(query: BlobQuery, ctx: Context): Promise<BlobStat>;
+}
+
+export const blobCache = (parts: BlobCacheParts): BlobCache => {
+  const { blobs, flights, upstream, site, facts } = parts;
+  const isLinked = async ({ repo, digest }: BlobQuery) => (await facts.link({ site: site.host, repo, digest })) !== undefined;
+  const allow = async ({ repo, digest }: BlobQuery, ctx: Context): Promise<Confirmation> =>
+    confirm(
+      parts,
+      { repo, digest, linked: await isLinked({ repo, digest }), ask: (c) => upstream.statBlob({ repo, digest }, c) },
+      ctx,
+    );
+
+  const fromStore = async (query: BlobRead, size: number, confirmation: Confirmation): Promise<Blob | undefined> => {
+    const range = query.range === undefined ? undefined : resolveRange(query.range, size);
+    const body = await blobs.read(query.digest, range);
+    if (body === undefined) return undefined;
+    return { descriptor: descriptorOf(query, size), body, range, provenance: provenanceOf(confirmation), metadata: {} };
+  };
+
+  /** Under the joiner's own credential, but with the flight's signal: the client that began it may leave. */
+  const openFor =
+    ({ repo, digest }: BlobRead, ctx: Context): Open =>
+    async (offset, signal) => {
+      const range = offset === 0 ? {} : { range: { start: offset } };
+      const blob = await upstream.getBlob({ repo, digest, ...range }, { ...ctx, signal });
+      return { body: blob.body, start: blob.range?.start ?? 0, total: blob.descriptor.size };
+    };
+
+  const fromFlight = async (flight: Flight, query: BlobRead, ctx: Context): Promise<Blob> => {
+    if (isFarAhead(query.range, flight.head ?? 0)) return straight(query, ctx);
+    try {
+      const boarding = await flight.join(openFor(query, ctx), ctx.signal);
+      const { body, range } = follow(boarding, query.range);
+      return { descriptor: descriptorOf(query, boarding.total), body, range, provenance: { source: "miss" }, metadata: {} };
+    } catch (error) {
+      if (error instanceof StoreFull) return straight(query, ctx);
+      throw error;
+    }
+  };
+
+  const straight = async (query: BlobRead, ctx: Context): Promise<Blob> => ({
+    ...(await upstream.getBlob(query, ctx)),
+    provenance: { source: "uncached" },
+  });
+
+  /** For a client whose right to the blob has been seen. */
+  const entitled = async (query: BlobRead, ctx: Context, confirmation: Confirmation): Promise<Blob> => {
+    const flight = flights.get(query.digest);
+    if (flight !== undefined) return fromFlight(flight, query, ctx);
+    const held = await blobs.stat(query.digest);
+    const blob = held === undefined ? undefined : await fromStore(query, held.size, confirmation);
+    return blob ?? fromFlight(flights.get(query.digest) ?? flights.begin(query.digest), query, ctx);
+  };
+
+  return {
+    async getBlob(query, ctx) {
+      const held = flights.get(query.digest) === undefined ? await blobs.stat(query.digest) : undefined;
+      // Who begins a flight is answered by upstream itself, under its own credential. Everybody else needs a right first:
+      // what a flight has opened was opened by another's.
+      const begins = held === undefined && flights.get(query.digest) === undefined;
+      if (begins && isFarAhead(query.range, 0)) return straight(query, ctx);
+      if (begins) return fromFlight(flights.begin(query.digest), query, ctx);
+      return entitled(query, ctx, await allow(query, ctx));
+    },
+    async statBlob(query, ctx) {
+      const held = await blobs.stat(query.digest);
+      if (held === undefined) return upstream.statBlob(query, ctx);
+      const confirmation = await allow(query, ctx);
+      return { descriptor: descriptorOf(query, held.size), provenance: provenanceOf(confirmation), metadata: {} };
+    },
+  };
+};
+
+const isFarAhead = (range: RangeRequest | undefined, head: number): boolean =>
+  range !== undefined && ("suffix" in range || range.start > head + FAR_AHEAD);
+
+/** A range of a body whose length nobody knows cannot be answered as one: it is then given whole, as RFC 9110 §14.2 allows. */
+const follow = (
+  { stage, total }: Boarding,
+  asked: RangeRequest | undefined,
+): { body: Blob["body"]; range: ByteRange | undefined } => {
+  if (asked === undefined || total === undefined) return { body: stage.follow(0), range: undefined };
+  const range = resolveRange(asked, total);
+  return { body: stage.follow(range.start, range.end), range };
+};
+
+const descriptorOf = ({ digest }: BlobQuery, size: number | undefined): Descriptor => ({ mediaType: BLOB_TYPE, digest, size });
+
+export const provenanceOf = (confirmation: Confirmation): Provenance => ({ source: confirmation === "stale" ? "stale" : "hit" });

@@ -1,0 +1,82 @@
+// The one gate in front of everything that is held: a hit needs the same right as a miss.
+import { within } from "../lib/abort.ts";
+import type { Digest } from "../oci/digest.ts";
+import { isOciError, OciError } from "../oci/error.ts";
+import type { Repository } from "../oci/reference.ts";
+import type { Context, Registry } from "../oci/registry.ts";
+import type { Site } from "../sites.ts";
+import type { FactStore } from "../store/facts.ts";
+import type { Rights } from "./rights.ts";
+import type { Health } from "./witness.ts";
+
+/** How long a client that could be served from what is held waits for upstream's word (the idea of RFC 8767 §5). Milliseconds. */
+export const PATIENCE = 2_000;
+
+export interface ConfirmParts {
+  readonly site: Site;
+  /** Witnessed: its yes makes the grant and the link. */
+  readonly upstream: Registry;
+  readonly rights: Rights;
+  readonly facts: FactStore;
+  readonly health: Health;
+}
+
+export interface Held {
+  readonly repo: Repository;
+  readonly digest: Digest;
+  /** Whether upstream has ever said that this repository holds it. */
+  readonly linked: boolean;
+  /** Asks upstream about just this thing, without its body. */
+  readonly ask: (ctx: Context) => Promise<unknown>;
+}
+
+/** Whether upstream was heard for this answer: `live` it was not needed, `asked` it said yes, `stale` it could not be asked. */
+export type Confirmation = "live" | "asked" | "stale";
+
+/** Resolves when the client may have the held thing. Throws upstream's refusal or 404, or UPSTREAM_UNREACHABLE without a right to go by. */
+export const confirm = async (parts: ConfirmParts, held: Held, ctx: Context): Promise<Confirmation> => {
+  const { rights, health } = parts;
+  const standing = held.linked ? await rights.standing(held.repo, ctx.credential) : "none";
+  if (standing === "live") return "live";
+  const mayServeStale = standing === "stale";
+  if (mayServeStale && !health.up) return "stale";
+  try {
+    await (mayServeStale ? patiently(held.ask(ctx), health) : held.ask(ctx));
+    return "asked";
+  } catch (error) {
+    if (!isOciError(error)) throw error;
+    if (error.isOutage && mayServeStale) return "stale";
+    if (error.isUnknown && held.linked) return await stillThere(parts, held, ctx, error);
+    throw error;
+  }
+};
+
+/** A question that a held answer can stand in for: after PATIENCE upstream counts as away (and is probed). */
+export const patiently = async <T>(question: Promise<T>, health: Health): Promise<T> => {
+  try {
+    return await within(question, PATIENCE);
+  } catch (error) {
+    if (isOciError(error) || !(error instanceof Error) || error.name !== "TimedOut") throw error;
+    const away = new OciError("UPSTREAM_UNREACHABLE", "upstream does not answer in time", { cause: error });
+    health.failed(away);
+    throw away;
+  }
+};
+
+/**
+ * Upstream says 404, behind which some registries hide what one may not see. Only a yes to a question about the repository
+ * with the same credential proves the right to read; then `onGone` decides. Otherwise its 404 is the answer.
+ */
+export const stillThere = async (
+  parts: ConfirmParts,
+  held: Omit<Held, "ask" | "linked">,
+  ctx: Context,
+  gone: OciError,
+): Promise<Confirmation> => {
+  await parts.upstream.listTags({ repo: held.repo, n: 1 }, ctx).catch((error: unknown) => {
+    throw isOciError(error) ? gone : error;
+  });
+  if (parts.site.onGone === "keep") return "asked";
+  await parts.facts.removeLink({ site: parts.site.host, repo: held.repo, digest: held.digest });
+  throw gone;
+};

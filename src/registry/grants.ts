@@ -1,0 +1,60 @@
+// What upstreams have said about subjects and repositories. Kept in memory, flushed to the facts in batches:
+// a crash may forget a grant, and upstream can tell it again; it never invents one.
+import { LRUCache } from "lru-cache";
+import type { Logger } from "../lib/log.ts";
+import type { FactStore, GrantFact, GrantKey } from "../store/facts.ts";
+
+const FLUSH_EVERY = 1_000;
+const IN_MEMORY = 100_000;
+
+export interface Grants {
+  /** `undefined`: upstream has not said yes lately. */
+  get(key: GrantKey): Promise<GrantFact | undefined>;
+  put(grant: GrantFact): void;
+  end(key: GrantKey): Promise<void>;
+  /** Whether the subject has been granted anything on this site since `since`. */
+  any(site: string, subject: string, since: number): Promise<boolean>;
+  close(): Promise<void>;
+}
+
+const keyOf = ({ site, repo, subject }: GrantKey): string => `${site}\n${repo}\n${subject}`;
+
+export const grants = (facts: FactStore, log: Logger): Grants => {
+  const memory = new LRUCache<string, { fact: GrantFact | undefined }>({ max: IN_MEMORY });
+  const unsaved = new Map<string, GrantFact>();
+  const flush = async () => {
+    if (unsaved.size === 0) return;
+    const batch = [...unsaved.values()];
+    unsaved.clear();
+    await facts.putGrants(batch).catch((error: unknown) => log.error({ err: String(error) }, "grants could not be saved"));
+  };
+  const timer = setInterval(() => void flush(), FLUSH_EVERY);
+  timer.unref();
+  return {
+    async get(key) {
+      const known = memory.get(keyOf(key));
+      if (known !== undefined) return known.fact;
+      const fact = await facts.grant(key);
+      // a put that came by during the look-up is newer than what was looked up
+      if (!memory.has(keyOf(key))) memory.set(keyOf(key), { fact });
+      return memory.get(keyOf(key))?.fact;
+    },
+    put(grant) {
+      memory.set(keyOf(grant), { fact: grant });
+      unsaved.set(keyOf(grant), grant);
+    },
+    async end(key) {
+      memory.set(keyOf(key), { fact: undefined });
+      unsaved.delete(keyOf(key));
+      await facts.removeGrant(key);
+    },
+    async any(site, subject, since) {
+      await flush();
+      return facts.anyGrant(site, subject, since);
+    },
+    async close() {
+      clearInterval(timer);
+      await flush();
+    },
+  };
+};

@@ -1,0 +1,137 @@
+// Manifests of one site, by digest and by tag: held bytes through a right and a link, else upstream's, verified and kept on their way.
+import type { Logger } from "../lib/log.ts";
+import { algorithmOf, type Digest } from "../oci/digest.ts";
+import { isOciError } from "../oci/error.ts";
+import { accepts, isSchema1 } from "../oci/media.ts";
+import { isDigestReference, type Repository, type Tag } from "../oci/reference.ts";
+import {
+  type Context,
+  MAX_MANIFEST,
+  type Manifest,
+  type ManifestQuery,
+  type ManifestStat,
+  type Provenance,
+} from "../oci/registry.ts";
+import { type BlobStore, StoreFull } from "../store/blobs.ts";
+import { type ConfirmParts, confirm, stillThere } from "./confirm.ts";
+import type { Resolved, Tags } from "./tags.ts";
+
+export interface ManifestCacheParts extends ConfirmParts {
+  readonly blobs: BlobStore;
+  readonly tags: Tags;
+  readonly log: Logger;
+}
+
+export interface ManifestCache {
+  getManifest(query: ManifestQuery, ctx: Context): Promise<Manifest>;
+  statManifest(query: ManifestQuery, ctx: Context): Promise<ManifestStat>;
+}
+
+export const manifestCache = (parts: ManifestCacheParts): ManifestCache => {
+  const { upstream, tags } = parts;
+
+  const byTag = async (repo: Repository, tag: Tag, ctx: Context): Promise<Manifest | undefined> => {
+    const resolved = await resolveOrKeep(parts, repo, tag, ctx);
+    const manifest = await held(parts, repo, resolved.digest, ctx);
+    if (manifest === undefined) return undefined;
+    return { ...manifest, provenance: tagProvenance(resolved, manifest.provenance) };
+  };
+
+  const find = async ({ repo, reference }: ManifestQuery, ctx: Context): Promise<Manifest | undefined> => {
+    if (isDigestReference(reference)) return held(parts, repo, reference, ctx);
+    // a tag that nothing is known of is fetched at once: a HEAD before it would be a question more
+    if ((await tags.fact(repo, reference))?.digest === undefined) return undefined;
+    return byTag(repo, reference, ctx);
+  };
+
+  return {
+    async getManifest(query, ctx) {
+      const manifest = await find(query, ctx);
+      if (manifest !== undefined && accepts(ctx.accept, manifest.descriptor.mediaType)) return manifest;
+      // what is held is of a type that this client does not take: upstream decides, with the client's own Accept
+      if (manifest !== undefined) return { ...(await upstream.getManifest(query, ctx)), provenance: { source: "uncached" } };
+      return fetchAndKeep(parts, query, ctx);
+    },
+    async statManifest(query, ctx) {
+      const manifest = await find(query, ctx);
+      if (manifest !== undefined && accepts(ctx.accept, manifest.descriptor.mediaType)) return statOf(manifest);
+      if (isDigestReference(query.reference) || manifest !== undefined) return upstream.statManifest(query, ctx);
+      return tags.ask(query.repo, query.reference, ctx);
+    },
+  };
+};
+
+const statOf = ({ descriptor, provenance, metadata }: Manifest): ManifestStat => ({ descriptor, provenance, metadata });
+
+const tagProvenance = ({ how, age }: Resolved, byDigest: Provenance): Provenance => {
+  if (how === "stale" || byDigest.source === "stale") return { source: "stale", age: Math.floor(age / 1000) };
+  return { source: how === "confirmed" ? "revalidated" : "hit", age: Math.floor(age / 1000) };
+};
+
+/** Upstream's 404 for a tag that is held goes by `onGone`, once the right to know has been shown. */
+const resolveOrKeep = async (parts: ManifestCacheParts, repo: Repository, tag: Tag, ctx: Context): Promise<Resolved> => {
+  const { tags, facts, site } = parts;
+  try {
+    return await tags.resolve(repo, tag, ctx);
+  } catch (error) {
+    if (!isOciError(error) || !error.isUnknown) throw error;
+    const digest = (await tags.fact(repo, tag))?.digest;
+    if (digest === undefined || (await facts.link({ site: site.host, repo, digest })) === undefined) throw error;
+    await stillThere(parts, { repo, digest }, ctx, error).catch(async (gone: unknown) => {
+      if (gone === error && site.onGone === "drop") await tags.forget(repo, tag);
+      throw gone;
+    });
+    return { digest, how: "stale", age: 0 };
+  }
+};
+
+/** `undefined`: not held. Throws where this client may not have it. */
+const held = async (parts: ManifestCacheParts, repo: Repository, digest: Digest, ctx: Context): Promise<Manifest | undefined> => {
+  const { blobs, facts, site, upstream } = parts;
+  const bytes = await blobs.readAll(digest, MAX_MANIFEST);
+  if (bytes === undefined) return undefined;
+  const key = { site: site.host, repo, digest };
+  const linked = (await facts.link(key))?.mediaType !== undefined;
+  const confirmation = await confirm(
+    parts,
+    { repo, digest, linked, ask: (c) => upstream.statManifest({ repo, reference: digest }, c) },
+    ctx,
+  );
+  const mediaType = (await facts.link(key))?.mediaType;
+  if (mediaType === undefined) return undefined;
+  const source = confirmation === "stale" ? "stale" : "hit";
+  return { descriptor: { mediaType, digest, size: bytes.length }, bytes, provenance: { source }, metadata: {} };
+};
+
+const fetchAndKeep = async (parts: ManifestCacheParts, query: ManifestQuery, ctx: Context): Promise<Manifest> => {
+  const { tags, upstream } = parts;
+  const { repo, reference } = query;
+  const tag = isDigestReference(reference) ? undefined : reference;
+  // read before upstream is asked: a write that goes by meanwhile outdates the answer
+  const generation = tag === undefined ? 0 : ((await tags.fact(repo, tag))?.generation ?? 0);
+  const manifest = await upstream.getManifest(query, ctx);
+  if (isSchema1(manifest.descriptor.mediaType)) return { ...manifest, provenance: { source: "uncached" } };
+  if (!(await keep(parts, manifest))) return { ...manifest, provenance: { source: "uncached" } };
+  await tags.arrived(repo, manifest.descriptor.digest);
+  if (tag !== undefined) await tags.learn(tags.keyOf(repo, tag), manifest.descriptor.digest, generation);
+  return { ...manifest, provenance: { source: "miss" } };
+};
+
+/** Stored under its digest before anybody is answered: a tag must never lead to a digest that is not there. False: no room. */
+const keep = async ({ blobs, log }: ManifestCacheParts, { bytes, descriptor }: Manifest): Promise<boolean> => {
+  try {
+    const stage = await blobs.stage(bytes.length, algorithmOf(descriptor.digest));
+    try {
+      await stage.append(bytes);
+      if (!(await stage.verify(descriptor.digest))) throw new Error(`a manifest is not ${descriptor.digest}`);
+      await stage.commit();
+    } finally {
+      await stage.discard(new Error("manifest stage is over"));
+    }
+    return true;
+  } catch (error) {
+    if (!(error instanceof StoreFull))
+      log.error({ digest: descriptor.digest, err: String(error) }, "a manifest could not be kept");
+    return false;
+  }
+};

@@ -1,0 +1,45 @@
+// Who a credential stands for, without keeping the credential: a keyed hash of it (DESIGN "Subject").
+// What is read from an unverified token here only ever narrows a right, or sends a question upstream that could have been spared.
+import { createHmac } from "node:crypto";
+import type { Credential } from "../oci/registry.ts";
+
+/** The subject of everybody: what a repository gives to an anonymous client. */
+export const PUBLIC = "";
+
+/** `key` is secret and of this installation, so that a copy of the facts tells nothing about a guessed password. */
+export const subjectOf = (credential: Credential | undefined, key: Uint8Array): string =>
+  credential === undefined ? PUBLIC : createHmac("sha256", key).update(credential).digest("base64url");
+
+interface Claims {
+  readonly exp?: unknown;
+  readonly access?: unknown;
+}
+
+/** When a bearer JWT says that it ends, in ms since the epoch; `undefined` for anything else. */
+export const expiryOf = (credential: Credential | undefined): number | undefined => {
+  const exp = claimsOf(credential)?.exp;
+  return typeof exp === "number" && Number.isFinite(exp) ? exp * 1000 : undefined;
+};
+
+/** Whether a bearer token shows, by its `access` claim, that nothing but pulling is allowed to it. */
+export const showsPullOnly = (credential: Credential): boolean => {
+  const access = claimsOf(credential)?.access;
+  if (!Array.isArray(access) || access.length === 0) return false;
+  return access.every((entry: unknown) => actionsOf(entry)?.every((action) => action === "pull") ?? false);
+};
+
+const actionsOf = (entry: unknown): readonly unknown[] | undefined => {
+  if (typeof entry !== "object" || entry === null || !("actions" in entry)) return undefined;
+  return Array.isArray(entry.actions) ? entry.actions : undefined;
+};
+
+const claimsOf = (credential: Credential | undefined): Claims | undefined => {
+  const match = /^bearer +[\w-]+\.([\w-]{1,16384})\.[\w-]*$/i.exec(credential ?? "");
+  if (match === null) return undefined;
+  try {
+    const claims: unknown = JSON.parse(Buffer.from(match[1]!, "base64url").toString());
+    return typeof claims === "object" && claims !== null ? claims : undefined;
+  } catch {
+    return undefined;
+  }
+};

@@ -1,0 +1,131 @@
+// Which digest a tag stands for: from the fact while it is fresh, else by one shared HEAD.
+// A tag moves only to a manifest that is held, and only if no write went by since upstream was asked.
+import { LRUCache } from "lru-cache";
+import type { Clock } from "../lib/clock.ts";
+import { FollowerError, SingleFlight } from "../lib/single-flight.ts";
+import type { Digest } from "../oci/digest.ts";
+import { isOciError } from "../oci/error.ts";
+import type { Repository, Tag } from "../oci/reference.ts";
+import type { Context, ManifestStat, Registry } from "../oci/registry.ts";
+import type { Site } from "../sites.ts";
+import type { FactStore, TagFact, TagKey } from "../store/facts.ts";
+import { patiently } from "./confirm.ts";
+import type { Health } from "./witness.ts";
+
+/** A move that waits for its manifest: clients ask HEAD for the tag, then GET the digest, and only that brings the bytes. */
+interface Pending {
+  readonly key: TagKey;
+  readonly generation: number;
+}
+
+const MAX_PENDING = 10_000;
+const PENDING_FOR = 10 * 60_000;
+
+/** `confirmed`: upstream has just said so. `fresh`: no question was due. `stale`: it could not be asked. */
+export interface Resolved {
+  readonly digest: Digest;
+  readonly how: "confirmed" | "fresh" | "stale";
+  /** ms since upstream last confirmed it. */
+  readonly age: number;
+}
+
+export interface TagParts {
+  readonly site: Site;
+  readonly upstream: Registry;
+  readonly facts: FactStore;
+  readonly health: Health;
+  readonly clock: Clock;
+  /** Whether the manifest's bytes are in the store. */
+  readonly isHeld: (digest: Digest) => Promise<boolean>;
+}
+
+export class Tags {
+  readonly #parts: TagParts;
+  readonly #questions = new SingleFlight<ManifestStat>();
+  readonly #pending = new LRUCache<string, readonly Pending[]>({ max: MAX_PENDING, ttl: PENDING_FOR });
+
+  constructor(parts: TagParts) {
+    this.#parts = parts;
+  }
+
+  keyOf(repo: Repository, tag: Tag): TagKey {
+    return { site: this.#parts.site.host, repo, tag };
+  }
+
+  fact(repo: Repository, tag: Tag): Promise<TagFact | undefined> {
+    return this.#parts.facts.tag(this.keyOf(repo, tag));
+  }
+
+  /** Upstream's 404 and refusals are thrown; an outage too, when there is nothing to fall back on. */
+  async resolve(repo: Repository, tag: Tag, ctx: Context): Promise<Resolved> {
+    const { policy } = this.#parts.site;
+    const fact = await this.fact(repo, tag);
+    const sinceChecked = fact === undefined ? 0 : this.#parts.clock() - fact.checkedAt;
+    const age = Math.max(0, sinceChecked);
+    // a fact from the future comes of a clock that was turned back: nobody knows how old it is
+    const isFresh = sinceChecked >= 0 && age < policy.freshFor && fact?.doubted === false;
+    if (fact?.digest !== undefined && isFresh) return { digest: fact.digest, how: "fresh", age };
+    const fallback = age < policy.staleIfError ? fact?.digest : undefined;
+    if (fallback !== undefined && !this.#parts.health.up) return { digest: fallback, how: "stale", age };
+    try {
+      const question = this.ask(repo, tag, ctx);
+      const answer = await (fallback === undefined ? question : patiently(question, this.#parts.health));
+      return { digest: answer.descriptor.digest, how: "confirmed", age: 0 };
+    } catch (error) {
+      if (fallback === undefined || !isOciError(error) || !error.isOutage) throw error;
+      return { digest: fallback, how: "stale", age };
+    }
+  }
+
+  /** One HEAD for all who ask at the same time; a failure that another's credential met is not this client's. */
+  async ask(repo: Repository, tag: Tag, ctx: Context): Promise<ManifestStat> {
+    const key = this.keyOf(repo, tag);
+    // read before the question: whatever is written from now on outdates its answer
+    const generation = (await this.#parts.facts.tag(key))?.generation ?? 0;
+    const question = (signal: AbortSignal) => this.#parts.upstream.statManifest({ repo, reference: tag }, { ...ctx, signal });
+    const shared = `${repo}:${tag}\n${generation}\n${ctx.accept.join()}`;
+    const answer = await this.#questions
+      .run(shared, ctx.signal, question)
+      .then(({ value }) => value)
+      .catch((error: unknown) => {
+        if (!(error instanceof FollowerError)) throw error;
+        ctx.signal.throwIfAborted();
+        return question(ctx.signal);
+      });
+    await this.learn(key, answer.descriptor.digest, generation);
+    return answer;
+  }
+
+  /** Upstream said that the tag is this digest: touched, moved at once when its manifest is held here, or when that arrives. */
+  async learn(key: TagKey, digest: Digest, generation: number): Promise<void> {
+    const { facts, site, clock } = this.#parts;
+    const fact = await facts.tag(key);
+    if (fact?.digest === digest) return facts.touchTag(key, digest, clock(), generation);
+    const link = await facts.link({ site: site.host, repo: key.repo, digest });
+    const pending = this.#pending.get(`${key.repo}@${digest}`) ?? [];
+    this.#pending.set(
+      `${key.repo}@${digest}`,
+      [...pending.filter((other) => other.key.tag !== key.tag), { key, generation }].slice(-20),
+    );
+    if (link?.mediaType !== undefined && (await this.#parts.isHeld(digest))) await this.arrived(key.repo, digest);
+  }
+
+  /** The manifest is held now: the tags that were waiting for it move. */
+  async arrived(repo: Repository, digest: Digest): Promise<void> {
+    const pending = this.#pending.get(`${repo}@${digest}`) ?? [];
+    this.#pending.delete(`${repo}@${digest}`);
+    const move = { digest, at: this.#parts.clock(), reason: "pull" } as const;
+    for (const { key, generation } of pending) await this.#parts.facts.moveTag(key, move, generation);
+  }
+
+  /** Upstream has said, to one who may know, that the tag is gone. */
+  async forget(repo: Repository, tag: Tag): Promise<void> {
+    const fact = await this.fact(repo, tag);
+    if (fact?.digest === undefined) return;
+    await this.#parts.facts.moveTag(
+      this.keyOf(repo, tag),
+      { digest: undefined, at: this.#parts.clock(), reason: "delete" },
+      fact.generation,
+    );
+  }
+}

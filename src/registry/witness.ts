@@ -1,0 +1,69 @@
+// Around the upstream: every answer that it gives leaves a fact behind. A yes makes a grant and, for a digest, a link;
+// a refusal ends the grant. Nothing else makes either: never a manifest's contents (they can be forged).
+import type { Logger } from "../lib/log.ts";
+import { isOciError } from "../oci/error.ts";
+import type { Repository } from "../oci/reference.ts";
+import type { Context, Operation, Registry } from "../oci/registry.ts";
+import type { Site } from "../sites.ts";
+import type { FactStore } from "../store/facts.ts";
+import { intercept } from "./intercept.ts";
+import type { Rights } from "./rights.ts";
+
+/** The breaker of a site's upstream. */
+export interface Health {
+  /** False while upstream is known to be away: what is held is then served without asking. */
+  readonly up: boolean;
+  answered(): void;
+  failed(error: unknown): void;
+}
+
+export interface WitnessParts {
+  readonly site: Site;
+  readonly facts: FactStore;
+  readonly rights: Rights;
+  readonly health: Health;
+  /** Told of every yes to a credential, so that it can find out whether the repository is public. */
+  readonly granted: (operation: Operation, query: { readonly repo: Repository }) => void;
+  readonly log: Logger;
+}
+
+export const witness = (upstream: Registry, parts: WitnessParts): Registry => {
+  const { rights, health } = parts;
+  return intercept(upstream, async (operation, query, ctx, next) => {
+    const answer = await next(query, ctx).catch(async (error: unknown) => {
+      await noteFailure(error, query.repo, ctx, rights, health);
+      throw error;
+    });
+    health.answered();
+    rights.granted(query.repo, ctx.credential);
+    await addLink(parts, query.repo, answer);
+    if (ctx.credential !== undefined) parts.granted(operation, query);
+    return answer;
+  });
+};
+
+const noteFailure = async (error: unknown, repo: Repository, ctx: Context, rights: Rights, health: Health): Promise<void> => {
+  if (ctx.signal.aborted || !isOciError(error)) return;
+  if (error.code === "UPSTREAM_UNREACHABLE") return health.failed(error);
+  health.answered();
+  if (error.isRefusal) await rights.refused(repo, ctx.credential);
+};
+
+const addLink = async ({ site, facts, log }: WitnessParts, repo: Repository, answer: unknown): Promise<void> => {
+  const descriptor = descriptorOf(answer);
+  if (descriptor === undefined) return;
+  const { digest, mediaType } = descriptor;
+  const isBlob = mediaType === BLOB_TYPE;
+  // the answer is worth more than the memory of it: a store that is ill must not take it from the client
+  await facts
+    .addLink({ site: site.host, repo, digest }, { mediaType: isBlob ? undefined : mediaType })
+    .catch((error: unknown) => log.error({ err: String(error) }, "a link could not be saved"));
+};
+
+/** The type under which blobs are answered, whatever a manifest calls them. */
+export const BLOB_TYPE = "application/octet-stream";
+
+const descriptorOf = (answer: unknown): { digest: never; mediaType: string } | undefined =>
+  typeof answer === "object" && answer !== null && "descriptor" in answer
+    ? (answer.descriptor as { digest: never; mediaType: string })
+    : undefined;

@@ -1,0 +1,53 @@
+// The direction of imports is part of the design: each layer knows only those below it.
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join, relative, resolve } from "node:path";
+import { describe, expect, it } from "vitest";
+
+const SRC = resolve(import.meta.dirname, "../src");
+
+/** What each folder may import besides itself. Files of src itself are the composition roots and may import all but each other's callers. */
+const MAY_IMPORT: Record<string, readonly string[]> = {
+  lib: [],
+  oci: ["lib"],
+  dns: ["lib"],
+  tls: ["lib"],
+  store: ["lib", "oci"],
+  upstream: ["lib", "oci", "sites"],
+  registry: ["lib", "oci", "sites", "store"],
+  mirror: ["lib", "oci", "sites", "store", "registry"],
+  config: ["lib", "sites"],
+  admin: ["lib", "oci", "sites", "store", "registry", "mirror"],
+  http: ["lib", "oci", "sites", "store", "registry", "admin"],
+  sites: [],
+  app: ["lib", "oci", "dns", "tls", "store", "upstream", "registry", "mirror", "config", "admin", "http", "sites"],
+  front: ["lib", "oci", "tls", "store", "upstream", "registry", "mirror", "config", "admin", "http", "sites"],
+};
+/** `registry` and what is above it know the seams of the stores, never a store. */
+const STORE_SEAMS = ["store/blobs.ts", "store/facts.ts"];
+const KNOWS_STORES = new Set(["store", "app", "front", "cli"]);
+
+const sources = readdirSync(SRC, { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".ts"));
+const layerOf = (file: string) => (file.includes("/") ? file.slice(0, file.indexOf("/")) : file.replace(".ts", ""));
+const importsOf = (file: string) =>
+  [...readFileSync(join(SRC, file), "utf8").matchAll(/(?:from|import)\s*\(?\s*"(\.[^"]+)"/g)].map((match) =>
+    relative(SRC, resolve(SRC, dirname(file), match[1]!)),
+  );
+
+describe("imports", () => {
+  it("finds the sources", () => expect(sources.length).toBeGreaterThan(30));
+
+  it.each(sources)("%s imports only what is below it", (file) => {
+    const layer = layerOf(file);
+    if (layer === "cli" || layer === "main") return;
+    const allowed = MAY_IMPORT[layer];
+    expect(allowed, `a new layer "${layer}" needs a place in the order`).toBeDefined();
+    const wrong = importsOf(file).filter((target) => layerOf(target) !== layer && !allowed!.includes(layerOf(target)));
+    expect(wrong).toEqual([]);
+  });
+
+  it.each(sources)("%s knows stores by their seams", (file) => {
+    if (KNOWS_STORES.has(layerOf(file))) return;
+    const wrong = importsOf(file).filter((target) => layerOf(target) === "store" && !STORE_SEAMS.includes(target));
+    expect(wrong).toEqual([]);
+  });
+});
