@@ -1,0 +1,39 @@
+// The effective configuration: everything defaulted, parsed and absolute; what the rest of the program reads.
+import type { Address } from "../lib/listen.ts";
+import type { LogOptions } from "../lib/log.ts";
+import type { Site } from "../sites.ts";
+
+export interface Config {
+  /** The file that was read, if any. */
+  readonly file: string | undefined;
+  /** What is odd but no error; to be logged at start. */
+  readonly warnings: readonly string[];
+  /** An empty list turns a door off. */
+  readonly listen: {
+    readonly dns: readonly Address[];
+    readonly https: readonly Address[];
+    readonly http: readonly Address[];
+    readonly proxy: readonly Address[];
+    readonly admin: Address | undefined;
+  };
+  /** Layover's own names, in lower case. */
+  readonly names: readonly string[];
+  readonly answer: "auto" | readonly string[];
+  /** For `parsePrefixes`. */
+  readonly hijackFor: readonly string[];
+  /** `ip:port` or `[ipv6]:port`, at least one. */
+  readonly resolvers: readonly string[];
+  /** Absolute folder. */
+  readonly data: string;
+  readonly ca: {
+    readonly certificate: string;
+    readonly key: string;
+    readonly constraints: readonly string[] | "none";
+  };
+  /** For `parsePrefixes`. */
+  readonly clients: readonly string[];
+  /** Bytes; undefined: what leaves 10 % of the file system free. */
+  readonly maxSize: number | undefined;
+  readonly log: LogOptions;
+  readonly sites: readonly Site[];
+}

@@ -1,0 +1,66 @@
+// What no key can know alone: names and addresses that clash with one another, and choices that are allowed but odd.
+import { networkInterfaces } from "node:os";
+import { type Address, formatAddress, isWildcard, parseAddress } from "../lib/listen.ts";
+import type { Site } from "../sites.ts";
+import type { MergedSite } from "./builtin.ts";
+import type { Config } from "./config.ts";
+import type { Problem } from "./problems.ts";
+
+/** A name answers for one site only, and Layover's own names for none. */
+export const clashingNames = (merged: readonly MergedSite[], sites: readonly Site[], own: readonly string[]): Problem[] => {
+  const holders = new Map(own.map((name) => [name, "Layover's own name"]));
+  return sites.flatMap((site, i) =>
+    site.hijackNames.flatMap((name): Problem[] => {
+      const holder = holders.get(name);
+      holders.set(name, site.host);
+      const path = name === site.host ? merged[i]!.at() : merged[i]!.at("aliases");
+      return holder === undefined ? [] : [{ path, text: `the name ${name} is already taken: ${holder}` }];
+    }),
+  );
+};
+
+type Listen = Config["listen"];
+
+/** Two doors on one TCP port would fail at start, with less to go by. */
+export const clashingDoors = (listen: Listen): Problem[] => {
+  const doors = Object.entries({ ...listen, admin: listen.admin === undefined ? [] : [listen.admin] }).flatMap(([key, list]) =>
+    (list as readonly Address[]).map((address) => ({ key, address })),
+  );
+  return doors.flatMap(({ key, address }, i): Problem[] => {
+    const earlier = doors.slice(0, i).find((door) => overlap(door.address, address));
+    if (earlier === undefined) return [];
+    const text = `${formatAddress(address)} is already taken by listen.${earlier.key} (${formatAddress(earlier.address)})`;
+    return [{ path: ["listen", key], text }];
+  });
+};
+
+const overlap = (a: Address, b: Address): boolean =>
+  a.port === b.port &&
+  a.port !== 0 &&
+  (a.host === b.host || ((isWildcard(a.host) || isWildcard(b.host)) && a.host.includes(":") === b.host.includes(":")));
+
+/** A resolver that is Layover itself would be asked in a circle. */
+export const ownResolvers = (resolvers: readonly string[], dns: readonly Address[]): Problem[] =>
+  resolvers.flatMap((resolver, i): Problem[] => {
+    const address = parseAddress(resolver);
+    const own = dns.find((door) => door.port === address.port && isSelf(door.host, address.host));
+    return own === undefined ? [] : [{ path: ["resolvers", i], text: `${resolver} is Layover itself (listen.dns ${formatAddress(own)})` }];
+  });
+
+const isSelf = (door: string, host: string): boolean => {
+  if (!isWildcard(door)) return door === host;
+  const own = Object.values(networkInterfaces()).flatMap((list) => (list ?? []).map((entry) => entry.address));
+  return isWildcard(host) || host.startsWith("127.") || own.includes(host);
+};
+
+/** Sites whose settings are allowed, and probably not meant. */
+export const oddSites = (sites: readonly Site[]): string[] =>
+  sites.flatMap((site) => {
+    const at = `sites.${site.host}.credentials`;
+    if (site.credentials === undefined) return [];
+    const plain = site.upstreams.find((origin) => origin.protocol === "http:");
+    return [
+      ...(site.access === "client" ? [`${at}: clients pull with their own (access: client), so these are not used for them`] : []),
+      ...(plain === undefined ? [] : [`${at}: go to ${plain.origin} without encryption`]),
+    ];
+  });

@@ -1,0 +1,66 @@
+// The files that settings name: secrets and certificates. What they hold is never part of a message.
+import { X509Certificate } from "node:crypto";
+import { readFile, stat } from "node:fs/promises";
+import { resolve } from "node:path";
+import type { KeyPath, Problem } from "./problems.ts";
+
+const MAX_BYTES = 4 * 2 ** 20;
+const REASONS: Record<string, string> = {
+  ENOENT: "there is no such file",
+  EACCES: "may not be read by this user",
+  EISDIR: "is a folder",
+  ENOTDIR: "a part of the path is no folder",
+};
+
+export interface Files {
+  /** Absolute, from a path that may be relative to the configuration. */
+  path(name: string): string;
+  /** Trimmed; undefined once it was reported that it cannot be read or is empty. */
+  secret(name: string, at: KeyPath): Promise<string | undefined>;
+  /** Every certificate of a PEM file, and nothing else of it; undefined once it was reported that there is none. */
+  certificates(name: string, at: KeyPath): Promise<string | undefined>;
+}
+
+export const filesIn = (folder: string, report: (problem: Problem) => void): Files => {
+  const path = (name: string) => resolve(folder, name);
+
+  const read = async (name: string, at: KeyPath): Promise<string | undefined> => {
+    const file = path(name);
+    try {
+      // A device or a pipe would never end.
+      if ((await stat(file)).size > MAX_BYTES) throw new Error("is larger than 4 MiB");
+      return await readFile(file, { encoding: "utf8", signal: AbortSignal.timeout(5_000) });
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException;
+      report({ path: at, text: `cannot read ${file}: ${REASONS[code ?? ""] ?? message}` });
+      return undefined;
+    }
+  };
+
+  const secret = async (name: string, at: KeyPath) => {
+    const text = (await read(name, at))?.trim();
+    if (text === "") report({ path: at, text: `${path(name)} is empty` });
+    return text === "" ? undefined : text;
+  };
+
+  const certificates = async (name: string, at: KeyPath) => {
+    const text = await read(name, at);
+    if (text === undefined) return undefined;
+    const blocks = text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
+    const wrong = blocks.findIndex((block) => !isCertificate(block));
+    if (blocks.length > 0 && wrong === -1) return `${blocks.join("\n")}\n`;
+    const found = wrong === -1 ? "none" : `number ${wrong + 1} that cannot be read`;
+    report({ path: at, text: `expected certificates in PEM form in ${path(name)}, found ${found}` });
+    return undefined;
+  };
+
+  return { path, secret, certificates };
+};
+
+const isCertificate = (pem: string): boolean => {
+  try {
+    return new X509Certificate(pem).raw.length > 0;
+  } catch {
+    return false;
+  }
+};

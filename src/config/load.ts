@@ -1,0 +1,133 @@
+// File and environment → the effective configuration, or every problem at once with its place.
+import { mergeSites } from "./builtin.ts";
+import type { Config } from "./config.ts";
+import { clashingDoors, clashingNames, oddSites, ownResolvers } from "./crosscheck.ts";
+import { interpolate, type Overlay, overlayEnvironment } from "./environment.ts";
+import { type Files, filesIn } from "./files.ts";
+import { ConfigError, type KeyPath, type Problem, problemsOf, valueAt } from "./problems.ts";
+import { type Settings, settings } from "./schema.ts";
+import { buildSite } from "./sites.ts";
+import { type Lookup, readSource, type Source } from "./source.ts";
+import { unavailable } from "./unavailable.ts";
+
+export { ConfigError } from "./problems.ts";
+
+/** Looks for `file`, LAYOVER_CONFIG, `./layover.yaml`; the last may be absent. Throws ConfigError. */
+export const loadConfig = async (lookup: Lookup): Promise<Config> => {
+  const source = await readSource(lookup);
+  const filled = interpolate(withoutNulls(source.tree, []), lookup.env);
+  const overlay = overlayEnvironment(filled.value as Record<string, unknown>, lookup.env);
+  const fail = (problems: readonly Problem[]) => {
+    const inOrder = problems.toSorted((a, b) => source.offset(a.path) - source.offset(b.path));
+    if (problems.length > 0) throw new ConfigError([...new Set(inOrder.map(locate(source, overlay)))]);
+  };
+
+  const outcome = settings.safeParse(overlay.tree);
+  const shape = problemsOf(outcome.error?.issues ?? [], overlay.tree).filter(elsewhereThan(filled.problems));
+  fail([...filled.problems, ...shape, ...unavailable(overlay.tree)]);
+  const given = outcome.data as Settings;
+
+  const problems: Problem[] = [];
+  const config = await effective(given, source, problems);
+  fail(problems);
+  return {
+    ...config,
+    warnings: [...source.warnings, ...overlay.warnings, ...literalSecrets(source), ...oddSites(config.sites)],
+  };
+};
+
+const effective = async (given: Settings, source: Source, problems: Problem[]): Promise<Config> => {
+  const report = (problem: Problem) => void problems.push(problem);
+  const files = filesIn(source.folder, report);
+  const merged = mergeSites(given, report);
+  const trust = given.trust === undefined ? undefined : await files.certificates(given.trust, ["trust"]);
+  const sites = await Promise.all(merged.map((site) => buildSite(site, trust, files, report)));
+  const names = given.name ?? ["layover"];
+  const listen = listenOf(given, report);
+  const resolvers = (given.resolvers ?? ["8.8.8.8:53", "8.8.4.4:53"]).filter((entry) => typeof entry === "string");
+  if (resolvers.length === 0) report({ path: ["resolvers"], text: "expected at least one resolver, found none" });
+  for (const problem of [...clashingNames(merged, sites, names), ...clashingDoors(listen), ...ownResolvers(resolvers, listen.dns)]) {
+    report(problem);
+  }
+  return {
+    file: source.file,
+    warnings: [],
+    listen,
+    names,
+    answer: answerOf(given, report),
+    hijackFor: given.hijackFor ?? ["all"],
+    resolvers,
+    data: files.path(given.data ?? "./data"),
+    ca: authorityOf(given, files, report),
+    clients: given.clients ?? ["private"],
+    maxSize: given.maxSize,
+    log: { level: given.log?.level ?? "info", format: given.log?.format ?? "auto" },
+    sites,
+  };
+};
+
+type Report = (problem: Problem) => void;
+
+const listenOf = ({ listen = {} }: Settings, report: Report): Config["listen"] => {
+  const admin = listen.admin ?? [{ host: "127.0.0.1", port: 9180 }];
+  if (admin.length > 1) report({ path: ["listen", "admin"], text: `expected one address, found ${admin.length}` });
+  return {
+    dns: listen.dns ?? [{ host: "0.0.0.0", port: 53 }],
+    https: listen.https ?? [{ host: "0.0.0.0", port: 443 }],
+    http: listen.http ?? [{ host: "0.0.0.0", port: 80 }],
+    proxy: listen.proxy ?? [],
+    admin: admin[0],
+  };
+};
+
+const answerOf = ({ answer = ["auto"] }: Settings, report: Report): Config["answer"] => {
+  if (answer.length === 1 && answer[0] === "auto") return "auto";
+  if (answer.length === 0 || answer.includes("auto")) {
+    report({ path: ["answer"], text: 'expected "auto" alone, or one or more addresses' });
+  }
+  return answer;
+};
+
+const authorityOf = ({ ca = {} }: Settings, files: Files, report: Report): Config["ca"] => {
+  const certificate = files.path(ca.certificate ?? "./certs/ca.crt");
+  const key = files.path(ca.key ?? "./keys/ca.key");
+  if (certificate === key) report({ path: ["ca", "key"], text: "expected a file apart from the certificate's, which is public" });
+  const constraints = ca.constraints ?? [];
+  return { certificate, key, constraints: constraints.length === 1 && constraints[0] === "none" ? "none" : constraints };
+};
+
+/** `key:` with nothing behind it says nothing; `ghcr.io:` among the sites is a site with nothing special. */
+const withoutNulls = (tree: unknown, path: KeyPath): unknown => {
+  if (Array.isArray(tree)) return tree.map((entry, i) => withoutNulls(entry, [...path, i]));
+  if (typeof tree !== "object" || tree === null) return tree;
+  const isSites = path.length === 1 && path[0] === "sites";
+  const entries = Object.entries(tree).map(([key, value]) => [key, isSites ? (value ?? {}) : value] as const);
+  return Object.fromEntries(
+    entries.filter(([, value]) => value !== null).map(([key, value]) => [key, withoutNulls(value, [...path, key])]),
+  );
+};
+
+/** `layover.yaml:12:5 sites.ghcr.io.acess: …`; with no file, or a key from the environment, that is the place. */
+const locate =
+  (source: Source, overlay: Overlay) =>
+  ({ path, text }: Problem): string => {
+    const variable = overlay.variable(path);
+    const place = variable === undefined ? source.where(path) : `environment ${variable}`;
+    return `${[place, path.join(".")].filter((part) => part !== "").join(" ")}: ${text}`;
+  };
+
+const elsewhereThan = (known: readonly Problem[]) => {
+  const paths = new Set(known.map(({ path }) => path.join(".")));
+  return ({ path }: Problem) => !paths.has(path.join("."));
+};
+
+/** A secret in the file itself is read by all who may read the file. */
+const literalSecrets = ({ tree, file, where }: Source): string[] => {
+  if (file === undefined || typeof tree["sites"] !== "object") return [];
+  const paths = Object.keys(tree["sites"] ?? {}).flatMap((site) =>
+    ["password", "token"].map((key) => ["sites", site, "credentials", key]),
+  );
+  return paths
+    .filter((path) => /^(?!.*\$\{)/.test(String(valueAt(tree, path) ?? "${")))
+    .map((path) => `${where(path)} ${path.join(".")}: a secret in the file itself; ${path.at(-1)}File or \${NAME} keeps it out`);
+};

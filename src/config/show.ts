@@ -1,0 +1,63 @@
+// The effective configuration as YAML that could be loaded again. Secrets are only said to be there.
+import { stringify } from "yaml";
+import { formatAddress } from "../lib/listen.ts";
+import { formatDuration, formatSize } from "../lib/units.ts";
+import type { Site } from "../sites.ts";
+import { builtInHosts } from "./builtin.ts";
+import type { Config } from "./config.ts";
+
+/** A pure function of its input; ends with a line break. */
+export const showConfig = (config: Config): string => {
+  const { listen, ca } = config;
+  const shown = {
+    listen: {
+      dns: listen.dns.map(formatAddress),
+      https: listen.https.map(formatAddress),
+      http: listen.http.map(formatAddress),
+      proxy: listen.proxy.map(formatAddress),
+      admin: listen.admin === undefined ? [] : formatAddress(listen.admin),
+    },
+    name: config.names,
+    answer: config.answer,
+    hijackFor: config.hijackFor,
+    resolvers: config.resolvers,
+    data: config.data,
+    ca: { certificate: ca.certificate, key: ca.key, constraints: ca.constraints },
+    clients: config.clients,
+    ...(config.maxSize !== undefined && { maxSize: formatSize(config.maxSize) }),
+    log: config.log,
+    sites: { ...takenAway(config.sites), ...Object.fromEntries(config.sites.map((site) => [site.host, showSite(site)])) },
+  };
+  const head = config.file === undefined ? "# no file: the defaults and the environment" : `# ${config.file} and the environment`;
+  return `${head}\n${stringify(shown, { flowCollectionPadding: true, lineWidth: 130 })}`;
+};
+
+const takenAway = (sites: readonly Site[]): Record<string, false> => {
+  const here = new Set(sites.map((site) => site.host));
+  return Object.fromEntries(builtInHosts.filter((host) => !here.has(host)).map((host) => [host, false]));
+};
+
+const showSite = (site: Site) => ({
+  aliases: site.hijackNames.slice(1),
+  upstream: site.upstreams.map((origin) => origin.origin),
+  access: site.access,
+  ...(site.credentials && { credentials: showCredentials(site.credentials) }),
+  realms: site.realms,
+  ...(site.trust !== undefined && { trust: `<${site.trust.split("BEGIN CERTIFICATE").length - 1} certificates>` }),
+  allow: site.allow,
+  onGone: site.onGone,
+  readOnly: site.readOnly,
+  offline: site.offline,
+  failOpen: site.failOpen,
+  freshFor: formatDuration(site.policy.freshFor),
+  staleIfError: formatDuration(site.policy.staleIfError),
+  grantFor: formatDuration(site.grantFor),
+  publicFor: formatDuration(site.publicFor),
+  staleAccess: formatDuration(site.staleAccess),
+});
+
+const showCredentials = ({ username, password, token }: NonNullable<Site["credentials"]>) => ({
+  ...(username !== undefined && { username }),
+  ...(password !== undefined && { password: "<set>" }),
+  ...(token !== undefined && { token: "<set>" }),
+});

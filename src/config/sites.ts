@@ -1,0 +1,87 @@
+// Settings → the site table: one edit in the configuration reaches DNS, TLS and HTTP alike.
+import type { OwnCredentials, Site } from "../sites.ts";
+import { extraLookupNames, type MergedSite } from "./builtin.ts";
+import type { Files } from "./files.ts";
+import type { Problem } from "./problems.ts";
+import type { SiteSettings } from "./schema.ts";
+
+const SECOND = 1_000;
+const HOUR = 3_600 * SECOND;
+const DAY = 24 * HOUR;
+
+/** DESIGN's "Defaults that matter", in milliseconds. */
+export const DEFAULTS = {
+  freshFor: 60 * SECOND,
+  staleIfError: 30 * DAY,
+  grantFor: 300 * SECOND,
+  publicFor: HOUR,
+  staleAccess: DAY,
+} as const;
+
+type Report = (problem: Problem) => void;
+
+/** Reads the secrets and certificates that the site names. What is wrong is given to `report`; `trust` is for all upstreams. */
+export const buildSite = async (merged: MergedSite, trust: string | undefined, files: Files, report: Report): Promise<Site> => {
+  const { host, settings } = merged;
+  const hijackNames = [...new Set([host, ...(settings.aliases ?? [])])];
+  const own = settings.trust === undefined ? undefined : await files.certificates(settings.trust, merged.at("trust"));
+  return {
+    host,
+    hijackNames,
+    lookupNames: [...hijackNames, ...extraLookupNames(host)],
+    kind: settings.kind ?? "upstream",
+    upstreams: originsOf(merged, report),
+    access: settings.access === "shared" ? "shared" : "client",
+    credentials: await credentialsOf(merged, files, report),
+    realms: settings.realms ?? [],
+    trust: [trust, own].filter((pem) => pem !== undefined).join("") || undefined,
+    allow: settings.allow ?? [],
+    onGone: settings.onGone ?? "keep",
+    readOnly: settings.readOnly ?? false,
+    offline: settings.offline ?? false,
+    failOpen: settings.failOpen ?? failsOpen(settings),
+    policy: {
+      freshFor: settings.freshFor ?? DEFAULTS.freshFor,
+      staleIfError: settings.staleIfError ?? DEFAULTS.staleIfError,
+    },
+    grantFor: settings.grantFor ?? DEFAULTS.grantFor,
+    publicFor: settings.publicFor ?? DEFAULTS.publicFor,
+    staleAccess: settings.staleAccess ?? DEFAULTS.staleAccess,
+  };
+};
+
+/** Where a tag must not move by going round us, real addresses are never given. */
+const failsOpen = ({ kind, offline, onMissing }: SiteSettings): boolean =>
+  kind !== "local" && offline !== true && onMissing !== "refuse";
+
+const originsOf = (merged: MergedSite, report: Report): URL[] => {
+  const { upstream } = merged.settings;
+  if (upstream === undefined) return [new URL(`https://${merged.host}`)];
+  if (upstream.length === 0) report({ path: merged.at("upstream"), text: "expected at least one origin, found none" });
+  return upstream;
+};
+
+const credentialsOf = async (merged: MergedSite, files: Files, report: Report): Promise<OwnCredentials | undefined> => {
+  const given = merged.settings.credentials;
+  const path = merged.at("credentials");
+  if (given === undefined || given.helper !== undefined) return undefined;
+  const wrong = shapeProblem(given);
+  if (wrong !== undefined) {
+    report({ path, text: wrong });
+    return undefined;
+  }
+  const { username, passwordFile, tokenFile } = given;
+  const password = passwordFile === undefined ? given.password : await files.secret(passwordFile, [...path, "passwordFile"]);
+  const token = tokenFile === undefined ? given.token : await files.secret(tokenFile, [...path, "tokenFile"]);
+  return { ...(username !== undefined && { username }), ...(password !== undefined && { password }), ...(token !== undefined && { token }) };
+};
+
+const shapeProblem = (given: NonNullable<SiteSettings["credentials"]>): string | undefined => {
+  const { username, password, passwordFile, token, tokenFile } = given;
+  const passwords = [password, passwordFile].filter((value) => value !== undefined).length;
+  const tokens = [token, tokenFile].filter((value) => value !== undefined).length;
+  const basic = username !== undefined && passwords === 1 && tokens === 0;
+  const bearer = username === undefined && passwords === 0 && tokens === 1;
+  if (basic || bearer) return undefined;
+  return "expected username with one of password and passwordFile, or one of token and tokenFile alone";
+};

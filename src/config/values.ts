@@ -1,0 +1,42 @@
+// The values that only the configuration knows: names of hosts, origins of upstreams, resolvers. Each parser's error is what the user reads.
+import { isIP } from "node:net";
+import { domainToASCII } from "node:url";
+import { formatAddress, parseAddress } from "../lib/listen.ts";
+import { normaliseName } from "../sites.ts";
+
+const LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
+
+/** A DNS name (RFC 1123 2.1) in lower case, internationalised ones as their ASCII form. No port, no wildcard, no address. */
+export const parseHost = (text: string): string => {
+  const wrong = (why: string) => new Error(`expected a host name such as registry.example, found ${JSON.stringify(text)} (${why})`);
+  if (isIP(text) !== 0) throw wrong("an address has no name to stand in for");
+  if (text.includes("*")) throw wrong("wildcards would take in hosts that are no registry");
+  if (text.includes("/")) throw wrong("only the host, without scheme and path");
+  if (text.includes(":")) throw wrong("without a port: names are taken over on port 443");
+  const name = domainToASCII(normaliseName(text.trim()));
+  if (name === "" || name.length > 253 || isIP(name) !== 0) throw wrong("no valid name");
+  if (!name.split(".").every((label) => LABEL.test(label))) throw wrong("labels are letters, digits and hyphens");
+  return name;
+};
+
+/** An http(s) origin. What a user may have put there as a password is never repeated in the error. */
+export const parseUpstream = (text: string): URL => {
+  if (!URL.canParse(text)) throw new Error("expected an origin such as https://registry.example, found no URL");
+  const url = new URL(text);
+  if (url.username !== "" || url.password !== "") throw new Error("credentials belong in the site's `credentials`, not in the URL");
+  if (url.protocol !== "https:" && url.protocol !== "http:") {
+    throw new Error(`expected an https:// or http:// origin, found ${JSON.stringify(text)}`);
+  }
+  if (url.pathname !== "/" || url.search !== "" || url.hash !== "") {
+    throw new Error(`expected an origin without path, found ${JSON.stringify(text)}`);
+  }
+  return url;
+};
+
+/** `8.8.8.8`, `10.0.0.2:5353`, `[2001:4860:4860::8888]:53` to one spelling with a port; `tls://` and `https://` ones are kept as written. */
+export const parseResolver = (text: string): string => {
+  if (isEncrypted(text)) return text;
+  return formatAddress(parseAddress(text, 53));
+};
+
+export const isEncrypted = (resolver: string): boolean => /^(tls|https|quic):\/\/./i.test(resolver);
