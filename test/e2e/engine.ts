@@ -1,6 +1,7 @@
 // Builders: real Docker Engines, and skopeo, each in a mount namespace with its own resolv.conf and /etc/docker.
-import { copyFile, mkdir, writeFile } from "node:fs/promises";
-import { Part, type Ran, run } from "./part.ts";
+import { copyFile, mkdir, rm, writeFile } from "node:fs/promises";
+import type { Image } from "./image.ts";
+import { outcome, Part, type Ran, run } from "./part.ts";
 import { USERS } from "./tokens.ts";
 
 /** "classic" is Debian's Docker 20.10 with its own image store, "containerd" the newest with containerd's. */
@@ -75,6 +76,15 @@ export class Engine {
   /** Logs in with a password of the token server's; their credentials stay with that user. */
   login(user: string, host: string): Promise<Ran> {
     return run(docker(this.#dir, user, ["login", host, "-u", user, "--password-stdin"]), { input: USERS[user] ?? "" });
+  }
+
+  /** Gives the engine an image under a name, without any registry. */
+  async load(image: Image, name: string): Promise<void> {
+    const file = `${this.#dir}/load.tar`;
+    await image.save(file, name);
+    const ran = await this.docker(["load", "-i", file]);
+    await rm(file);
+    if (ran.code !== 0) throw new Error(outcome(ran));
   }
 
   pull(reference: string, user?: string, ms?: number): Promise<Ran> {

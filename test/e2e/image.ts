@@ -64,13 +64,11 @@ export class Image {
     this.manifest = blob(Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: MANIFEST, ...parts })));
   }
 
-  /** A new image that shares nothing but busybox with any other; `size` is that of its random layer. */
+  /** A new image that shares no blob with any other; `size` is that of its random layer. */
   static async make(size = 20 * 1024 * 1024): Promise<Image> {
-    const busybox = [
-      { path: "bin/busybox", body: await readFile(BUSYBOX) },
-      { path: "bin/sh", link: "busybox" },
-    ];
-    return new Image([layer(busybox), layer([{ path: "random", body: randomBytes(size) }])]);
+    const busybox = { path: "bin/busybox", body: await readFile(BUSYBOX) };
+    const system = [busybox, { path: "bin/sh", link: "busybox" }, { path: "serial", body: randomBytes(16) }];
+    return new Image([layer(system), layer([{ path: "random", body: randomBytes(size) }])]);
   }
 
   get blobs(): readonly Blob[] {

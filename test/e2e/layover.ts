@@ -1,5 +1,6 @@
 // Layover itself, as its users start it: DNS on 127.0.0.4, TLS and the plain HTTP door on 127.0.0.3.
 import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 import { DNS as INTERNET } from "./internet.ts";
 import { Part } from "./part.ts";
 import { until } from "./until.ts";
@@ -56,6 +57,23 @@ export class Layover {
     const text = await readFile(`/proc/${pid}/task/${pid}/children`, "utf8").catch(() => "");
     const [child] = text.split(" ").filter(Boolean);
     return child === undefined ? undefined : Number(child);
+  }
+
+  /** Kills the front end and whatever comes back in its place, for `ms` at most, until the function it gives is called. */
+  keepFrontAway(ms = 60_000): () => Promise<void> {
+    const deadline = Date.now() + ms;
+    let over = false;
+    const killing = (async () => {
+      while (!over && Date.now() < deadline) {
+        const front = await this.front();
+        if (front !== undefined && !(await gone(front))) process.kill(front, "SIGKILL");
+        await sleep(10);
+      }
+    })();
+    return () => {
+      over = true;
+      return killing;
+    };
   }
 
   /** Kills every process of it at once, as a power cut would. */

@@ -26,7 +26,6 @@ export class Upstream {
   readonly #tokens: TokenServer | undefined;
   #registry: Part | undefined;
   #nginx: Part | undefined;
-  #rate = 0;
 
   private constructor(host: string, address: string, dir: string, pair: Pair, roots: string, tokens: TokenServer | undefined) {
     this.host = host;
@@ -42,13 +41,15 @@ export class Upstream {
     return new Upstream(host, address, dir, await authority.issue(host), authority.certificate, tokens);
   }
 
-  /** Starts it, blobs at `rate` bytes a second when that is given. */
-  async start(rate = 0): Promise<void> {
-    this.#rate = rate;
+  async start(): Promise<void> {
     await this.#startRegistry();
-    await writeFile(`${this.#dir}/nginx.conf`, this.#front());
-    const argv = ["nginx", "-p", `${this.#dir}/nginx`, "-e", "stderr", "-c", `${this.#dir}/nginx.conf`];
-    this.#nginx = await Part.start(`nginx for ${this.host}`, argv, `${this.#dir}/nginx.log`, () => this.#listens(443));
+    await this.#startNginx(0);
+  }
+
+  /** From now on each blob leaves it at `rate` bytes a second; 0 for no limit. */
+  async limit(rate: number): Promise<void> {
+    await this.#nginx?.stop();
+    await this.#startNginx(rate);
   }
 
   async stop(): Promise<void> {
@@ -132,9 +133,21 @@ export class Upstream {
     await writeFile(`${this.#dir}/registry.json`, JSON.stringify(this.#settings()));
     const argv = [`${process.env["LAYOVER_LAB"]}/bin/registry`, "serve", `${this.#dir}/registry.json`];
     const env = { OTEL_TRACES_EXPORTER: "none" };
-    this.#registry = await Part.start(`registry ${this.host}`, argv, `${this.#dir}/registry.log`, () => this.#listens(5000), {
-      env,
-    });
+    this.#registry = await Part.start(
+      `registry ${this.host}`,
+      argv,
+      `${this.#dir}/registry.log`,
+      () => listens(this.address, 5000),
+      {
+        env,
+      },
+    );
+  }
+
+  async #startNginx(rate: number): Promise<void> {
+    await writeFile(`${this.#dir}/nginx.conf`, this.#front(rate));
+    const argv = ["nginx", "-p", `${this.#dir}/nginx`, "-e", "stderr", "-c", `${this.#dir}/nginx.conf`];
+    this.#nginx = await Part.start(`nginx for ${this.host}`, argv, `${this.#dir}/nginx.log`, () => listens(this.address, 443));
   }
 
   // JSON is YAML.
@@ -149,7 +162,7 @@ export class Upstream {
     };
   }
 
-  #front(): string {
+  #front(rate: number): string {
     const paths = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(
       (each) => `${each}_temp_path ${this.#dir}/nginx/${each};`,
     );
@@ -160,20 +173,16 @@ export class Upstream {
         ${paths.join(" ")}
         log_format hit '$request_method $uri $status $body_bytes_sent';
         access_log ${this.#dir}/access.log hit;
-        client_max_body_size 0; proxy_request_buffering off; proxy_buffering off; proxy_http_version 1.1;
+        client_max_body_size 0; proxy_request_buffering off; proxy_max_temp_file_size 0; proxy_http_version 1.1;
         server {
           listen ${this.address}:443 ssl http2;
           server_name ${this.host};
           ssl_certificate ${this.#pair.certificate}; ssl_certificate_key ${this.#pair.key};
           proxy_set_header Host $http_host; proxy_set_header X-Forwarded-Proto https;
           location / { proxy_pass http://${this.address}:5000; }
-          location ~ /blobs/sha256: { limit_rate ${this.#rate}; proxy_pass http://${this.address}:5000; }
+          location ~ /blobs/sha256: { limit_rate ${rate}; proxy_pass http://${this.address}:5000; }
         }
       }`;
-  }
-
-  async #listens(port: number): Promise<boolean> {
-    return listens(this.address, port);
   }
 }
 

@@ -1,10 +1,12 @@
 // A whole network of real parts on loopback: the internet's DNS, two registries, a token server, Layover, builders.
 // Every test file starts one of its own and stops it; ./run keeps it apart from the machine.
-import { mkdir, mkdtemp } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile } from "node:fs/promises";
 import { Authority } from "./authority.ts";
 import { Engine, type Kind, type Network, Skopeo } from "./engine.ts";
+import { sha256 } from "./image.ts";
 import { DNS as INTERNET, Internet } from "./internet.ts";
-import { DNS, Layover } from "./layover.ts";
+import { DNS, ADDRESS as DOOR, Layover } from "./layover.ts";
+import { must } from "./part.ts";
 import { ADDRESS as TOKENS, TokenServer } from "./tokens.ts";
 import { Upstream } from "./upstream.ts";
 
@@ -22,6 +24,7 @@ export class World {
   readonly layover: Layover;
   readonly #engines: Engine[] = [];
   #builders = 0;
+  #answers = 0;
 
   private constructor(dir: string, authority: Authority, tokens: TokenServer, open: Upstream, guarded: Upstream) {
     this.dir = dir;
@@ -86,6 +89,20 @@ export class World {
   async skopeo(network: Network = this.behind): Promise<Skopeo> {
     this.#builders++;
     return Skopeo.make(await this.#place(), network);
+  }
+
+  /** A bare request at Layover's TLS door: the status, and the digest of the body, which goes into a file. */
+  async ask(host: string, path: string, token?: string, into?: string): Promise<{ status: number; digest: string }> {
+    const file = into ?? `${this.dir}/answer-${++this.#answers}`;
+    const argv = ["curl", "-sS", "--max-time", "60", "--cacert", this.layover.certificate, "--resolve", `${host}:443:${DOOR}`];
+    const bearer = token ? ["-H", `Authorization: Bearer ${token}`] : [];
+    const status = await must([...argv, ...bearer, "-o", file, "-w", "%{http_code}", `https://${host}${path}`]);
+    return { status: Number(status), digest: sha256(await readFile(file)) };
+  }
+
+  /** Call it where a test has failed: the last of what Layover said. */
+  explain(): void {
+    console.error(this.layover.tail());
   }
 
   async stop(): Promise<void> {

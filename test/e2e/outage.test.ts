@@ -1,0 +1,98 @@
+// Upstream, token server and resolver are gone: what is held pulls by tag and by digest, and without delay.
+import { afterAll, beforeAll, describe, expect, onTestFailed, test } from "vitest";
+import type { Engine, Kind, Skopeo } from "./engine.ts";
+import { Image } from "./image.ts";
+import { outcome, type Ran } from "./part.ts";
+import { USERS } from "./tokens.ts";
+import { GUARDED, OPEN, World } from "./world.ts";
+
+const QUICK = 15_000;
+const PUBLIC = [`${OPEN}/acme/app`, `${GUARDED}/acme/public/app`];
+let world: World;
+let skopeo: Skopeo;
+let image: Image;
+
+beforeAll(async () => {
+  world = await World.start();
+  image = await Image.make();
+  await world.open.put(image, "acme/app", "v1");
+  await world.guarded.put(image, "acme/public/app", "v1");
+  await world.guarded.put(await Image.make(1024), "alice/private", "v1");
+  await world.layover.start();
+  skopeo = await world.skopeo();
+  const engine = await world.engine("classic");
+  for (const name of PUBLIC) expect(outcome(await engine.pull(`${name}:v1`))).toBe("success");
+  const alices = await skopeo.run(
+    "copy",
+    "--src-creds",
+    `alice:${USERS["alice"]}`,
+    `docker://${GUARDED}/alice/private:v1`,
+    `oci:${world.dir}/held:v1`,
+  );
+  expect(outcome(alices)).toBe("success");
+});
+afterAll(() => world?.stop());
+
+const expectQuick = (what: string, ran: Ran) => {
+  console.log(`${what}: ${ran.ms} ms`);
+  expect(outcome(ran)).toBe("success");
+  expect(ran.ms).toBeLessThan(QUICK);
+};
+
+const pulls = (outage: string) => {
+  test.each<Kind>(["classic", "containerd"])("a pristine %s engine pulls by tag and by digest", async (kind) => {
+    onTestFailed(() => world.explain());
+    const engine: Engine = await world.engine(kind);
+    for (const name of PUBLIC) {
+      expectQuick(`${outage}, ${kind}, ${name} by tag`, await engine.pull(`${name}:v1`, undefined, 60_000));
+      await engine.docker(["image", "rm", "-f", `${name}:v1`]);
+      expectQuick(
+        `${outage}, ${kind}, ${name} by digest`,
+        await engine.pull(`${name}@${image.manifest.digest}`, undefined, 60_000),
+      );
+    }
+    expect(
+      await engine.docker(["run", "--rm", "--network=none", `${PUBLIC[0]}@${image.manifest.digest}`, "echo", "well"]),
+    ).toMatchObject({ out: "well\n" });
+  });
+
+  test("nobody reads a private image that is held", async () => {
+    onTestFailed(() => world.explain());
+    const ran = await skopeo.run("copy", `docker://${GUARDED}/alice/private:v1`, `oci:${world.dir}/stolen:v1`);
+    expect(outcome(ran)).not.toBe("success");
+    const { status } = await world.ask(GUARDED, "/v2/alice/private/manifests/v1");
+    expect(status).toBeGreaterThanOrEqual(400);
+  });
+
+  test("Layover says that it is ready", async () => {
+    expect(await world.layover.ready()).toBe(true);
+  });
+};
+
+describe("everything refuses connections", () => {
+  beforeAll(() => world.disconnect());
+  afterAll(() => world.connect());
+  pulls("refused");
+
+  test("Layover starts, too", async () => {
+    onTestFailed(() => world.explain());
+    await world.layover.stop();
+    const began = Date.now();
+    await world.layover.start();
+    console.log(`ready after ${Date.now() - began} ms`);
+    const { status } = await world.ask(OPEN, "/v2/acme/app/manifests/v1");
+    expect(status).toBe(200);
+  });
+});
+
+describe("nothing answers any more", () => {
+  beforeAll(async () => {
+    await world.tokens.stop();
+    for (const part of [world.internet, world.open, world.guarded]) part.freeze();
+  });
+  afterAll(async () => {
+    for (const part of [world.internet, world.open, world.guarded]) part.thaw();
+    await world.tokens.start();
+  });
+  pulls("silent");
+});
