@@ -1,6 +1,6 @@
 // A whole network of real parts on loopback: the internet's DNS, two registries, a token server, Layover, builders.
 // Every test file starts one of its own and stops it; ./run keeps it apart from the machine.
-import { mkdir, mkdtemp, readFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
 import { Authority } from "./authority.ts";
 import { Engine, type Kind, type Network, Skopeo } from "./engine.ts";
 import { sha256 } from "./image.ts";
@@ -111,6 +111,7 @@ export class World {
     this.open.thaw();
     this.guarded.thaw();
     await this.disconnect();
+    await rm(this.dir, { recursive: true, force: true }); // it is all memory
   }
 
   // Short: a socket's path has 107 bytes at most.
