@@ -1,0 +1,159 @@
+// What is not ours goes to the resolvers and back as the very octets that came, but for the id: records of types yet unknown,
+// signatures and options pass. Resolvers are tried in order; none is waited for twice that has just shown to be dead.
+import { randomInt } from "node:crypto";
+import { performance } from "node:perf_hooks";
+import type { Logger } from "../lib/log.ts";
+import { askTcp, askUdp, NoAnswer, type Question } from "./exchange.ts";
+import type { Query } from "./prescreen.ts";
+import { emptyReply } from "./reply.ts";
+import { formatResolver, type ResolverAddress } from "./resolver-address.ts";
+import { ResolverOrder } from "./resolver-order.ts";
+import { FLAG, flagsOf, RCODE, rcodeOf } from "./wire.ts";
+
+export interface RelayOptions {
+  /** At least one; asked in this order. */
+  readonly resolvers: readonly ResolverAddress[];
+  readonly log: Logger;
+  /** Milliseconds for one attempt (default 1500) and for all of them together (default 4500: stubs give up after 5 s). */
+  readonly attemptMs?: number;
+  readonly totalMs?: number;
+  /** How long a resolver that failed is left alone, in milliseconds. Default 5000. */
+  readonly probeEvery?: number;
+  /** Queries under way, beyond which SERVFAIL is answered. Default 1024. */
+  readonly maxInFlight?: number;
+}
+
+export interface Relay {
+  /** A whole message under the query's id, of any size. Never rejects: no resolver answering is SERVFAIL. */
+  forward(query: Query): Promise<Buffer>;
+  /** Ends what is under way with SERVFAIL. */
+  close(): void;
+}
+
+/** A reply that settles the matter, or one that another resolver may better, or none. */
+type Outcome =
+  | { readonly kind: "final"; readonly reply: Buffer }
+  | { readonly kind: "poor"; readonly reply: Buffer | undefined }
+  | { readonly kind: "late" };
+
+export const createRelay = (options: RelayOptions): Relay => new ResolverRelay(options);
+
+class ResolverRelay implements Relay {
+  readonly #log: Logger;
+  readonly #order: ResolverOrder;
+  readonly #attemptMs: number;
+  readonly #totalMs: number;
+  readonly #maxInFlight: number;
+  readonly #closing = new AbortController();
+  /** Same octets but for the id: same answer, asked for once (RFC 5452 5: several in flight make guessing easier). */
+  readonly #running = new Map<string, Promise<Buffer>>();
+  /** What we have sent: whoever sends that to us is a resolver that leads back here. */
+  readonly #outstanding = new Set<string>();
+  #waiting = 0;
+  #loopSeen = false;
+
+  constructor({ resolvers, log, attemptMs = 1_500, totalMs = 4_500, probeEvery = 5_000, maxInFlight = 1_024 }: RelayOptions) {
+    this.#log = log;
+    this.#order = new ResolverOrder(resolvers, probeEvery);
+    this.#totalMs = totalMs;
+    this.#attemptMs = Math.min(attemptMs, Math.max(totalMs / resolvers.length, totalMs / 10));
+    this.#maxInFlight = maxInFlight;
+  }
+
+  async forward(query: Query): Promise<Buffer> {
+    if (this.#outstanding.has(fingerprint(query.message))) return this.#breakLoop(query);
+    if (this.#waiting >= this.#maxInFlight) return emptyReply(query, RCODE.SERVFAIL);
+    this.#waiting += 1;
+    try {
+      return withId(await this.#share(query), query.id);
+    } finally {
+      this.#waiting -= 1;
+    }
+  }
+
+  close(): void {
+    this.#closing.abort();
+  }
+
+  /** Said once: it would be said for every query. */
+  #breakLoop(query: Query): Buffer {
+    if (!this.#loopSeen)
+      this.#log.error({ qname: query.qname }, "a relayed query came back: one of the resolvers asks Layover itself");
+    this.#loopSeen = true;
+    return emptyReply(query, RCODE.SERVFAIL);
+  }
+
+  #share(query: Query): Promise<Buffer> {
+    const key = query.message.toString("latin1", 2);
+    const running = this.#running.get(key);
+    if (running) return running;
+    const reply = this.#resolve(query).finally(() => this.#running.delete(key));
+    this.#running.set(key, reply);
+    return reply;
+  }
+
+  async #resolve(query: Query): Promise<Buffer> {
+    for (const resolver of this.#order.takeProbes()) void this.#attempt(resolver, query, this.#attemptMs);
+    const deadline = performance.now() + this.#totalMs;
+    const queue = this.#order.order();
+    let poor: Buffer | undefined;
+    for (let resolver = queue.shift(); resolver && !this.#closing.signal.aborted; resolver = queue.shift()) {
+      const left = deadline - performance.now();
+      if (left <= 0) break;
+      const outcome = await this.#attempt(resolver, query, Math.min(this.#attemptMs, left));
+      if (outcome.kind === "final") return outcome.reply;
+      if (outcome.kind === "poor") poor ??= outcome.reply;
+      // A packet may have been lost: again after the others, unless there is something to answer with.
+      else if (poor === undefined) queue.push(resolver);
+    }
+    return poor ?? emptyReply(query, RCODE.SERVFAIL);
+  }
+
+  /** Never rejects; keeps account of the resolver's health. */
+  async #attempt(resolver: ResolverAddress, query: Query, ms: number): Promise<Outcome> {
+    const question = { query, message: withId(query.message, randomInt(0x1_0000)) };
+    const mark = fingerprint(question.message);
+    this.#outstanding.add(mark);
+    try {
+      return await this.#ask(resolver, question, ms);
+    } catch (error) {
+      this.#blame(resolver, error);
+      return error instanceof NoAnswer && error.late ? { kind: "late" } : { kind: "poor", reply: undefined };
+    } finally {
+      this.#outstanding.delete(mark);
+    }
+  }
+
+  async #ask(resolver: ResolverAddress, question: Question, ms: number): Promise<Outcome> {
+    const started = performance.now();
+    const { signal } = this.#closing;
+    const reply = await askUdp(resolver, question, { ms, signal });
+    if (this.#order.answered(resolver)) this.#log.info({ resolver: formatResolver(resolver) }, "resolver answers again");
+    if ((flagsOf(reply) & FLAG.TC) === 0) return verdictOn(reply);
+    // Where TCP is blocked, half an answer is still better than none.
+    const left = ms - (performance.now() - started);
+    const whole = await askTcp(resolver, question, { ms: left, signal }).catch(() => undefined);
+    return whole ? verdictOn(whole) : { kind: "poor", reply };
+  }
+
+  #blame(resolver: ResolverAddress, error: unknown): void {
+    if (this.#closing.signal.aborted || !this.#order.failed(resolver)) return;
+    const reason = error instanceof NoAnswer && error.cause instanceof Error ? error.cause.message : String(error);
+    this.#log.warn({ resolver: formatResolver(resolver), reason }, "resolver does not answer; the others are asked first");
+  }
+}
+
+/** A resolver that fails or refuses leaves the word to the next; a refusal is never given on. NXDOMAIN is an answer. */
+const verdictOn = (reply: Buffer): Outcome => {
+  const rcode = rcodeOf(reply);
+  if (rcode === RCODE.REFUSED) return { kind: "poor", reply: undefined };
+  return rcode === RCODE.SERVFAIL ? { kind: "poor", reply } : { kind: "final", reply };
+};
+
+const fingerprint = (message: Buffer): string => message.toString("latin1");
+
+const withId = (message: Buffer, id: number): Buffer => {
+  const copy = Buffer.from(message);
+  copy.writeUInt16BE(id, 0);
+  return copy;
+};

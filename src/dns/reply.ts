@@ -1,0 +1,52 @@
+// Replies made by hand: errors, truncated ones, and the OPT that goes with them. The question goes back octet by octet as it came.
+import type { Query } from "./prescreen.ts";
+import { FLAG, flagsOf, HEADER, type Rcode, TYPE } from "./wire.ts";
+
+/** What we take, and at most send, over UDP (DNS flag day 2020). */
+export const UDP_SIZE = 1232;
+/** RFC 1035 4.2.1. */
+const PLAIN_UDP_SIZE = 512;
+const OPCODE = 0x7800;
+
+/** A header alone, for a message whose question cannot be read; at least 12 octets of it are there. */
+export const headerReply = (message: Buffer, rcode: Rcode): Buffer => {
+  const kept = flagsOf(message) & (OPCODE | FLAG.RD);
+  return header(message.readUInt16BE(0), FLAG.QR | FLAG.RA | kept | rcode, 0, 0);
+};
+
+/** No records, only `rcode`; with an OPT if the query had one (RFC 6891 6.1.1). */
+export const emptyReply = (query: Query, rcode: Rcode): Buffer => {
+  const kept = flagsOf(query.message) & (FLAG.RD | FLAG.CD);
+  return questionReply(query, FLAG.QR | FLAG.RA | kept | (rcode & 0x0f), rcode >> 4);
+};
+
+/** The largest reply that the client takes over UDP, in octets. */
+export const udpLimit = ({ edns }: Query): number =>
+  edns === undefined ? PLAIN_UDP_SIZE : Math.min(Math.max(edns.size, PLAIN_UDP_SIZE), UDP_SIZE);
+
+/** `reply` if it fits; else the question alone with TC, so that the client asks again over TCP. */
+export const fitUdp = (query: Query, reply: Buffer): Buffer =>
+  reply.length <= udpLimit(query) ? reply : questionReply(query, flagsOf(reply) | FLAG.TC, 0);
+
+const questionReply = (query: Query, flags: number, extendedRcode: number): Buffer => {
+  const opt = query.edns === undefined ? [] : [optRecord(query.edns.do, extendedRcode)];
+  return Buffer.concat([header(query.id, flags, 1, opt.length), query.question, ...opt]);
+};
+
+const header = (id: number, flags: number, questions: number, additional: number): Buffer => {
+  const octets = Buffer.alloc(HEADER);
+  octets.writeUInt16BE(id, 0);
+  octets.writeUInt16BE(flags, 2);
+  octets.writeUInt16BE(questions, 4);
+  octets.writeUInt16BE(additional, 10);
+  return octets;
+};
+
+const optRecord = (dnssecOk: boolean, extendedRcode: number): Buffer => {
+  const octets = Buffer.alloc(11);
+  octets.writeUInt16BE(TYPE.OPT, 1);
+  octets.writeUInt16BE(UDP_SIZE, 3);
+  octets[5] = extendedRcode;
+  octets[7] = dnssecOk ? 0x80 : 0;
+  return octets;
+};

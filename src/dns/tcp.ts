@@ -1,0 +1,64 @@
+// The TCP half (RFC 7766): dns2's server with a reading side of its own, which looks at a message before dns2's parser would, and
+// with limits: on connections, on queries under way, on time without a whole query, on replies that the client does not read.
+import type { Socket } from "node:net";
+import { TCPServer } from "dns2";
+import type { Answer } from "./answer.ts";
+import { converse, type Pipeline } from "./conversation.ts";
+import { clientAddress, type DoorOptions } from "./udp.ts";
+
+export interface TcpLimits {
+  /** Milliseconds without a whole query or a reply, however many octets drip in. Longer than the relay takes. */
+  readonly idleMs: number;
+  readonly connections: number;
+  readonly connectionsPerClient: number;
+  /** Queries under way on one connection; further ones wait unread. */
+  readonly inFlight: number;
+}
+
+const DEFAULT_LIMITS: TcpLimits = { idleMs: 10_000, connections: 256, connectionsPerClient: 64, inFlight: 64 };
+
+export class DnsTcpServer extends TCPServer {
+  declare readonly response: (socket: Socket, pipeline: Pipeline, reply: Buffer) => void;
+  readonly #answer: Answer;
+  readonly #clients: (address: string) => boolean;
+  readonly #limits: TcpLimits;
+  readonly #open = new Set<Socket>();
+  readonly #perClient = new Map<string, number>();
+
+  constructor({ answer, clients }: Pick<DoorOptions, "answer" | "clients">, limits: Partial<TcpLimits> = {}) {
+    super();
+    this.#answer = answer;
+    this.#clients = clients;
+    this.#limits = { ...DEFAULT_LIMITS, ...limits };
+    this.maxConnections = this.#limits.connections;
+  }
+
+  /** dns2 binds this to each connection. */
+  handle(socket: Socket): void {
+    socket.on("error", () => socket.destroy());
+    const client = clientAddress(socket.remoteAddress ?? "");
+    const held = this.#perClient.get(client) ?? 0;
+    if (!this.#clients(client) || held >= this.#limits.connectionsPerClient) {
+      socket.destroy();
+      return;
+    }
+    this.#perClient.set(client, held + 1);
+    this.#open.add(socket);
+    socket.once("close", () => this.#forget(socket, client));
+    converse(socket, { answer: (message) => this.#answer(message, client), respond: this.response.bind(this), ...this.#limits });
+  }
+
+  /** Stops listening and breaks every connection. */
+  closeAll(): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.close(() => resolve()));
+    for (const socket of this.#open) socket.destroy();
+    return closed;
+  }
+
+  #forget(socket: Socket, client: string): void {
+    this.#open.delete(socket);
+    const left = (this.#perClient.get(client) ?? 1) - 1;
+    if (left > 0) this.#perClient.set(client, left);
+    else this.#perClient.delete(client);
+  }
+}
