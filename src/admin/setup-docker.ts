@@ -21,7 +21,10 @@ export interface DockerSetup {
 const HUB = "registry-1.docker.io";
 
 /** The folders under certs.d: containerd's image store looks for the Hub's as `docker.io`. */
-export const certificateFolders = (names: readonly string[]): string[] => [...names, ...(names.includes(HUB) ? ["docker.io"] : [])];
+export const certificateFolders = (names: readonly string[]): string[] => [
+  ...names,
+  ...(names.includes(HUB) ? ["docker.io"] : []),
+];
 
 /** A shell script (`sh`, dash, busybox) to be run as root on the Docker host. Throws Error for what is no name, address or certificate. */
 export const dockerScript = (setup: DockerSetup): string => {
@@ -44,10 +47,16 @@ export const dockerScript = (setup: DockerSetup): string => {
     "PEM",
     "}",
     "",
-    readFileSync(new URL("./setup-docker.sh", import.meta.url), "utf8"),
+    body(),
   ];
   return lines.join("\n");
 };
+
+/** The same script with nothing to set up: good for `--undo` only, which needs no CA. */
+export const undoScript = (): string =>
+  ["#!/bin/sh", "set -eu", "names= hijacked= dns= port=53 fingerprints=none", "ca() { :; }", body()].join("\n");
+
+const body = (): string => readFileSync(new URL("./setup-docker.sh", import.meta.url), "utf8");
 
 /** The same for a person: what to put where, in the variants that hosts come in. Throws as dockerScript does. */
 export const dockerText = (setup: DockerSetup): string => {
@@ -98,7 +107,9 @@ const HUB_TRAP = [
 ];
 
 const plainResolvers = (host: string): string[] => [
-  "   NetworkManager: nmcli connection modify <name> ipv4.ignore-auto-dns yes ipv4.dns " + host + " && nmcli connection up <name>",
+  "   NetworkManager: nmcli connection modify <name> ipv4.ignore-auto-dns yes ipv4.dns " +
+    host +
+    " && nmcli connection up <name>",
   "   neither: /etc/resolv.conf, with this as its only nameserver line",
   `     nameserver ${host}`,
 ];
@@ -109,7 +120,8 @@ const PRINT = /^[0-9A-F]{2}(:[0-9A-F]{2}){31}$/;
 const checked = (setup: DockerSetup): DockerSetup => {
   const { names, dns, fingerprints, answer, ca } = setup;
   for (const name of names) if (!NAME.test(name) || name.includes("..")) throw new Error(`not a name: ${JSON.stringify(name)}`);
-  for (const address of [dns.host, ...answer]) if (isIP(address) === 0) throw new Error(`not an address: ${JSON.stringify(address)}`);
+  for (const address of [dns.host, ...answer])
+    if (isIP(address) === 0) throw new Error(`not an address: ${JSON.stringify(address)}`);
   if (!Number.isInteger(dns.port)) throw new Error(`not a port: ${dns.port}`);
   const count = certificatesOf(ca).length;
   if (count === 0 || count !== fingerprints.length || !fingerprints.every((print) => PRINT.test(print))) {

@@ -8,12 +8,12 @@ export const configCommand = (program: Command): void => {
   config
     .command("check")
     .description("load it, and say what is wrong with it")
-    .option("--config <file>", "default: LAYOVER_CONFIG, else ./layover.yaml")
+    .option("-c, --config <file>", "default: LAYOVER_CONFIG, else ./layover.yaml")
     .action(async (options: { config?: string }) => check(options.config));
   config
     .command("show")
     .description("print it with everything defaulted, as YAML; secrets are left out")
-    .option("--config <file>", "default: LAYOVER_CONFIG, else ./layover.yaml")
+    .option("-c, --config <file>", "default: LAYOVER_CONFIG, else ./layover.yaml")
     .action(async (options: { config?: string }) => show(options.config));
 };
 

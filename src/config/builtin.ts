@@ -41,7 +41,8 @@ export const mergeSites = ({ sites = {}, defaults = {} }: Settings, report: (pro
     if (written.has(host)) report({ path, text: `is the same host as ${written.get(host)}` });
     written.set(host, key);
     if (own !== false) merged.set(host, merge(host, key, BUILT_IN.get(host) ?? {}, defaults, own));
-    else if (!merged.delete(host)) report({ path, text: `is not built in, so cannot be taken away${didYouMean(host, builtInHosts)}` });
+    else if (!merged.delete(host))
+      report({ path, text: `is not built in, so cannot be taken away${didYouMean(host, builtInHosts)}` });
   }
   return [...merged.values()];
 };

@@ -44,7 +44,9 @@ export const ownResolvers = (resolvers: readonly string[], dns: readonly Address
   resolvers.flatMap((resolver, i): Problem[] => {
     const address = parseAddress(resolver);
     const own = dns.find((door) => door.port === address.port && isSelf(door.host, address.host));
-    return own === undefined ? [] : [{ path: ["resolvers", i], text: `${resolver} is Layover itself (listen.dns ${formatAddress(own)})` }];
+    return own === undefined
+      ? []
+      : [{ path: ["resolvers", i], text: `${resolver} is Layover itself (listen.dns ${formatAddress(own)})` }];
   });
 
 const isSelf = (door: string, host: string): boolean => {
@@ -60,7 +62,9 @@ export const oddSites = (sites: readonly Site[]): string[] =>
     if (site.credentials === undefined) return [];
     const plain = site.upstreams.find((origin) => origin.protocol === "http:");
     return [
-      ...(site.access === "client" ? [`${at}: clients pull with their own (access: client), so these are not used for them`] : []),
+      ...(site.access === "client"
+        ? [`${at}: clients pull with their own (access: client), so these are not used for them`]
+        : []),
       ...(plain === undefined ? [] : [`${at}: go to ${plain.origin} without encryption`]),
     ];
   });

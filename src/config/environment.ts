@@ -34,7 +34,7 @@ export const overlayEnvironment = (file: Tree, env: Env): Overlay => {
   const found = names.map((name) => ({ name, path: PATHS.get(spell(name.slice(PREFIX.length))) }));
   for (const { name, path } of found.sort((a, b) => (a.path?.length ?? 0) - (b.path?.length ?? 0))) {
     if (path !== undefined) {
-      const value = valueOf(env[name] ?? "");
+      const value = parseValue(env[name] ?? "");
       refuseOdd(value, `environment ${name}`);
       assign(tree, path, value);
       variables.set(path.join("."), name);
@@ -60,7 +60,7 @@ const assign = (tree: Tree, [section = "", key]: readonly string[], value: unkno
   tree[section] = { ...(typeof inner === "object" && inner !== null ? inner : {}), [key]: value };
 };
 
-const valueOf = (text: string): unknown => {
+const parseValue = (text: string): unknown => {
   if (!/^\s*[{[]/.test(text)) return text;
   try {
     return parse(text) as unknown;

@@ -46,7 +46,11 @@ const effective = async (given: Settings, source: Source, problems: Problem[]): 
   const listen = listenOf(given, report);
   const resolvers = (given.resolvers ?? ["8.8.8.8:53", "8.8.4.4:53"]).filter((entry) => typeof entry === "string");
   if (resolvers.length === 0) report({ path: ["resolvers"], text: "expected at least one resolver, found none" });
-  for (const problem of [...clashingNames(merged, sites, names), ...clashingDoors(listen), ...ownResolvers(resolvers, listen.dns)]) {
+  for (const problem of [
+    ...clashingNames(merged, sites, names),
+    ...clashingDoors(listen),
+    ...ownResolvers(resolvers, listen.dns),
+  ]) {
     report(problem);
   }
   return {
@@ -128,6 +132,9 @@ const literalSecrets = ({ tree, file, where }: Source): string[] => {
     ["password", "token"].map((key) => ["sites", site, "credentials", key]),
   );
   return paths
-    .filter((path) => /^(?!.*\$\{)/.test(String(valueAt(tree, path) ?? "${")))
+    .filter((path) => {
+      const value = valueAt(tree, path);
+      return typeof value === "string" && !value.includes("${");
+    })
     .map((path) => `${where(path)} ${path.join(".")}: a secret in the file itself; ${path.at(-1)}File or \${NAME} keeps it out`);
 };

@@ -36,7 +36,9 @@ const unknownKey = (path: KeyPath, key: string, known: readonly string[]): Probl
 
 /** Of a union's members, the one that got furthest: a wrong type right here says that it was not meant. */
 const likeliest = (members: readonly Issue[][]): Issue[] =>
-  members.find((issues) => issues.some((issue) => issue.path.length > 0 || issue.code === "unrecognized_keys" || issue.code === "custom")) ??
+  members.find((issues) =>
+    issues.some((issue) => issue.path.length > 0 || issue.code === "unrecognized_keys" || issue.code === "custom"),
+  ) ??
   members.at(-1) ??
   [];
 
@@ -75,7 +77,10 @@ const show = (value: unknown): string => {
 };
 
 export const valueAt = (tree: unknown, path: KeyPath): unknown =>
-  path.reduce<unknown>((node, key) => (typeof node === "object" && node !== null ? (node as Record<string, unknown>)[key] : undefined), tree);
+  path.reduce<unknown>(
+    (node, key) => (typeof node === "object" && node !== null ? (node as Record<string, unknown>)[key] : undefined),
+    tree,
+  );
 
 /** `; did you mean access?`, or nothing when none is near. */
 export const didYouMean = (word: string, known: readonly string[]): string => {

@@ -31,10 +31,7 @@ const splitText = (value: unknown): unknown => {
 
 /** Values from the environment are texts. */
 const truth = z.preprocess((value) => (value === "true" ? true : value === "false" ? false : value), z.boolean());
-const count = z.preprocess(
-  (value) => (typeof value === "string" && /^\d+$/.test(value) ? Number(value) : value),
-  z.int().min(0),
-);
+const count = z.preprocess((value) => (typeof value === "string" && /^\d+$/.test(value) ? Number(value) : value), z.int().min(0));
 
 const text = z.string().min(1, { error: () => "expected a text that is not empty" });
 const duration = parsed("a duration such as 90s, 5m, 12h or 30d", parseDuration);

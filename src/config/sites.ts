@@ -73,7 +73,11 @@ const credentialsOf = async (merged: MergedSite, files: Files, report: Report): 
   const { username, passwordFile, tokenFile } = given;
   const password = passwordFile === undefined ? given.password : await files.secret(passwordFile, [...path, "passwordFile"]);
   const token = tokenFile === undefined ? given.token : await files.secret(tokenFile, [...path, "tokenFile"]);
-  return { ...(username !== undefined && { username }), ...(password !== undefined && { password }), ...(token !== undefined && { token }) };
+  return {
+    ...(username !== undefined && { username }),
+    ...(password !== undefined && { password }),
+    ...(token !== undefined && { token }),
+  };
 };
 
 const shapeProblem = (given: NonNullable<SiteSettings["credentials"]>): string | undefined => {

@@ -14,9 +14,9 @@ export interface Source {
   readonly tree: Record<string, unknown>;
   readonly warnings: readonly string[];
   /** `layover.yaml:12:5`, of the key or of the nearest one above it that is there. */
-  where(path: KeyPath): string;
+  readonly where: (path: KeyPath) => string;
   /** How far into the file that is, in characters. */
-  offset(path: KeyPath): number;
+  readonly offset: (path: KeyPath) => number;
 }
 
 export interface Lookup {
@@ -117,7 +117,11 @@ const offsetOf = (document: Document, path: KeyPath): number => {
   let offset = startOf(node) ?? 0;
   for (const key of path) {
     const pair = isMap(node) ? node.items.find((item) => keyOf(item.key) === String(key)) : undefined;
-    const next: unknown = isPair(pair) ? pair.value : isNode(node) && "get" in node ? (node.get as (k: unknown, keep: true) => unknown)(key, true) : undefined;
+    const next: unknown = isPair(pair)
+      ? pair.value
+      : isNode(node) && "get" in node
+        ? (node.get as (k: unknown, keep: true) => unknown)(key, true)
+        : undefined;
     const start = startOf(pair?.key) ?? startOf(next);
     if (start === undefined) return offset;
     offset = start;

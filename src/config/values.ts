@@ -8,7 +8,8 @@ const LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
 /** A DNS name (RFC 1123 2.1) in lower case, internationalised ones as their ASCII form. No port, no wildcard, no address. */
 export const parseHost = (text: string): string => {
-  const wrong = (why: string) => new Error(`expected a host name such as registry.example, found ${JSON.stringify(text)} (${why})`);
+  const wrong = (why: string) =>
+    new Error(`expected a host name such as registry.example, found ${JSON.stringify(text)} (${why})`);
   if (isIP(text) !== 0) throw wrong("an address has no name to stand in for");
   if (text.includes("*")) throw wrong("wildcards would take in hosts that are no registry");
   if (text.includes("/")) throw wrong("only the host, without scheme and path");
@@ -23,7 +24,8 @@ export const parseHost = (text: string): string => {
 export const parseUpstream = (text: string): URL => {
   if (!URL.canParse(text)) throw new Error("expected an origin such as https://registry.example, found no URL");
   const url = new URL(text);
-  if (url.username !== "" || url.password !== "") throw new Error("credentials belong in the site's `credentials`, not in the URL");
+  if (url.username !== "" || url.password !== "")
+    throw new Error("credentials belong in the site's `credentials`, not in the URL");
   if (url.protocol !== "https:" && url.protocol !== "http:") {
     throw new Error(`expected an https:// or http:// origin, found ${JSON.stringify(text)}`);
   }

@@ -60,7 +60,9 @@ export const explainListenError = (error: unknown, attempt: ListenAttempt): stri
   const place = address === undefined ? "its address" : formatAddress(address);
   const transport = attempt.transport ?? (syscall === "bind" ? "udp" : "tcp");
   const reason = explain(code, transport, address) ?? [error instanceof Error ? error.message : String(error)];
-  return [`cannot listen on ${place} for ${attempt.what}: ${reason[0]}`, ...reason.slice(1), moveIt(attempt.key, address)].join("\n  ");
+  return [`cannot listen on ${place} for ${attempt.what}: ${reason[0]}`, ...reason.slice(1), moveIt(attempt.key, address)].join(
+    "\n  ",
+  );
 };
 
 const explain = (code: string | undefined, transport: "tcp" | "udp", address: Address | undefined): string[] | undefined => {

@@ -1,0 +1,95 @@
+// Which checks a configuration calls for, and what each is told.
+import { readFile } from "node:fs/promises";
+import { networkInterfaces } from "node:os";
+import type { Config } from "../config/config.ts";
+import { type Address, isWildcard, parseAddress } from "../lib/listen.ts";
+import { parsePrefixes, plainAddress } from "../lib/prefixes.ts";
+import { readRoots } from "./ca-roots.ts";
+import { asking } from "./doctor-ask.ts";
+import { checkAuthority, checkDockerTrust } from "./doctor-ca.ts";
+import { checkNames, checkResolvers, checkSystemResolver } from "./doctor-dns.ts";
+import { type Finding, ok, warn } from "./doctor-finding.ts";
+import { checkContainer, checkDisk, checkPorts, type Door } from "./doctor-host.ts";
+import { checkUpstreams } from "./doctor-upstream.ts";
+
+export interface PlannedCheck {
+  readonly check: Finding["check"];
+  readonly run: () => Promise<Finding[]>;
+}
+
+const DOCKER_CERTIFICATES = "/etc/docker/certs.d";
+
+/** `timeout`: milliseconds for each question and request. */
+export const checksOf = (config: Config, timeout: number): PlannedCheck[] => {
+  const { sites, ca, data, maxSize, answer } = config;
+  const names = sites.flatMap((site) => site.hijackNames);
+  const ask = asking(timeout);
+  const isOurs = ownAddresses(config);
+  const resolvers = config.resolvers.map((resolver) => parseAddress(resolver));
+  const name = names[0];
+  return [
+    { check: "dns", run: () => namesOf(config, names, isOurs, timeout) },
+    ...(name === undefined
+      ? []
+      : ([
+          { check: "dns", run: async () => [await checkSystemResolver({ resolvConf: await resolvConf(), name, isOurs, ask })] },
+          { check: "resolvers", run: () => checkResolvers({ resolvers, name: upstreamName(config) ?? name, isOurs, ask }) },
+        ] as const)),
+    { check: "ca", run: () => checkAuthority({ ...ca, names, now: Date.now() }) },
+    { check: "docker", run: () => dockerTrust(ca.certificate, names) },
+    { check: "ports", run: () => checkPorts(doorsOf(config.listen)) },
+    { check: "upstream", run: () => checkUpstreams({ sites, resolvers, isOurs, ask: asking(timeout / 2), timeout }) },
+    { check: "disk", run: () => checkDisk(data, maxSize) },
+    { check: "container", run: () => checkContainer(answer) },
+  ];
+};
+
+const namesOf = async (
+  config: Config,
+  names: readonly string[],
+  isOurs: (address: string) => boolean,
+  timeout: number,
+): Promise<Finding[]> => {
+  const doors = config.listen.dns.map(fromHere);
+  if (doors.length === 0) return [ok("dns", "is turned off (listen.dns)")];
+  const hijacks = parsePrefixes(config.hijackFor);
+  const results = doors.map((server) => {
+    // To a specific address of ours the kernel comes from that same address.
+    if (hijacks(server.host)) return checkNames({ server, names, isOurs, ask: asking(timeout) });
+    return Promise.resolve([
+      warn("dns", `${server.host} is not in hijackFor: what clients see cannot be seen from here`, "run it on a client that is"),
+    ]);
+  });
+  return (await Promise.all(results)).flat();
+};
+
+/** A wildcard is asked on loopback. */
+const fromHere = ({ host, port }: Address): Address => {
+  if (!isWildcard(host)) return { host, port };
+  return { host: host.includes(":") ? "::1" : "127.0.0.1", port };
+};
+
+/** What `answer` says, or this machine's addresses. */
+const ownAddresses = ({ answer, listen }: Config): ((address: string) => boolean) => {
+  const interfaces = Object.values(networkInterfaces()).flatMap((list) => (list ?? []).map((entry) => entry.address));
+  const listed = listen.https.filter(({ host }) => !isWildcard(host)).map(({ host }) => host);
+  const own = new Set([...(answer === "auto" ? [] : answer), ...listed, ...interfaces].map(plainAddress));
+  return (address) => own.has(plainAddress(address));
+};
+
+const doorsOf = ({ dns, https, http, proxy, admin }: Config["listen"]): Door[] => [
+  ...dns.flatMap((address) => (["udp", "tcp"] as const).map((transport) => ({ key: "listen.dns", transport, address }))),
+  ...Object.entries({ https, http, proxy, admin: admin === undefined ? [] : [admin] }).flatMap(([door, list]) =>
+    list.map((address) => ({ key: `listen.${door}`, transport: "tcp" as const, address })),
+  ),
+];
+
+const resolvConf = (): Promise<string> => readFile("/etc/resolv.conf", "utf8").catch(() => "");
+
+const dockerTrust = async (certificate: string, names: readonly string[]): Promise<Finding[]> => {
+  const roots = await readRoots(certificate);
+  return typeof roots === "string" ? [] : checkDockerTrust(roots, names, DOCKER_CERTIFICATES);
+};
+
+const upstreamName = ({ sites }: Config): string | undefined =>
+  sites.flatMap((site) => site.upstreams.map((origin) => origin.hostname)).find((host) => /[a-z]/i.test(host));

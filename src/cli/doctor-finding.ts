@@ -1,0 +1,19 @@
+// What a check says: how it is, and how to mend it.
+
+export interface Finding {
+  readonly check: "dns" | "resolvers" | "ca" | "ports" | "upstream" | "disk" | "clock" | "container" | "docker";
+  readonly status: "ok" | "warn" | "fail";
+  readonly text: string;
+  readonly mend?: string;
+}
+
+type Check = Finding["check"];
+
+export const ok = (check: Check, text: string): Finding => ({ check, status: "ok", text });
+export const warn = (check: Check, text: string, mend: string): Finding => ({ check, status: "warn", text, mend });
+export const fail = (check: Check, text: string, mend: string): Finding => ({ check, status: "fail", text, mend });
+
+export const reasonOf = (error: unknown): string => {
+  const { code, message } = error as NodeJS.ErrnoException;
+  return code === "ECONNREFUSED" ? "nobody listens there" : message;
+};

@@ -1,0 +1,51 @@
+// `layover doctor`: every known way for a set-up to be wrong, looked at from this machine, with how to mend it. Changes nothing.
+import type { Command } from "commander";
+import type { Config } from "../config/config.ts";
+import type { Finding } from "./doctor-finding.ts";
+
+/** Each question and request; each check as a whole has CHECK_MS. */
+const ANSWER_MS = 3_000;
+const CHECK_MS = 5_000;
+
+/** Adds `doctor` to the program. Exit status 1: something fails. */
+export const doctorCommand = (program: Command): void => {
+  program
+    .command("doctor")
+    .description("check DNS, CA, ports, resolvers, upstreams, disk and clock, and say how to mend what is wrong")
+    .option("-c, --config <file>", "default: LAYOVER_CONFIG, else ./layover.yaml")
+    .option("--json", "for programs")
+    .action(async (options: { config?: string; json?: boolean }) => {
+      const { configOrExit } = await import("./config.ts");
+      const config = await configOrExit(options.config);
+      if (config === undefined) return;
+      const findings = await examine(config);
+      process.stdout.write(options.json === true ? `${JSON.stringify(findings, undefined, 2)}\n` : print(findings));
+      // A question that nobody answers, or a socket that will not close, keeps nobody waiting.
+      if (findings.some(({ status }) => status === "fail")) process.exitCode = 1;
+    });
+};
+
+const print = (findings: readonly Finding[]): string =>
+  findings
+    .map(({ status, check, text, mend }) => {
+      const line = `${status.padEnd(4)}  ${check.padEnd(9)}  ${text}\n`;
+      return mend === undefined ? line : `${line}${" ".repeat(17)}→ ${mend}\n`;
+    })
+    .join("");
+
+/** All checks at once, each within its time; in a fixed order. Never rejects. */
+export const examine = async (config: Config): Promise<Finding[]> => {
+  const [{ checksOf }, { within }, { fail, reasonOf }] = await Promise.all([
+    import("./doctor-checks.ts"),
+    import("../lib/abort.ts"),
+    import("./doctor-finding.ts"),
+  ]);
+  const results = await Promise.all(
+    checksOf(config, ANSWER_MS).map(({ check, run }) =>
+      within(run(), CHECK_MS).catch((error: unknown) => [
+        fail(check, `could not be checked: ${reasonOf(error)}`, "run it again"),
+      ]),
+    ),
+  );
+  return results.flat();
+};
