@@ -1,0 +1,75 @@
+// The leaves in use, by name: minted when first asked for, kept, and renewed at two thirds of their life.
+import { createSecureContext, type SecureContext, type SecureContextOptions } from "node:tls";
+import { LRUCache } from "lru-cache";
+import type { Clock } from "../lib/clock.ts";
+import type { Logger } from "../lib/log.ts";
+import type { Ca } from "./ca.ts";
+import { type Leaf, mintLeaf } from "./leaf.ts";
+import { endOf, isUnconstrained, type Root } from "./root.ts";
+
+export interface Shown {
+  readonly leaf: Leaf;
+  readonly context: SecureContext;
+  readonly renewAt: number;
+}
+
+export interface Leaves {
+  /** The leaf for a plain name that may be shown. Throws Error when no root can sign for it now. */
+  show(name: string): Shown;
+}
+
+export interface LeavesOptions {
+  /** Addresses that one name's leaf has besides, where its root has no constraints. */
+  readonly addresses: ReadonlyMap<string, readonly string[]>;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+// Far more than there are sites; a larger set still works, and mints again what fell out.
+const MAX_NAMES = 1_000;
+
+/**
+ * Minting takes about a millisecond and waits for nothing, so any number of handshakes at once mint a name once. No limit per second is
+ * needed: the caller lets a closed set of names through, and that bounds it. Every leaf is logged.
+ */
+export const leavesOf = (ca: Ca, { addresses, clock, log }: LeavesOptions): Leaves => {
+  const held = new LRUCache<string, Shown>({ max: MAX_NAMES });
+
+  const mint = (name: string, now: number): Shown => {
+    const root = ca.issuerFor(name);
+    if (root === undefined) throw new Error(`no root of the CA can sign for ${name}`);
+    const besides = isUnconstrained(root) ? (addresses.get(name) ?? []) : [];
+    const leaf = mintLeaf(root, [name, ...besides], now);
+    log.info(
+      { host: name, serial: leaf.serial, notAfter: new Date(leaf.notAfter).toISOString(), issuer: root.name },
+      "leaf minted",
+    );
+    return { leaf, context: createSecureContext(contextOf(leaf)), renewAt: renewalOf(leaf, root, now) };
+  };
+
+  return {
+    show: (name) => {
+      const now = clock();
+      const shown = held.get(name);
+      if (shown !== undefined && isFresh(shown, now)) return shown;
+      const fresh = mint(name, now);
+      held.set(name, fresh);
+      return fresh;
+    },
+  };
+};
+
+/** The last leaf before its issuer's end is kept until then, as another would live no longer. */
+const renewalOf = ({ notAfter }: Leaf, root: Root, now: number): number =>
+  notAfter === endOf(root) ? notAfter : now + ((notAfter - now) * 2) / 3;
+
+/** A clock that was set back makes a leaf that is not valid yet: as unfit as one that is due. */
+const isFresh = ({ leaf, renewAt }: Shown, now: number): boolean => leaf.notBefore <= now && now < renewAt;
+
+/** For Node's TLS. `ca: []`: clients show no certificates, so no roots to check them by are loaded. */
+export const contextOf = ({ chain, key }: Leaf): SecureContextOptions => ({
+  cert: chain,
+  key: key.export({ type: "pkcs8", format: "pem" }),
+  minVersion: "TLSv1.2",
+  ca: [],
+});

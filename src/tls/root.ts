@@ -1,0 +1,116 @@
+// A root: a CA certificate, what it may speak for, and its private key where that is held. Made here, or read from the CA's files.
+import { generateKeyPairSync, type KeyObject, randomBytes, type X509Certificate } from "node:crypto";
+import * as asn1 from "./asn1.ts";
+import { decodeConstraints, type NameConstraints, onlyNames, permits } from "./constraints.ts";
+import { keyIdentifier, OID, readCertificate, rootExtensions, signCertificate, subjectOf } from "./x509.ts";
+
+export interface Root {
+  /** The common name, for people. */
+  readonly name: string;
+  readonly certificate: X509Certificate;
+  /** Undefined for a certificate that only stands above another, or whose key is lost: it signs nothing. */
+  readonly key: KeyObject | undefined;
+  /** Milliseconds. */
+  readonly notBefore: number;
+  readonly notAfter: number;
+  readonly constraints: NameConstraints;
+  /** The subject key identifier as the certificate holds it; what leaves must repeat. */
+  readonly keyId: Buffer;
+  readonly subject: asn1.Node;
+  /** Those above it in the same file, nearest first, for a user's intermediate; a root has none. */
+  readonly above: readonly Root[];
+}
+
+export const DAY = 86_400_000;
+/** Certificates begin a day early, for clients whose clock is slow. */
+export const BACKDATE = DAY;
+const ROOT_DAYS = 5 * 365;
+const OWN_PREFIX = "Layover CA ";
+// RFC 5280 appendix A: a common name has at most 64 characters.
+const HOST_LENGTH = 64 - OWN_PREFIX.length - " 20260101 abcd".length;
+
+export interface RootDraft {
+  /** Plain host names that the root may speak for, with what is below them; "all" for a root without constraints. */
+  readonly names: readonly string[] | "all";
+  readonly now: number;
+  /** The machine's, for the common name. */
+  readonly hostname: string;
+}
+
+/** A new P-256 root of five years. Its common name is its own: two roots of one name confuse verifiers that look issuers up by it. */
+export const makeRoot = ({ names, now, hostname }: RootDraft): Root & { readonly key: KeyObject } => {
+  const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const subject = subjectOf(commonName(hostname, now));
+  const constraints = names === "all" ? undefined : onlyNames(names);
+  const certificate = signCertificate(
+    {
+      subject,
+      publicKey,
+      notBefore: now - BACKDATE,
+      notAfter: now + ROOT_DAYS * DAY,
+      extensions: rootExtensions(keyIdentifier(publicKey), constraints),
+    },
+    { subject, key: privateKey },
+  );
+  return { ...readRoot(certificate), key: privateKey };
+};
+
+const commonName = (hostname: string, now: number): string => {
+  const host =
+    Array.from(hostname.replace(/[^\p{L}\p{N}._-]/gu, "-"))
+      .slice(0, HOST_LENGTH)
+      .join("") || "host";
+  const day = new Date(now).toISOString().slice(0, 10).replaceAll("-", "");
+  return `${OWN_PREFIX}${host} ${day} ${randomBytes(2).toString("hex")}`;
+};
+
+/** A CA certificate, without its key. Throws Error, whose message says what is wrong with it. */
+export const readRoot = (certificate: X509Certificate): Root => {
+  const { subject, extensions } = readCertificate(certificate);
+  if (!certificate.ca) throw new Error(`"${nameOf(certificate)}" is no CA certificate (basicConstraints)`);
+  if (!mayIssue(extensions.get(OID.keyUsage))) throw new Error(`"${nameOf(certificate)}" may not sign certificates (keyUsage)`);
+  const keyId = extensions.get(OID.subjectKeyIdentifier);
+  return {
+    name: nameOf(certificate),
+    certificate,
+    key: undefined,
+    notBefore: certificate.validFromDate.getTime(),
+    notAfter: certificate.validToDate.getTime(),
+    constraints: decodeConstraints(extensions.get(OID.nameConstraints)),
+    keyId: keyId ? asn1.content(asn1.decode(keyId)) : keyIdentifier(certificate.publicKey),
+    subject,
+    above: [],
+  };
+};
+
+const nameOf = ({ subject, serialNumber }: X509Certificate): string =>
+  /(?:^|\n)CN=(.*)/.exec(subject ?? "")?.[1] ?? subject?.replaceAll("\n", ", ") ?? serialNumber;
+
+/** Bit 5 of KeyUsage is keyCertSign (RFC 5280 4.2.1.3). */
+const mayIssue = (usage: Buffer | undefined): boolean => {
+  if (usage === undefined) return true;
+  return ((asn1.content(asn1.decode(usage))[1] ?? 0) & 0x04) !== 0;
+};
+
+/** Whether Layover made it, and so may make a further one. */
+export const isOwn = ({ name }: Root): boolean => name.startsWith(OWN_PREFIX);
+
+const chain = (root: Root): readonly Root[] => [root, ...root.above];
+
+/** Whether a leaf for this name is within its constraints, and within those of all above it. */
+export const covers = (root: Root, name: string): boolean => chain(root).every(({ constraints }) => permits(constraints, name));
+
+/** Whether no constraint at all binds it. */
+export const isUnconstrained = (root: Root): boolean =>
+  chain(root).every(({ constraints: { permitted, excluded } }) =>
+    [permitted, excluded].every(({ names, ranges }) => names.length + ranges.length === 0),
+  );
+
+/** When its leaves stop being believed: its own end, or an earlier one above. */
+export const endOf = (root: Root): number => Math.min(...chain(root).map(({ notAfter }) => notAfter));
+/** When they start to be. */
+export const startOf = (root: Root): number => Math.max(...chain(root).map(({ notBefore }) => notBefore));
+
+/** Whether it can sign now. */
+export const canIssue = (root: Root, now: number): root is Root & { readonly key: KeyObject } =>
+  root.key !== undefined && startOf(root) <= now && now < endOf(root);
