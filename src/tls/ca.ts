@@ -9,7 +9,7 @@ import { type CaFiles, type CaPaths, makePrivateDirectory, readCaFiles, writeFil
 import { withLock } from "./ca-lock.ts";
 import type { KeyFile } from "./ca-pem.ts";
 import { isHostName, plainHost } from "./host.ts";
-import { canIssue, endOf, makeRoot, type Root } from "./root.ts";
+import { canIssue, endOf, makeRoot, type Root, type SigningRoot } from "./root.ts";
 import { foreignRoot, issuerOf, notCovered, ownCertificates, readRoots, refuseUnusable, uncovered } from "./roots.ts";
 
 export interface CaOptions extends CaPaths {
@@ -35,7 +35,7 @@ export interface Ca {
   /** When the first of the roots in use ends, in milliseconds. */
   readonly notAfter: number;
   /** The root that signs for this name now; undefined when none can. */
-  issuerFor(name: string): (Root & { readonly key: NonNullable<Root["key"]> }) | undefined;
+  readonly issuerFor: (name: string) => SigningRoot | undefined;
 }
 
 // A clock before this release is a machine that has not heard the time yet: its CA would be dead as soon as it had.

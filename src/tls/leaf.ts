@@ -1,6 +1,6 @@
 // A leaf: what the front end shows for one name. Its key is made for it, lives in memory only, and is never reused.
 import { generateKeyPairSync, type KeyObject } from "node:crypto";
-import { BACKDATE, DAY, endOf, type Root, startOf } from "./root.ts";
+import { BACKDATE, DAY, endOf, type SigningRoot, startOf } from "./root.ts";
 import { leafExtensions, signCertificate, subjectOf } from "./x509.ts";
 
 export interface Leaf {
@@ -16,7 +16,7 @@ export interface Leaf {
 const LEAF_DAYS = 30;
 
 /** P-256, thirty days or until its issuer ends. `names`: exact host names, and addresses if the root is not constrained. */
-export const mintLeaf = (root: Root & { readonly key: KeyObject }, names: readonly string[], now: number): Leaf => {
+export const mintLeaf = (root: SigningRoot, names: readonly string[], now: number): Leaf => {
   const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
   const notBefore = Math.max(now - BACKDATE, startOf(root));
   const notAfter = Math.min(now + LEAF_DAYS * DAY, endOf(root));

@@ -21,6 +21,9 @@ export interface Root {
   readonly above: readonly Root[];
 }
 
+/** A root whose key is held. */
+export type SigningRoot = Root & { readonly key: KeyObject };
+
 export const DAY = 86_400_000;
 /** Certificates begin a day early, for clients whose clock is slow. */
 export const BACKDATE = DAY;
@@ -38,7 +41,7 @@ export interface RootDraft {
 }
 
 /** A new P-256 root of five years. Its common name is its own: two roots of one name confuse verifiers that look issuers up by it. */
-export const makeRoot = ({ names, now, hostname }: RootDraft): Root & { readonly key: KeyObject } => {
+export const makeRoot = ({ names, now, hostname }: RootDraft): SigningRoot => {
   const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
   const subject = subjectOf(commonName(hostname, now));
   const constraints = names === "all" ? undefined : onlyNames(names);
@@ -67,8 +70,9 @@ const commonName = (hostname: string, now: number): string => {
 /** A CA certificate, without its key. Throws Error, whose message says what is wrong with it. */
 export const readRoot = (certificate: X509Certificate): Root => {
   const { subject, extensions } = readCertificate(certificate);
-  if (!certificate.ca) throw new Error(`"${nameOf(certificate)}" is no CA certificate (basicConstraints)`);
-  if (!mayIssue(extensions.get(OID.keyUsage))) throw new Error(`"${nameOf(certificate)}" may not sign certificates (keyUsage)`);
+  // node:crypto looks at both; a CA without keyUsage may sign.
+  if (!certificate.ca)
+    throw new Error(`"${nameOf(certificate)}" is no CA certificate (basicConstraints CA:TRUE, keyUsage keyCertSign)`);
   const keyId = extensions.get(OID.subjectKeyIdentifier);
   return {
     name: nameOf(certificate),
@@ -85,12 +89,6 @@ export const readRoot = (certificate: X509Certificate): Root => {
 
 const nameOf = ({ subject, serialNumber }: X509Certificate): string =>
   /(?:^|\n)CN=(.*)/.exec(subject ?? "")?.[1] ?? subject?.replaceAll("\n", ", ") ?? serialNumber;
-
-/** Bit 5 of KeyUsage is keyCertSign (RFC 5280 4.2.1.3). */
-const mayIssue = (usage: Buffer | undefined): boolean => {
-  if (usage === undefined) return true;
-  return ((asn1.content(asn1.decode(usage))[1] ?? 0) & 0x04) !== 0;
-};
 
 /** Whether Layover made it, and so may make a further one. */
 export const isOwn = ({ name }: Root): boolean => name.startsWith(OWN_PREFIX);
@@ -112,5 +110,5 @@ export const endOf = (root: Root): number => Math.min(...chain(root).map(({ notA
 export const startOf = (root: Root): number => Math.max(...chain(root).map(({ notBefore }) => notBefore));
 
 /** Whether it can sign now. */
-export const canIssue = (root: Root, now: number): root is Root & { readonly key: KeyObject } =>
+export const canIssue = (root: Root, now: number): root is SigningRoot =>
   root.key !== undefined && startOf(root) <= now && now < endOf(root);

@@ -4,7 +4,7 @@ import { CaError } from "./ca-error.ts";
 import type { CaFiles, CaPaths } from "./ca-files.ts";
 import type { KeyFile } from "./ca-pem.ts";
 import { describeConstraints } from "./constraints.ts";
-import { canIssue, covers, endOf, isOwn, type Root, readRoot, startOf } from "./root.ts";
+import { canIssue, covers, endOf, isOwn, type Root, readRoot, type SigningRoot, startOf } from "./root.ts";
 
 const AFRESH = "move both files away and start again: a new CA is made, which every client must then be told to trust";
 
@@ -56,7 +56,7 @@ const ancestors = (root: Root, all: readonly Root[], seen: readonly Root[] = [ro
 };
 
 /** The first root in the file's order that can sign for the name now: the oldest is the one that most clients trust. */
-export const issuerOf = (roots: readonly Root[], name: string, now: number) =>
+export const issuerOf = (roots: readonly Root[], name: string, now: number): SigningRoot | undefined =>
   roots.filter((root) => canIssue(root, now)).find((root) => covers(root, name));
 
 /** Names that no root speaks for. */

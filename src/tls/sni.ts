@@ -25,7 +25,7 @@ export interface SecureContexts {
   /** For `tls.createServer` and `https.createServer`: spread, with nothing of it overridden. */
   readonly options: TlsOptions;
   /** To be called once, before the server listens: what clients without SNI are shown is renewed too, and clients' refusals are logged. */
-  follow(server: Server): void;
+  readonly follow: (server: Server) => void;
 }
 
 /** The client asked for a host that is no site (RFC 6066 3). */

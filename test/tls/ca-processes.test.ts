@@ -1,0 +1,91 @@
+// Real processes at once, and one that is killed: what openCa promises beyond one process.
+import { type ChildProcess, spawn } from "node:child_process";
+import * as fs from "node:fs";
+import { dirname } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { type CaOptions, openCa } from "../../src/tls/ca.ts";
+import { caOptions, scratch } from "./scratch.ts";
+
+const MODULE = new URL("../../src/tls/ca.ts", import.meta.url).href;
+// Waits for its stdin to end, so that all begin together.
+const PROGRAM = `
+  const { openCa } = await import(${JSON.stringify(MODULE)});
+  const options = JSON.parse(process.argv[1]);
+  console.log("ready");
+  process.stdin.resume().on("end", async () => {
+    const { origin, fingerprints, roots } = await openCa({ ...options, clock: Date.now });
+    console.log(JSON.stringify({ origin, fingerprints, keyed: roots.every((root) => root.key !== undefined) }));
+  });
+`;
+
+interface Opened {
+  readonly origin: string;
+  readonly fingerprints: readonly string[];
+  readonly keyed: boolean;
+}
+
+const start = (options: CaOptions) => {
+  const child = spawn(process.execPath, ["--input-type=module", "-e", PROGRAM, JSON.stringify(options)], {
+    stdio: ["pipe", "pipe", "inherit"],
+  });
+  onTestFinished(() => void child.kill("SIGKILL"));
+  let said = "";
+  const ready = Promise.withResolvers<void>();
+  const done = Promise.withResolvers<Opened>();
+  child.stdout.on("data", (data: Buffer) => {
+    said += String(data);
+    if (said.startsWith("ready\n")) ready.resolve();
+  });
+  child.on("close", (code) => {
+    if (code === 0) done.resolve(JSON.parse(said.split("\n")[1] ?? "") as Opened);
+    else done.reject(new Error(`ended with ${code}: ${said}`));
+  });
+  return { child: child as ChildProcess, ready: ready.promise, done: done.promise };
+};
+
+const together = async (options: readonly CaOptions[]): Promise<Opened[]> => {
+  const children = options.map(start);
+  await Promise.all(children.map(({ ready }) => ready));
+  for (const { child } of children) child.stdin?.end();
+  return Promise.all(children.map(({ done }) => done));
+};
+
+describe("processes that open the CA at once", () => {
+  it("end up with one on the first start", async () => {
+    const options = caOptions(scratch());
+    const opened = await together([options, options, options]);
+    expect(new Set(opened.map(({ fingerprints }) => fingerprints.join())).size).toBe(1);
+    expect(opened.map(({ origin }) => origin).sort()).toEqual(["found", "found", "made"]);
+    expect((await openCa(options)).fingerprints).toEqual(opened[0]?.fingerprints);
+  });
+
+  it("each add a root for a site of their own, and lose none", async () => {
+    const options = caOptions(scratch(), { names: ["ghcr.io"] });
+    await openCa(options);
+    const opened = await together(["quay.io", "gcr.io"].map((name) => ({ ...options, names: ["ghcr.io", name] })));
+    expect(opened.map(({ origin, keyed }) => [origin, keyed])).toEqual([
+      ["extended", true],
+      ["extended", true],
+    ]);
+    const ca = await openCa({ ...options, names: ["ghcr.io", "quay.io", "gcr.io"] });
+    expect([ca.origin, ca.roots.length, ca.roots.every(({ key }) => key !== undefined)]).toEqual(["found", 3, true]);
+  });
+
+  it("wait for the one that writes, and go on when it is killed", async () => {
+    const options = caOptions(scratch());
+    fs.mkdirSync(dirname(options.keyFile), { recursive: true });
+    const hold = `const { DatabaseSync } = require("node:sqlite"); const lock = new DatabaseSync(process.argv[1]);
+      lock.exec("BEGIN EXCLUSIVE"); console.log("held"); setInterval(() => lock, 1000);`;
+    const holder = spawn(process.execPath, ["-e", hold, `${options.keyFile}.lock`], { stdio: ["ignore", "pipe", "inherit"] });
+    onTestFinished(() => void holder.kill("SIGKILL"));
+    await new Promise((resolve) => holder.stdout.once("data", resolve));
+    const opening = openCa(options);
+    const probe = new DatabaseSync(`${options.keyFile}.lock`);
+    expect(() => probe.exec("BEGIN EXCLUSIVE")).toThrow(/locked/);
+    probe.close();
+    expect(fs.existsSync(options.keyFile)).toBe(false);
+    holder.kill("SIGKILL");
+    expect((await opening).origin).toBe("made");
+  });
+});
