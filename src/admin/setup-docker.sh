@@ -286,4 +286,4 @@ main() {
   $action
 }
 
-main "$@"
+{ main "$@"; }

@@ -35,7 +35,7 @@ export const checksOf = (config: Config, timeout: number): PlannedCheck[] => {
           { check: "dns", run: async () => [await checkSystemResolver({ resolvConf: await resolvConf(), name, isOurs, ask })] },
           { check: "resolvers", run: () => checkResolvers({ resolvers, name: upstreamName(config) ?? name, isOurs, ask }) },
         ] as const)),
-    { check: "ca", run: () => checkAuthority({ ...ca, names, now: Date.now() }) },
+    { check: "ca", run: () => checkAuthority({ ...ca, names: [...names, ...config.names], now: Date.now() }) },
     { check: "docker", run: () => dockerTrust(ca.certificate, names) },
     { check: "ports", run: () => checkPorts(doorsOf(config.listen)) },
     { check: "upstream", run: () => checkUpstreams({ sites, resolvers, isOurs, ask: asking(timeout / 2), timeout }) },

@@ -89,16 +89,20 @@ export const didYouMean = (word: string, known: readonly string[]): string => {
   return best !== undefined && best.distance <= Math.max(1, Math.floor(best.key.length / 3)) ? `; did you mean ${best.key}?` : "";
 };
 
-/** Levenshtein's, on words cut to a sane length. */
+/** Letters put in, left out, changed, or swapped with their neighbour; on words cut to a sane length. */
 const distance = (a: string, b: string): number => {
   const [from, to] = [a.slice(0, 40), b.slice(0, 40)];
-  let row = Array.from({ length: to.length + 1 }, (_, i) => i);
+  const rows = [Array.from({ length: to.length + 1 }, (_, i) => i)];
   for (let i = 1; i <= from.length; i++) {
-    const next = [i];
+    const [before, above] = [rows[i - 2], rows[i - 1]!];
+    const row = [i];
     for (let j = 1; j <= to.length; j++) {
-      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (from[i - 1] === to[j - 1] ? 0 : 1)));
+      const change = above[j - 1]! + (from[i - 1] === to[j - 1] ? 0 : 1);
+      const isSwap = from[i - 1] === to[j - 2] && from[i - 2] === to[j - 1];
+      const swap = before !== undefined && isSwap ? before[j - 2]! + 1 : change;
+      row.push(Math.min(above[j]! + 1, row[j - 1]! + 1, change, swap));
     }
-    row = next;
+    rows.push(row);
   }
-  return row[to.length]!;
+  return rows[from.length]![to.length]!;
 };

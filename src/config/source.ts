@@ -74,7 +74,7 @@ const parseSource = (name: string, path: string, text: string): Source => {
     return `${name}:${line}:${col}`;
   };
   if (document.errors.length > 0) {
-    throw new ConfigError(document.errors.map((error) => `${at(error.pos[0])} not valid YAML: ${error.message.trim()}`));
+    throw new ConfigError(syntaxProblems(document, lines, text).map(({ offset, why }) => `${at(offset)} not valid YAML: ${why}`));
   }
   return {
     file: path,
@@ -84,6 +84,18 @@ const parseSource = (name: string, path: string, text: string): Source => {
     where: (path) => at(offsetOf(document, path)),
     offset: (path) => offsetOf(document, path),
   };
+};
+
+/** The first of each line: the rest of a line only follows from it. */
+const syntaxProblems = ({ errors }: Document, lines: LineCounter, text: string): { offset: number; why: string }[] => {
+  const seen = new Set<number>();
+  return errors.flatMap(({ pos: [offset], message }) => {
+    const { line } = lines.linePos(offset);
+    if (seen.has(line)) return [];
+    seen.add(line);
+    const hasVariable = text.split("\n")[line - 1]?.includes("${") === true;
+    return [{ offset, why: `${message.trim()}${hasVariable ? ` (within { } and [ ], quote it: "\${NAME}")` : ""}` }];
+  });
 };
 
 const treeOf = (document: Document, name: string): Record<string, unknown> => {

@@ -1,0 +1,160 @@
+import { createSocket } from "node:dgram";
+import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
+import { Packet } from "dns2";
+import { afterEach, describe, expect, it } from "vitest";
+import { asking, TYPES } from "../../src/cli/doctor-ask.ts";
+import { checkNames, checkResolvers, checkSystemResolver, firstNameserver } from "../../src/cli/doctor-dns.ts";
+
+type Records = Partial<Record<keyof typeof TYPES, string[]>>;
+
+const open: { close(): unknown }[] = [];
+afterEach(() => {
+  for (const server of open.splice(0)) server.close();
+});
+
+const answerTo = (query: Buffer, records: Records, rcode: number): Buffer => {
+  const request = Packet.parse(query);
+  const reply = Packet.createResponseFromRequest(request);
+  const [question] = request.questions;
+  const type = Object.entries(TYPES).find(([, code]) => code === question?.type)?.[0] as keyof typeof TYPES;
+  for (const address of records[type] ?? []) {
+    const data = type === "HTTPS" ? { data: Buffer.from("000100", "hex") } : { address };
+    reply.answers.push({ name: question!.name, type: TYPES[type], class: 1, ttl: 30, ...data } as never);
+  }
+  reply.header.rcode = rcode;
+  return reply.toBuffer();
+};
+
+/** A DNS server with one answer for every name. */
+const serve = async (records: Records, { tcp = true, rcode = 0, silent = false } = {}) => {
+  const udp = createSocket("udp4").bind(0, "127.0.0.1");
+  open.push(udp);
+  await once(udp, "listening");
+  const { port } = udp.address();
+  udp.on("message", (query, from) => {
+    if (!silent) udp.send(answerTo(query, records, rcode), from.port, from.address);
+  });
+  if (tcp) {
+    const server = createServer((socket) => {
+      socket.once("data", (bytes: Buffer) => {
+        const reply = answerTo(bytes.subarray(2), records, rcode);
+        const framed = Buffer.concat([Buffer.of(reply.length >> 8, reply.length & 255), reply]);
+        socket.write(framed.subarray(0, 5));
+        socket.end(framed.subarray(5));
+      });
+      socket.on("error", () => undefined);
+    }).listen(port, "127.0.0.1");
+    open.push(server);
+    await once(server, "listening");
+  }
+  return { host: "127.0.0.1", port };
+};
+
+const isOurs = (address: string) => address === "10.0.0.5";
+const ask = asking(1_000);
+const names = ["ghcr.io", "quay.io"];
+const look = async (...args: Parameters<typeof serve>) => checkNames({ server: await serve(...args), names, isOurs, ask });
+const OURS: Records = { A: ["10.0.0.5"] };
+
+describe("names", () => {
+  it("are well", async () => {
+    expect(await look(OURS)).toEqual([
+      { check: "dns", status: "ok", text: expect.stringMatching(/answers 2 names with 10\.0\.0\.5, over UDP and TCP/) },
+    ]);
+  });
+
+  it.each([
+    ["the real address", { A: ["203.0.113.7"] }, /ghcr\.io is answered with 203\.0\.113\.7, which is not Layover/],
+    ["no address", {}, /has no address \(rcode 0\)/],
+    ["an AAAA leak", { A: ["10.0.0.5"], AAAA: ["2001:db8::7"] }, /AAAA leaks 2001:db8::7/],
+    ["an HTTPS leak", { A: ["10.0.0.5"], HTTPS: [""] }, /HTTPS record leaks/],
+  ])("with %s fail", async (_, records, text) => {
+    const findings = await look(records);
+    expect(findings).toHaveLength(2);
+    expect(findings[0]).toMatchObject({ status: "fail", text: expect.stringMatching(text), mend: expect.any(String) });
+  });
+
+  it("fail without TCP", async () => {
+    expect(await look(OURS, { tcp: false })).toEqual([
+      expect.objectContaining({
+        status: "fail",
+        text: expect.stringMatching(/over TCP .* nobody listens there/),
+        mend: expect.stringContaining("53/tcp"),
+      }),
+    ]);
+  });
+
+  it("fail once when nobody answers", async () => {
+    const server = await serve(OURS, { tcp: false });
+    open.splice(0)[0]!.close();
+    expect(await checkNames({ server, names, isOurs, ask })).toEqual([
+      expect.objectContaining({ status: "fail", text: expect.stringContaining("nobody listens there") }),
+    ]);
+    const findings = await checkNames({ server: await serve(OURS, { silent: true }), names, isOurs, ask: asking(200) });
+    expect(findings).toEqual([expect.objectContaining({ text: expect.stringContaining("no answer within 0.2 s") })]);
+  });
+});
+
+describe("resolvers", () => {
+  const check = async (...args: Parameters<typeof serve>) =>
+    (await checkResolvers({ resolvers: [await serve(...args)], name: "ghcr.io", isOurs, ask: asking(300) }))[0];
+  it("are well", async () => expect(await check({ A: ["203.0.113.7"] })).toMatchObject({ status: "ok" }));
+  it("that refuse", async () =>
+    expect(await check({}, { rcode: 5 })).toMatchObject({ status: "fail", text: expect.stringContaining("refuses") }));
+  it("that fail", async () => expect(await check({}, { rcode: 2 })).toMatchObject({ status: "warn" }));
+  it("that are silent", async () =>
+    expect(await check({}, { silent: true })).toMatchObject({ status: "fail", text: expect.stringContaining("no answer") }));
+  it("that ask Layover", async () =>
+    expect(await check(OURS)).toMatchObject({ status: "fail", text: expect.stringContaining("it asks Layover") }));
+  it("that know nothing", async () => expect(await check({}, { rcode: 3 })).toMatchObject({ status: "warn" }));
+});
+
+describe("this machine's own resolver", () => {
+  const check = (resolvConf: string, addresses: string[]) =>
+    checkSystemResolver({
+      resolvConf,
+      name: "ghcr.io",
+      isOurs,
+      ask: () => Promise.resolve({ rcode: 0, addresses, count: addresses.length }),
+    });
+  it("is the first in resolv.conf", () => {
+    expect(
+      firstNameserver("# nameserver 1.1.1.1\n;nameserver 2.2.2.2\nsearch x\n nameserver\t10.0.0.5 # x\nnameserver 3.3.3.3"),
+    ).toBe("10.0.0.5");
+    expect(firstNameserver("nameserver fe80::1%eth0")).toBe("fe80::1");
+    expect(firstNameserver("")).toBeUndefined();
+  });
+  it("may ask Layover or not", async () => {
+    expect(await check("nameserver 10.0.0.5", ["10.0.0.5"])).toMatchObject({ status: "ok" });
+    expect(await check("nameserver 1.1.1.1", ["203.0.113.7"])).toMatchObject({
+      status: "warn",
+      text: expect.stringContaining("pulls past Layover"),
+    });
+    expect(await check("", [])).toMatchObject({ status: "warn" });
+  });
+});
+
+it("takes no other's answer for its own", async () => {
+  const udp = createSocket("udp4").bind(0, "127.0.0.1");
+  open.push(udp);
+  await once(udp, "listening");
+  udp.on("message", (query, from) => {
+    const other = answerTo(query, { A: ["203.0.113.66"] }, 0);
+    other.writeUInt16BE((query.readUInt16BE(0) + 1) & 0xffff, 0);
+    for (const bytes of [Buffer.alloc(0), Buffer.of(1), query, other, answerTo(query, OURS, 0)])
+      udp.send(bytes, from.port, from.address);
+  });
+  const server = { host: "127.0.0.1", port: udp.address().port };
+  expect(await ask({ server, name: "ghcr.io", type: "A", transport: "udp" })).toMatchObject({ addresses: ["10.0.0.5"] });
+});
+
+it("gives up on a TCP server that closes, or talks nonsense", async () => {
+  for (const bytes of [Buffer.alloc(0), Buffer.of(0, 12, ...new Uint8Array(12))]) {
+    const server = createServer((socket) => socket.on("error", () => undefined).end(bytes)).listen(0, "127.0.0.1");
+    open.push(server);
+    await once(server, "listening");
+    const { port } = server.address() as AddressInfo;
+    await expect(ask({ server: { host: "127.0.0.1", port }, name: "x", type: "A", transport: "tcp" })).rejects.toThrow();
+  }
+});

@@ -1,0 +1,89 @@
+import { once } from "node:events";
+import { chmodSync, writeFileSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
+import { join } from "node:path";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { checkContainer, checkDisk, checkPorts, judgeSpace } from "../../src/cli/doctor-host.ts";
+import { emptyFolder } from "./command.ts";
+
+const GiB = 2 ** 30;
+
+describe("ports", () => {
+  const door = (port: number) => ({ key: "listen.https", transport: "tcp", address: { host: "127.0.0.1", port } }) as const;
+  const held =
+    (command: string, pid: number | undefined = 1) =>
+    () => ({ host: "0.0.0.0", port: 443, uid: 0, pid, command });
+
+  it("held by another are named with their holder", async () => {
+    const server = createServer().listen(0, "127.0.0.1");
+    onTestFinished(() => void server.close());
+    await once(server, "listening");
+    const [finding] = await checkPorts([door((server.address() as AddressInfo).port)]);
+    // This process is not Layover, unless the checkout's own path says so.
+    expect(finding?.check).toBe("ports");
+    expect(finding?.text).toMatch(/pid \d+|Layover listens/);
+    expect(await checkPorts([door(443)], held("nginx"))).toMatchObject([
+      {
+        status: "fail",
+        text: "127.0.0.1:443/tcp (listen.https) is held by nginx (pid 1), not by Layover",
+        mend: expect.stringContaining("LAYOVER_LISTEN_HTTPS"),
+      },
+    ]);
+    expect(await checkPorts([door(53)], held("systemd-resolve"))).toMatchObject([
+      { status: "fail", mend: expect.stringContaining("DNSStubListener=no") },
+    ]);
+  });
+
+  it("that nobody holds are told together; whose holder cannot be seen are well", async () => {
+    expect(await checkPorts([door(443), door(80)], () => undefined)).toMatchObject([
+      { status: "warn", text: expect.stringMatching(/:443.*:80/) },
+    ]);
+    const unseen = { host: "0.0.0.0", port: 443, uid: 7, pid: undefined, command: undefined };
+    expect(await checkPorts([door(443)], () => unseen)).toMatchObject([{ status: "ok" }]);
+  });
+});
+
+describe("the disk", () => {
+  it("is looked at where the data folder will be", async () => {
+    const folder = emptyFolder();
+    expect((await checkDisk(join(folder, "not/yet"), undefined))[0]?.status).not.toBe("fail");
+    writeFileSync(join(folder, "file"), "");
+    expect(await checkDisk(join(folder, "file"), undefined)).toMatchObject([
+      { status: "fail", text: expect.stringContaining("is no folder") },
+    ]);
+    expect(await checkDisk(join(folder, "file/data"), undefined)).toMatchObject([{ status: "fail" }]);
+  });
+
+  it.skipIf(process.getuid?.() === 0)("must be writable", async () => {
+    const folder = emptyFolder();
+    chmodSync(folder, 0o500);
+    expect(await checkDisk(join(folder, "data"), undefined)).toMatchObject([
+      { status: "fail", text: expect.stringContaining("cannot be written") },
+    ]);
+  });
+
+  it.each([
+    [50, undefined, "ok"],
+    [9, undefined, "warn"],
+    [0.5, undefined, "fail"],
+    [50, 200, "warn"],
+  ])("with %d of 100 GiB free and maxSize %s: %s", (free, max, status) =>
+    expect(judgeSpace("/data", { total: 100 * GiB, free: free * GiB }, max === undefined ? undefined : max * GiB)).toMatchObject({
+      status,
+    }),
+  );
+});
+
+describe("a container", () => {
+  const marks = [import.meta.filename];
+  it("needs an answer", async () => {
+    expect(await checkContainer("auto", marks, {})).toMatchObject([
+      { status: "warn", mend: expect.stringContaining("LAYOVER_ANSWER") },
+    ]);
+    expect(await checkContainer(["10.0.0.5"], marks, {})).toMatchObject([{ status: "ok" }]);
+    expect(await checkContainer("auto", ["/nowhere"], { KUBERNETES_SERVICE_HOST: "10.0.0.1" })).toMatchObject([
+      { status: "warn" },
+    ]);
+    expect(await checkContainer("auto", ["/nowhere"], {})).toEqual([]);
+  });
+});

@@ -1,0 +1,31 @@
+// Certificates for tests: roots made by the product's own code.
+import { generateKeyPairSync, type KeyObject, type X509Certificate } from "node:crypto";
+import { onlyNames } from "../../src/tls/constraints.ts";
+import { keyIdentifier, rootExtensions, signCertificate, subjectOf } from "../../src/tls/x509.ts";
+
+const DAY = 86_400_000;
+
+export interface TestRoot {
+  readonly certificate: X509Certificate;
+  readonly pem: string;
+  readonly key: string;
+  readonly privateKey: KeyObject;
+}
+
+/** Without names: unconstrained. Times in days from now. */
+export const makeRoot = (names: readonly string[], { from = -1, until = 365, name = "Test CA" } = {}): TestRoot => {
+  const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const constraints = names.length === 0 ? undefined : onlyNames(names);
+  const certificate = signCertificate(
+    {
+      subject: subjectOf(name),
+      publicKey,
+      notBefore: Date.now() + from * DAY,
+      notAfter: Date.now() + until * DAY,
+      extensions: rootExtensions(keyIdentifier(publicKey), constraints),
+    },
+    { subject: subjectOf(name), key: privateKey },
+  );
+  const key = privateKey.export({ type: "pkcs8", format: "pem" }).toString();
+  return { certificate, pem: `${certificate.toString().trim()}\n`, key, privateKey };
+};

@@ -1,0 +1,91 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { chmodSync, copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { emptyFolder, run } from "./command.ts";
+
+const SHIM = join(import.meta.dirname, "../../scripts/layover.mjs");
+
+/**
+ * A checkout with our shim and a main that says what it got. An old Node is played by a preload that lies about the version,
+ * unless the runtime in node_modules (a script that takes the lie away) started it.
+ */
+const checkout = ({ runtime = true, main = "" } = {}) => {
+  const root = emptyFolder();
+  for (const folder of ["scripts", "src", "node_modules/.bin"]) mkdirSync(join(root, folder), { recursive: true });
+  copyFileSync(SHIM, join(root, "scripts/layover.mjs"));
+  const say =
+    "process.stdout.write(JSON.stringify({ argv: process.argv.slice(2), env: process.env.LAYOVER_STARTED_BY }) + '\\n');";
+  writeFileSync(join(root, "src/main.ts"), `const x: number = 1; ${main} ${say}`);
+  writeFileSync(
+    join(root, "old.cjs"),
+    "if (!process.env.NEW_NODE) Object.defineProperty(process.versions, 'node', { value: '20.19.2' });",
+  );
+  const node = join(root, "node_modules/.bin/node");
+  writeFileSync(node, `#!/bin/sh\nNEW_NODE=1 exec '${process.execPath}' "$@"\n`);
+  chmodSync(node, runtime ? 0o755 : 0o644);
+  return { root, script: join(root, "scripts/layover.mjs"), old: ["--require", join(root, "old.cjs")] };
+};
+
+describe("the command", () => {
+  it("starts at once with a Node that is new enough", async () => {
+    const { script } = checkout();
+    expect(await run(process.execPath, [script, "a", "b c"])).toMatchObject({ code: 0, stdout: '{"argv":["a","b c"]}\n' });
+  });
+
+  it("starts with the runtime beside it otherwise: same arguments, same exit status", async () => {
+    const { script, old } = checkout({ main: "process.exitCode = 7;" });
+    expect(await run(process.execPath, [...old, script, "a", "b c"])).toMatchObject({
+      code: 7,
+      stdout: '{"argv":["a","b c"]}\n',
+    });
+  });
+
+  it("says what it needs where there is none, or none that runs", async () => {
+    const { script, old, root } = checkout();
+    const env = { ...process.env, LAYOVER_STARTED_BY: "1" };
+    const none = await run(process.execPath, [...old, script], "", { env });
+    expect(none.code).toBe(1);
+    expect(none.stderr).toMatch(/^layover: needs Node 24\.15 or newer, and this is 20\.19\.2\.\n {2}`npm ci`/);
+    chmodSync(join(root, "node_modules/.bin/node"), 0o644);
+    expect((await run(process.execPath, [...old, script])).stderr).toContain("cannot start");
+  });
+
+  it("passes signals on, and ends as the child did", async () => {
+    const { script, old } = checkout({
+      main: "process.on('SIGTERM', () => { process.stdout.write('draining\\n'); process.exit(3); }); setInterval(() => {}, 1000);",
+    });
+    const child = spawn(process.execPath, [...old, script], { stdio: ["ignore", "pipe", "inherit"] });
+    await once(child.stdout, "data");
+    child.kill("SIGTERM");
+    const [[text], [code]] = await Promise.all([once(child.stdout, "data"), once(child, "exit")]);
+    expect([String(text), code]).toEqual(["draining\n", 3]);
+  });
+
+  it("dies of the signal that its child died of", async () => {
+    const { script, old } = checkout({ main: "setImmediate(() => process.kill(process.pid, 'SIGKILL'));" });
+    const child = spawn(process.execPath, [...old, script], { stdio: "ignore" });
+    const [code, signal] = await once(child, "exit");
+    expect([code, signal]).toEqual([null, "SIGKILL"]);
+  });
+
+  it("takes its child along when it is killed itself", async () => {
+    const { script, old } = checkout({ main: "process.stdout.write(process.pid + '\\n'); setInterval(() => {}, 1000);" });
+    const child = spawn(process.execPath, [...old, script], { stdio: ["ignore", "pipe", "inherit"] });
+    let text = "";
+    for await (const chunk of child.stdout) {
+      text += chunk;
+      if (/^\d+$/m.test(text)) child.kill("SIGKILL");
+    }
+    // The pipe closes when the last that holds it has ended: the grandchild.
+    const pid = Number(/^\d+$/m.exec(text)?.[0]);
+    expect(pid).toBeGreaterThan(0);
+  });
+
+  it("is plain JavaScript that an old Node reads", () => {
+    const text = readFileSync(SHIM, "utf8");
+    expect(text.startsWith("#!/usr/bin/env node\n")).toBe(true);
+    expect(text).not.toMatch(/\?\?=|\busing\b|import .* with \{/);
+  });
+});

@@ -1,0 +1,154 @@
+import { readFileSync } from "node:fs";
+import { rootCertificates } from "node:tls";
+import { describe, expect, it } from "vitest";
+import { siteTable } from "../../src/sites.ts";
+import { load, problems } from "./folder.ts";
+
+const site = async (host: string, ...args: Parameters<typeof load>) => siteTable((await load(...args)).sites).byHost(host);
+const PEM = rootCertificates.slice(0, 2);
+
+describe("the built-in sites", () => {
+  it("know the Hub by all its names", async () => {
+    const sites = siteTable((await load(undefined)).sites);
+    const hub = sites.byHost("registry-1.docker.io");
+    expect(sites.byHost("Index.Docker.io.")).toBe(hub);
+    expect(sites.byLookup("docker.io")).toBe(hub);
+    expect(sites.byHost("docker.io")).toBeUndefined();
+    expect(hub?.upstreams.map(String)).toEqual(["https://registry-1.docker.io/"]);
+    expect(hub).toMatchObject({
+      access: "client",
+      failOpen: true,
+      onGone: "keep",
+      policy: { freshFor: 60_000, staleIfError: 2_592_000_000 },
+    });
+  });
+
+  it("are taken away, changed, added to, with defaults below the user's own", async () => {
+    const yaml = [
+      "defaults: { freshFor: 5m, access: shared }",
+      "sites:",
+      "  ghcr.io: false",
+      "  quay.io: { access: client, upstream: 'https://a.example, http://127.0.0.1:5000' }",
+      "  Build.Example.: { aliases: [b.example], offline: true }",
+      "  gcr.io:",
+    ].join("\n");
+    const { sites } = await load(yaml);
+    const table = siteTable(sites);
+    expect(table.byHost("ghcr.io")).toBeUndefined();
+    expect(table.byHost("gcr.io")).toMatchObject({ access: "shared", policy: { freshFor: 300_000 } });
+    expect(table.byHost("quay.io")).toMatchObject({ access: "client", policy: { freshFor: 300_000 } });
+    expect(table.byHost("quay.io")?.upstreams.map(String)).toEqual(["https://a.example/", "http://127.0.0.1:5000/"]);
+    expect(table.byHost("b.example")).toMatchObject({ host: "build.example", offline: true, failOpen: false });
+  });
+
+  it("keep what a user's merging leaves alone", async () => {
+    expect((await site("registry-1.docker.io", "sites: { registry-1.docker.io: { readOnly: true } }"))?.hijackNames).toEqual([
+      "registry-1.docker.io",
+      "index.docker.io",
+    ]);
+  });
+});
+
+describe("names", () => {
+  it.each([
+    ["ghrc.io: false", "sites.ghrc.io: is not built in, so cannot be taken away; did you mean ghcr.io?"],
+    ["docker.io: {}", "sites.docker.io: no client pulls from this name: Docker Hub's registry is registry-1.docker.io"],
+    ["index.docker.io: {}", "sites.index.docker.io: the name index.docker.io is already taken: registry-1.docker.io"],
+    ["x.example: { aliases: [ghcr.io] }", "sites.x.example.aliases: the name ghcr.io is already taken: ghcr.io"],
+    ["layover: {}", "sites.layover: the name layover is already taken: Layover's own name"],
+    ["GHCR.io: {}\n  ghcr.io: {}", "sites.ghcr.io: is the same host as GHCR.io"],
+    ["x.example:5000: {}", "without a port"],
+    ["10.0.0.1: {}", "an address has no name to stand in for"],
+    ['"*.pkg.dev": {}', "wildcards would take in hosts that are no registry"],
+    ["https://x.example: {}", "only the host"],
+    ["-x.example: {}", "labels are letters, digits and hyphens"],
+    ["x..example: {}", "expected a host name"],
+  ])("%s is refused", async (line, message) => expect((await problems(`sites:\n  ${line}`)).join("\n")).toContain(message));
+
+  it("may be international", async () =>
+    expect(await site("xn--bcher-kva.example", "sites: { bücher.example: {} }")).toBeDefined());
+});
+
+describe("upstreams", () => {
+  it.each([
+    "ftp://x.example",
+    "x.example",
+    "https://x.example/v2/",
+    "https://x.example?a=b",
+    "''",
+    "https://u:hunter2@x.example",
+  ])("refuse %s", async (upstream) => {
+    const found = (await problems(`sites: { x.example: { upstream: ${upstream} } }`)).join("\n");
+    expect(found).toContain("sites.x.example.upstream");
+    expect(found).not.toContain("hunter2");
+  });
+});
+
+describe("secrets", () => {
+  const credentials = (text: string) => `sites: { ghcr.io: { access: shared, credentials: ${text} } }`;
+
+  it("are read from files, trimmed, or come from the environment", async () => {
+    const files = { "run/password": " pass word \r\n", "run/token": "tok\n" };
+    expect((await site("ghcr.io", credentials("{ username: u, passwordFile: run/password }"), {}, files))?.credentials).toEqual({
+      username: "u",
+      password: "pass word",
+    });
+    expect((await site("ghcr.io", credentials("{ tokenFile: run/token }"), {}, files))?.credentials).toEqual({ token: "tok" });
+    const { sites, warnings } = await load(credentials("{ username: u, password: '$" + "{P}' }"), { P: "12345" });
+    expect(siteTable(sites).byHost("ghcr.io")?.credentials).toEqual({ username: "u", password: "12345" });
+    expect(warnings).toEqual([]);
+  });
+
+  it("in the file itself, unused, or sent in the clear are warned about, not shown", async () => {
+    const { warnings } = await load(
+      "sites: { ghcr.io: { upstream: 'http://10.0.0.1', credentials: { username: u, password: hunter2 } } }",
+    );
+    expect(warnings).toEqual([
+      expect.stringContaining("sites.ghcr.io.credentials.password: a secret in the file itself"),
+      expect.stringContaining("clients pull with their own (access: client)"),
+      expect.stringContaining("go to http://10.0.0.1 without encryption"),
+    ]);
+    expect(warnings.join()).not.toContain("hunter2");
+  });
+
+  it.each([
+    ["{ username: u }", "expected username with one of password and passwordFile"],
+    ["{ username: u, password: hunter2, passwordFile: f }", "expected username with one of"],
+    ["{ username: u, token: hunter2 }", "expected username with one of"],
+    ["{}", "expected username with one of"],
+    ["{ tokenFile: nowhere }", "nowhere: there is no such file"],
+    ["{ tokenFile: empty }", "empty is empty"],
+    ["{ tokenFile: . }", "is a folder"],
+    ["{ username: [hunter2] }", "expected a text, found something else"],
+  ])("are refused as %s", async (text, message) => {
+    const found = (await problems(credentials(text), {}, { empty: "\n" })).join("\n");
+    expect(found).toContain(message);
+    expect(found).not.toContain("hunter2");
+  });
+});
+
+describe("trust", () => {
+  it("is the certificates of both files, and nothing else of them", async () => {
+    const files = {
+      "corp.pem": `Corp CA\n${PEM[0]}`,
+      "own.pem": `${PEM[1]}\n-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n`,
+    };
+    const { sites } = await load("trust: corp.pem\nsites: { ghcr.io: { trust: own.pem } }", {}, files);
+    const table = siteTable(sites);
+    expect(table.byHost("quay.io")?.trust?.match(/-----BEGIN/g)).toHaveLength(1);
+    expect(table.byHost("ghcr.io")?.trust?.match(/-----BEGIN/g)).toHaveLength(2);
+    expect(table.byHost("ghcr.io")?.trust).not.toMatch(/PRIVATE|Corp/);
+  });
+
+  it.each([
+    ["no certificate", "found none"],
+    ["-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "found number 1 that cannot be read"],
+  ])("refuses %j", async (pem, message) => {
+    expect((await problems("sites: { ghcr.io: { trust: t.pem } }", {}, { "t.pem": pem })).join()).toContain(message);
+  });
+
+  it("never ends up in a message", async () => {
+    const found = await problems(`trust: ${import.meta.filename}`);
+    expect(found.join()).not.toContain(readFileSync(import.meta.filename, "utf8").slice(0, 40));
+  });
+});
