@@ -1,7 +1,7 @@
 // `layover serve`: the parent, which owns DNS and looks after the front end; or, with --only, one half alone.
 import type { Command } from "commander";
 import type { Config } from "../config/config.ts";
-import type { Logger } from "../lib/log.ts";
+import { isReadable, type Logger } from "../lib/log.ts";
 import type { FrontMessage, FrontReady } from "./supervise.ts";
 
 export type Half = "dns" | "front";
@@ -46,10 +46,10 @@ const serveBoth = async (config: Config, log: Logger, file: string | undefined):
   const args = ["serve", "--only", "front", ...(file === undefined ? [] : ["--config", file])];
   const front = new Supervisor(process.argv[1]!, args, log);
   try {
-    const { dnsEnd } = await import("../app.ts");
+    const { dnsEnd } = await import("../app-dns.ts");
     const dns = await dnsEnd(config, log, () => front.well);
     const ready = await front.first;
-    announce(config, log, ready, dns.addresses);
+    announce(config, log, ready, dns.addresses, isReadable(config.log));
     await ended();
     log.info("shutting down");
     // names lead to the real registries again while the front end finishes what it has begun
@@ -63,12 +63,12 @@ const serveBoth = async (config: Config, log: Logger, file: string | undefined):
 };
 
 const serveFront = async (config: Config, log: Logger): Promise<void> => {
-  const { frontEnd } = await import("../front.ts");
+  const { frontEnd } = await import("../app.ts");
   const { BEAT } = await import("./supervise.ts");
   const front = await frontEnd(config, log);
   tellParent({ kind: "ready", ...front.identity });
   const beat = setInterval(() => void front.condition().then((now) => tellParent({ kind: "beat", ...now })), BEAT);
-  if (process.send === undefined) announce(config, log, { kind: "ready", ...front.identity }, []);
+  if (process.send === undefined) announce(config, log, { kind: "ready", ...front.identity }, [], isReadable(config.log));
   await ended();
   clearInterval(beat);
   await front.close(DRAIN);
@@ -76,7 +76,7 @@ const serveFront = async (config: Config, log: Logger): Promise<void> => {
 };
 
 const serveDnsAlone = async (config: Config, log: Logger): Promise<void> => {
-  const { dnsEnd, watchReady } = await import("../app.ts");
+  const { dnsEnd, watchReady } = await import("../app-dns.ts");
   const watch = watchReady(config, log);
   const dns = await dnsEnd(config, log, () => watch.well);
   log.info({ dns: dns.addresses }, "dns");
@@ -94,15 +94,20 @@ const ended = (): Promise<void> =>
     process.once("disconnect", () => resolve());
   });
 
-const announce = (config: Config, log: Logger, ready: FrontReady, dns: readonly string[]): void => {
-  const answer = config.answer === "auto" ? "the address that each client reaches us by" : config.answer.join(", ");
-  log.info(
-    { names: ready.names, answer, dns, doors: ready.addresses, ca: config.ca.certificate, fingerprints: ready.fingerprints },
-    "ready",
-  );
+const announce = (config: Config, log: Logger, ready: FrontReady, dns: readonly string[], isReadable: boolean): void => {
+  const answer = answerOf(config);
+  const { names, fingerprints, addresses: doors } = ready;
+  if (isReadable) process.stdout.write(banner(config, ready, answer, dns));
+  else log.info({ names, answer, dns, doors, ca: config.ca.certificate, fingerprints }, "ready");
   for (const warning of config.warnings) log.warn(warning);
-  if (!process.stdout.isTTY && config.log.format !== "text") return;
-  process.stdout.write(banner(config, ready, answer, dns));
+};
+
+/** What hijacked names lead to; in words where it depends on the client. */
+const answerOf = ({ answer, listen }: Config): string => {
+  if (answer !== "auto") return answer.join(", ");
+  const [only, ...others] = listen.https.map(({ host }) => host);
+  const isOne = only !== undefined && others.length === 0 && only !== "0.0.0.0" && only !== "::";
+  return isOne ? only : "the address by which each client reaches this machine";
 };
 
 const banner = (

@@ -3,6 +3,7 @@
 import { Agent as HttpAgent, type IncomingMessage, type ServerResponse } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
 import type { LookupFunction } from "node:net";
+import type { SecureContext } from "node:tls";
 import { createProxyServer } from "http-proxy";
 import { OciError } from "../oci/error.ts";
 import type { Site } from "../sites.ts";
@@ -19,8 +20,7 @@ export interface PassThroughParts {
   readonly upstream: URL;
   /** Never the system's resolver, which may be us; refuses addresses that are ours. */
   readonly lookup: LookupFunction;
-  /** PEM of all roots that upstream's certificate may come from. */
-  readonly roots: readonly string[];
+  readonly secureContext: SecureContext;
   readonly via: string;
 }
 
@@ -30,9 +30,9 @@ export type PassThrough = (
 ) => Promise<{ readonly status: number; readonly headers: IncomingMessage["headers"] }>;
 
 export const passThrough = (parts: PassThroughParts): { forward: PassThrough; close: () => void } => {
-  const { upstream, lookup, roots, site } = parts;
+  const { upstream, lookup, secureContext, site } = parts;
   const options = { keepAlive: true, lookup, timeout: IDLE_SOCKET };
-  const agent = upstream.protocol === "https:" ? new HttpsAgent({ ...options, ca: [...roots] }) : new HttpAgent(options);
+  const agent = upstream.protocol === "https:" ? new HttpsAgent({ ...options, secureContext }) : new HttpAgent(options);
   const proxy = createProxyServer({
     target: upstream,
     agent,

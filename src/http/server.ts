@@ -8,7 +8,7 @@ import {
 } from "node:http";
 import { createServer as createHttps } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
-import type { SecureContext } from "node:tls";
+import type { TlsOptions, Server as TlsServer } from "node:tls";
 import type { Dispatch } from "./dispatch.ts";
 import { type Door, exchangeOf } from "./exchange.ts";
 
@@ -23,10 +23,8 @@ export interface DoorOptions {
   readonly dispatch: Dispatch;
   /** Whether an address may use the doors. */
   readonly clients: (address: string) => boolean;
-  /** For the TLS door: the certificate for a server name; `undefined` name: none was sent. */
-  readonly contextFor?: (name: string | undefined) => Promise<SecureContext>;
-  /** For the TLS door: what is offered without SNI. */
-  readonly defaultContext?: { readonly cert: string; readonly key: string };
+  /** For the TLS door: what each server name is shown. */
+  readonly secure?: { readonly options: TlsOptions; follow(server: TlsServer): void };
 }
 
 export interface OpenDoor {
@@ -44,14 +42,15 @@ const LIMITS: ServerOptions = {
   keepAliveTimeout: 65_000,
   maxHeaderSize: 32 * 1024,
 };
-const HANDSHAKE_WITHIN = 10_000;
 /** A connection on which nothing moves, in either direction. Longer than a registry takes to finish a push of many GiB. */
 const IDLE = 35 * 60_000;
 
+type Handler = (req: IncomingMessage, res: ServerResponse) => void;
+
 /** Throws what listening throws, with address and port on it. */
 export const openDoor = async (options: DoorOptions): Promise<OpenDoor> => {
-  const handler = (req: IncomingMessage, res: ServerResponse) => void options.dispatch(exchangeOf(req, res, options.door));
-  const server = options.door === "https" ? tlsServer(options, handler) : createHttp(LIMITS, handler);
+  const handler: Handler = (req, res) => void options.dispatch(exchangeOf(req, res, options.door));
+  const server = options.secure === undefined ? createHttp(LIMITS, handler) : tlsServer(options.secure, handler);
   server.timeout = IDLE;
   server.on("connection", (socket: Socket) => {
     if (!options.clients(socket.remoteAddress ?? "")) socket.destroy();
@@ -69,26 +68,12 @@ export const openDoor = async (options: DoorOptions): Promise<OpenDoor> => {
   return { address: { host: address, port }, drain: (signal) => drain(server, signal) };
 };
 
-const tlsServer = (
-  { contextFor, defaultContext }: DoorOptions,
-  handler: (req: IncomingMessage, res: ServerResponse) => void,
-): HttpServer =>
-  createHttps(
-    {
-      ...LIMITS,
-      ...defaultContext,
-      minVersion: "TLSv1.2",
-      ALPNProtocols: ["http/1.1"],
-      handshakeTimeout: HANDSHAKE_WITHIN,
-      SNICallback: (name, done) => {
-        contextFor!(name).then(
-          (context) => done(null, context),
-          (error: unknown) => done(error as Error),
-        );
-      },
-    },
-    handler,
-  ).on("tlsClientError", (_error, socket) => socket.destroy()) as unknown as HttpServer;
+const tlsServer = (secure: NonNullable<DoorOptions["secure"]>, handler: Handler): HttpServer => {
+  const server = createHttps({ ...LIMITS, ...secure.options, ALPNProtocols: ["http/1.1"] }, handler);
+  server.on("tlsClientError", (_error, socket) => socket.destroy());
+  secure.follow(server);
+  return server as unknown as HttpServer;
+};
 
 const listening = (server: HttpServer, { host, port }: Address): Promise<void> =>
   new Promise((resolve, reject) => {
@@ -99,14 +84,18 @@ const listening = (server: HttpServer, { host, port }: Address): Promise<void> =
     });
   });
 
+/** A connection that was in use when the draining began is closed as soon as it is idle. Milliseconds. */
+const LOOK_EVERY = 100;
+
 const drain = (server: HttpServer, signal: AbortSignal): Promise<void> =>
   new Promise((resolve) => {
     const cut = () => server.closeAllConnections();
+    const look = setInterval(() => server.closeIdleConnections(), LOOK_EVERY);
     server.close(() => {
+      clearInterval(look);
       signal.removeEventListener("abort", cut);
       resolve();
     });
-    server.closeIdleConnections();
     if (signal.aborted) cut();
     else signal.addEventListener("abort", cut, { once: true });
   });

@@ -1,0 +1,79 @@
+// The DNS half put together: the zone from the site table, everything else to the resolvers.
+import { get } from "node:http";
+import type { Config } from "./config/config.ts";
+import { answerAddresses } from "./dns/address.ts";
+import { createRelay } from "./dns/relay.ts";
+import { parseResolver } from "./dns/resolver-address.ts";
+import { serveDns } from "./dns/server.ts";
+import { createZone } from "./dns/zone.ts";
+import { explainListenError, formatAddress } from "./lib/listen.ts";
+import type { Logger } from "./lib/log.ts";
+import { parsePrefixes } from "./lib/prefixes.ts";
+import { SetupError } from "./lib/setup-error.ts";
+
+export interface DnsEnd {
+  readonly addresses: readonly string[];
+  close(): Promise<void>;
+}
+
+/** `healthy`: whether hijacked names may lead to the front end. Throws SetupError for what only its user can mend. */
+export const dnsEnd = async (config: Config, log: Logger, healthy: () => boolean): Promise<DnsEnd> => {
+  const names = new Map(
+    config.sites.flatMap((site) => site.hijackNames.map((name) => [name, { failOpen: site.failOpen }] as const)),
+  );
+  for (const name of config.names) names.set(name, { failOpen: false });
+  const zone = createZone({
+    names,
+    addressesFor: answerAddresses({ answer: config.answer, https: config.listen.https }),
+    hijackFor: parsePrefixes(config.hijackFor),
+    healthy,
+  });
+  const relay = createRelay({ resolvers: config.resolvers.map(parseResolver), log });
+  const server = await serveDns({
+    listen: config.listen.dns.map(formatAddress),
+    zone,
+    relay,
+    clients: parsePrefixes(config.clients),
+    log,
+  }).catch((error: unknown) => {
+    relay.close();
+    throw new SetupError(explainListenError(error, { key: "listen.dns", what: "DNS" }));
+  });
+  return {
+    addresses: server.addresses,
+    close: async () => {
+      await server.close();
+      relay.close();
+    },
+  };
+};
+
+const WATCH_EVERY = 1_000;
+
+/** For DNS without a front end of its own: asks `/readyz` where hijacked names lead to, or on the HTTP door's own address. */
+export const watchReady = (config: Config, log: Logger): { readonly well: boolean; close(): void } => {
+  const door = config.listen.http[0];
+  const host = config.answer === "auto" ? door?.host : config.answer[0];
+  const url = `http://${formatAddress({ host: host ?? "127.0.0.1", port: door?.port ?? 80 })}/readyz`;
+  const state = { well: false };
+  const look = () => {
+    const question = get(url, { timeout: WATCH_EVERY, agent: false }, (answer) => {
+      answer.resume();
+      note(answer.statusCode === 200);
+    });
+    question.on("timeout", () => question.destroy(new Error("no answer in time")));
+    question.on("error", () => note(false));
+  };
+  const note = (well: boolean) => {
+    if (well !== state.well) log.warn({ url, well }, "front end");
+    state.well = well;
+  };
+  look();
+  const timer = setInterval(look, WATCH_EVERY);
+  return {
+    get well() {
+      return state.well;
+    },
+    close: () => clearInterval(timer),
+  };
+};

@@ -1,0 +1,154 @@
+// What is behind each site's name put together: its upstream, its cache, its ping, its pass-through.
+
+import type { Config } from "./config/config.ts";
+import type { SiteDoor } from "./http/dispatch.ts";
+import { observe } from "./http/observe.ts";
+import { passThrough } from "./http/passthrough.ts";
+import { pingDoor } from "./http/ping.ts";
+import type { Clock } from "./lib/clock.ts";
+import { globMatcher } from "./lib/glob.ts";
+import type { Logger } from "./lib/log.ts";
+import { ownAddresses } from "./lib/own-addresses.ts";
+import { OciError } from "./oci/error.ts";
+import type { Context } from "./oci/registry.ts";
+import type { OciRequest } from "./oci/request.ts";
+import type { Flights } from "./registry/flights.ts";
+import type { Grants } from "./registry/grants.ts";
+import { publicity } from "./registry/publicity.ts";
+import { clientRights, sharedRights } from "./registry/rights.ts";
+import { siteRegistry } from "./registry/site.ts";
+import type { Site } from "./sites.ts";
+import type { BlobStore } from "./store/blobs.ts";
+import type { FactStore } from "./store/facts.ts";
+import { asAnybody, asClient, asLayover } from "./upstream/asker.ts";
+import { bearerOf } from "./upstream/challenge.ts";
+import { pingUpstream, upstreamRegistry } from "./upstream/client.ts";
+import { UpstreamHealth } from "./upstream/health.ts";
+import { UpstreamResolver } from "./upstream/resolver.ts";
+import { trusting } from "./upstream/roots.ts";
+import { Tokens } from "./upstream/token.ts";
+import { Transport } from "./upstream/transport.ts";
+
+export interface SharedParts {
+  readonly blobs: BlobStore;
+  readonly facts: FactStore;
+  readonly grants: Grants;
+  readonly flights: Flights;
+  /** The secret under which credentials are hashed. */
+  readonly subjectKey: Uint8Array;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Our `Via` value. */
+  readonly via: string;
+  readonly version: string;
+}
+
+export interface SiteDoors {
+  of(site: Site): SiteDoor;
+  close(): Promise<void>;
+}
+
+interface Opened {
+  readonly door: SiteDoor;
+  close(): Promise<void>;
+}
+
+export const openSites = (config: Config, shared: SharedParts): SiteDoors => {
+  const { listen } = config;
+  const isOurs = ownAddresses([...listen.https, ...listen.http, ...listen.proxy]);
+  const resolver = new UpstreamResolver({ servers: config.resolvers, isOurs });
+  // most installations use a few of the sites: the others cost nothing until they are asked for
+  const opened = new Map<Site, Opened>();
+  return {
+    of(site) {
+      const known = opened.get(site) ?? openSite(site, resolver, shared);
+      opened.set(site, known);
+      return known.door;
+    },
+    close: async () => void (await Promise.all([...opened.values()].map((one) => one.close()))),
+  };
+};
+
+const openSite = (site: Site, resolver: UpstreamResolver, shared: SharedParts): Opened => {
+  const { facts, clock, log, via, version } = shared;
+  const secureContext = trusting(site.trust);
+  const transport = new Transport({ resolver, secureContext, via, userAgent: `layover/${version}` });
+  const tokens = new Tokens(transport, clock);
+  const own = site.access === "shared" ? (site.credentials ?? {}) : undefined;
+  const asker = own === undefined ? asClient : asLayover(site, tokens, own);
+  const { upstreams } = site;
+  const upstream = upstreamRegistry({ upstreams, transport, asker });
+  const health = new UpstreamHealth(site.host, () => pingUpstream({ upstreams, transport, asker }, background()), log);
+  const rights = own === undefined ? clientRights(site, shared.grants, shared.subjectKey, clock) : sharedRights;
+  const finder = publicity(upstreamRegistry({ upstreams, transport, asker: asAnybody(tokens) }), rights, site.publicFor, log);
+  const registry = siteRegistry({ ...shared, site, upstream, rights, publicity: finder, health });
+  const first = upstreams[0]!;
+  const lookup = resolver.lookupFor(Number(first.port) || (first.protocol === "https:" ? 443 : 80));
+  const through = passThrough({ site, upstream: first, lookup, secureContext, via });
+  const mayAsk = site.allow.length === 0 ? () => true : globMatcher(site.allow);
+
+  const ping = pingDoor({
+    site,
+    ask: (ctx) => pingUpstream({ upstreams, transport, asker }, ctx),
+    realmAnswers: (challenges) => realmAnswers(transport, challenges),
+    facts,
+    rights,
+    health,
+    clock,
+  });
+  const door: SiteDoor = {
+    site,
+    registry,
+    ping: own === undefined ? ping : async ({ res }) => void res.writeHead(200, { "content-type": "application/json" }).end("{}"),
+    async passThrough(exchange, request) {
+      refuseByPolicy(site, mayAsk, exchange.method, request);
+      await observe({ site, facts, clock, log }, exchange.method, exchange.path, request, () => through.forward(exchange));
+    },
+  };
+  return {
+    door,
+    async close() {
+      health.close();
+      finder.close();
+      through.close();
+      await transport.close();
+    },
+  };
+};
+
+const refuseByPolicy = (site: Site, mayAsk: (repo: string) => boolean, method: string, request: OciRequest): void => {
+  if (request.kind === "write" && !mayAsk(request.repo))
+    throw new OciError("DENIED", `this site is not configured to serve ${request.repo}`);
+  const isWrite = method !== "GET" && method !== "HEAD" && method !== "OPTIONS";
+  if (site.readOnly && isWrite) throw new OciError("UNSUPPORTED", `${site.host} is read-only here`);
+};
+
+const PROBE_WITHIN = 2_000;
+
+const background = (): Context => ({
+  credential: undefined,
+  accept: [],
+  signal: AbortSignal.timeout(PROBE_WITHIN * 2),
+  trace: "probe",
+  tally: { upstreamBytes: 0, upstreamRequests: 0 },
+});
+
+/** Any answer of the realm will do: a client that is sent there gets somewhere. */
+const realmAnswers = async (transport: Transport, challenges: readonly string[]): Promise<boolean> => {
+  const bearer = bearerOf(challenges);
+  if (bearer === undefined) return false;
+  const { tally } = background();
+  try {
+    const answer = await transport.send({
+      method: "GET",
+      url: bearer.realm,
+      headers: {},
+      signal: AbortSignal.timeout(PROBE_WITHIN),
+      tally,
+    });
+    await answer.body.dump();
+    return answer.status < 500;
+  } catch {
+    return false;
+  }
+};

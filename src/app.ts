@@ -1,0 +1,141 @@
+// The front end put together: TLS, HTTP, cache. The app files are the only ones that know concrete classes.
+import { randomBytes } from "node:crypto";
+import { hostname } from "node:os";
+import { join } from "node:path";
+import manifest from "../package.json" with { type: "json" };
+import { type Condition, condition } from "./admin/health.ts";
+import { ownPage, sendPage } from "./admin/pages.ts";
+import { dockerScript } from "./admin/setup-docker.ts";
+import { openSites } from "./app-sites.ts";
+import type { Config } from "./config/config.ts";
+import { dispatcher } from "./http/dispatch.ts";
+import type { Door, Exchange } from "./http/exchange.ts";
+import { type OpenDoor, openDoor } from "./http/server.ts";
+import { systemClock } from "./lib/clock.ts";
+import { type Address, explainListenError, formatAddress } from "./lib/listen.ts";
+import type { Logger } from "./lib/log.ts";
+import { parsePrefixes } from "./lib/prefixes.ts";
+import { installationSecret } from "./lib/secret.ts";
+import { SetupError } from "./lib/setup-error.ts";
+import { flights } from "./registry/flights.ts";
+import { grants } from "./registry/grants.ts";
+import { siteTable } from "./sites.ts";
+import { openDisk } from "./store/disk.ts";
+import { openSqlite } from "./store/sqlite.ts";
+import { openCa } from "./tls/ca.ts";
+import { secureContexts } from "./tls/sni.ts";
+
+const VERSION = manifest.version;
+
+export interface FrontEnd {
+  /** For people. */
+  readonly identity: {
+    readonly names: readonly string[];
+    readonly fingerprints: readonly string[];
+    readonly addresses: readonly string[];
+  };
+  condition(): Promise<Condition>;
+  /** No new requests; what is under way may take `grace` ms. */
+  close(grace: number): Promise<void>;
+}
+
+/** Throws SetupError, CaError, or what the stores say: all of it for the user. */
+export const frontEnd = async (config: Config, log: Logger): Promise<FrontEnd> => {
+  const clock = systemClock;
+  const sites = siteTable(config.sites);
+  const names = config.sites.flatMap((site) => site.hijackNames);
+  const { certificate: certificateFile, key: keyFile, constraints } = config.ca;
+  const ca = await openCa({
+    certificateFile,
+    keyFile,
+    names: [...names, ...config.names],
+    constraints,
+    clock,
+    hostname: hostname(),
+  });
+  const blobs = await openDisk({ folder: config.data });
+  const facts = openSqlite(join(config.data, "facts.sqlite"));
+  const subjectKey = await installationSecret(join(config.data, "subject.key"));
+  const granted = grants(facts, log);
+  const flying = flights(blobs, log);
+  const viaToken = `layover-${randomBytes(6).toString("hex")}`;
+  const doors = openSites(config, {
+    blobs,
+    facts,
+    grants: granted,
+    flights: flying,
+    subjectKey,
+    clock,
+    log,
+    via: `1.1 ${viaToken}`,
+    version: VERSION,
+  });
+  let draining = false;
+  const now = () => condition({ blobs, facts, isDraining: () => draining });
+
+  const ownPages = async ({ req, res, method, path, note }: Exchange): Promise<void> => {
+    note.site = "-";
+    note.verdict = "OWN";
+    const local = (req.socket.localAddress ?? "").replace(/^::ffff:/, "");
+    const address = config.answer === "auto" ? [local] : config.answer;
+    const origin = `http://${formatAddress({ host: local, port: req.socket.localPort ?? 80 }).replace(/:80$/, "")}`;
+    const setup = (client: string) =>
+      client === "docker"
+        ? dockerScript({
+            names,
+            dns: dnsAddress(config, address[0] ?? local),
+            answer: address,
+            ca: ca.bundle,
+            fingerprints: ca.fingerprints,
+            url: origin,
+          })
+        : undefined;
+    sendPage(
+      res,
+      await ownPage({ condition: now, caBundle: ca.bundle, fingerprints: ca.fingerprints, names, setup }, method, path, origin),
+    );
+  };
+  const dispatch = dispatcher({
+    sites,
+    doorOf: (site) => doors.of(site),
+    isOwnName: (host) => config.names.includes(host) || host === "localhost",
+    ownPages,
+    viaToken,
+    log,
+  });
+  const secure = secureContexts(ca, {
+    allowed: (name) => sites.byHost(name) !== undefined,
+    ownName: config.names[0]!,
+    clock,
+    log,
+  });
+  const clients = parsePrefixes(config.clients);
+  const open = (door: Door, key: string, address: Address): Promise<OpenDoor> =>
+    openDoor({ door, address, dispatch, clients, ...(door === "https" ? { secure } : {}) }).catch((error: unknown) => {
+      throw new SetupError(explainListenError(error, { key, what: door.toUpperCase(), address, transport: "tcp" }));
+    });
+  const opened = await Promise.all([
+    ...config.listen.https.map((address) => open("https", "listen.https", address)),
+    ...config.listen.http.map((address) => open("http", "listen.http", address)),
+  ]);
+
+  return {
+    identity: { names, fingerprints: ca.fingerprints, addresses: opened.map(({ address }) => formatAddress(address)) },
+    condition: now,
+    async close(grace) {
+      draining = true;
+      await Promise.all(opened.map((door) => door.drain(AbortSignal.timeout(grace))));
+      await flying.close();
+      await doors.close();
+      await granted.close();
+      await facts.close();
+      await blobs.close();
+    },
+  };
+};
+
+/** Where a client that reaches us at `address` finds DNS. */
+const dnsAddress = ({ listen }: Config, address: string): Address => {
+  const own = listen.dns.find(({ host }) => host !== "0.0.0.0" && host !== "::");
+  return own ?? { host: address, port: listen.dns[0]?.port ?? 53 };
+};

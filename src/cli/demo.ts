@@ -1,0 +1,3 @@
+// placeholder
+import type { Command } from "commander";
+export const demoCommand = (program: Command): void => void program;

@@ -1,0 +1,15 @@
+// Whether an address and port lead back to this very process: the loop guard of everything that connects out.
+import { isIP } from "node:net";
+import { networkInterfaces } from "node:os";
+import { type Address, isWildcard } from "./listen.ts";
+
+/** `listening` are the addresses of our doors. Interfaces that appear later are seen. */
+export const ownAddresses =
+  (listening: readonly Address[]) =>
+  (address: string, port: number): boolean =>
+    listening.some((door) => door.port === port && (door.host === address || (isWildcard(door.host) && isLocal(address))));
+
+const isLocal = (address: string): boolean => {
+  if (address === "::1" || (isIP(address) === 4 && address.startsWith("127."))) return true;
+  return Object.values(networkInterfaces()).some((list) => list?.some((own) => own.address === address) ?? false);
+};

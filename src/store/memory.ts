@@ -1,0 +1,84 @@
+// Both stores in memory: for tests, and for what is meant to be forgotten.
+import { Readable } from "node:stream";
+import { type Algorithm, type Digest, hasherFor } from "../oci/digest.ts";
+import type { ByteRange } from "../oci/range.ts";
+import { type BlobStore, type Stage, StoreFull } from "./blobs.ts";
+import { follow, Growth } from "./growing.ts";
+
+/** Throws StoreFull past `limit` bytes in all. */
+export const memoryBlobs = (limit = Number.POSITIVE_INFINITY): BlobStore => {
+  const held = new Map<Digest, Buffer>();
+  const room = (more: number) => {
+    const used = [...held.values()].reduce((sum, { length }) => sum + length, 0);
+    if (used + more > limit) throw new StoreFull(`no room for ${more} bytes more`);
+  };
+  return {
+    stat: async (digest) => {
+      const bytes = held.get(digest);
+      return bytes === undefined ? undefined : { size: bytes.length };
+    },
+    read: async (digest, range?: ByteRange) => {
+      const bytes = held.get(digest);
+      if (bytes === undefined) return undefined;
+      return Readable.from([range === undefined ? bytes : bytes.subarray(range.start, range.end + 1)], { objectMode: false });
+    },
+    readAll: async (digest, most) => {
+      const bytes = held.get(digest);
+      return bytes === undefined || bytes.length > most ? undefined : bytes;
+    },
+    stage: async (expected = 0, algorithm = "sha256") => {
+      room(expected);
+      return new MemoryStage(algorithm, room, (digest, bytes) => held.set(digest, bytes));
+    },
+    delete: async (digest) => held.delete(digest),
+    close: async () => undefined,
+  };
+};
+
+class MemoryStage implements Stage {
+  readonly #growth = new Growth();
+  readonly #hasher: ReturnType<typeof hasherFor>;
+  readonly #room: (more: number) => void;
+  readonly #keep: (digest: Digest, bytes: Buffer) => void;
+  #bytes = Buffer.alloc(0);
+  #digest: Digest | undefined;
+
+  constructor(algorithm: Algorithm, room: (more: number) => void, keep: (digest: Digest, bytes: Buffer) => void) {
+    this.#hasher = hasherFor(algorithm);
+    this.#room = room;
+    this.#keep = keep;
+  }
+
+  get size(): number {
+    return this.#growth.size;
+  }
+
+  async append(bytes: Uint8Array): Promise<void> {
+    if (this.#growth.verified || this.#growth.failure !== undefined) throw new Error("the stage is complete");
+    this.#room(this.#bytes.length + bytes.length);
+    this.#hasher.update(bytes);
+    this.#bytes = Buffer.concat([this.#bytes, bytes]);
+    this.#growth.grow(bytes.length);
+  }
+
+  follow(start: number, end?: number): Readable {
+    const read = async (position: number, length: number) => this.#bytes.subarray(position, position + length);
+    return follow(this.#growth, { read, release: () => undefined }, start, end);
+  }
+
+  async verify(digest: Digest): Promise<boolean> {
+    if (this.#hasher.digest() !== digest) return false;
+    this.#digest = digest;
+    this.#growth.verify();
+    return true;
+  }
+
+  async commit(): Promise<void> {
+    if (this.#digest === undefined) throw new Error("only a verified stage can be committed");
+    this.#keep(this.#digest, this.#bytes);
+  }
+
+  async discard(reason: Error): Promise<void> {
+    this.#growth.fail(reason);
+  }
+}

@@ -1,0 +1,35 @@
+// The tables, and the steps that lead from any older version to today's. Steps are only ever added.
+import type { DatabaseSync } from "node:sqlite";
+
+const STEPS = [
+  `CREATE TABLE tags (
+     site TEXT NOT NULL, repo TEXT NOT NULL, tag TEXT NOT NULL,
+     digest TEXT, checked_at INTEGER NOT NULL, generation INTEGER NOT NULL, doubted INTEGER NOT NULL,
+     PRIMARY KEY (site, repo, tag)) STRICT, WITHOUT ROWID;
+   CREATE TABLE tag_history (
+     id INTEGER PRIMARY KEY, site TEXT NOT NULL, repo TEXT NOT NULL, tag TEXT NOT NULL,
+     digest TEXT, at INTEGER NOT NULL, reason TEXT NOT NULL) STRICT;
+   CREATE INDEX tag_history_by_tag ON tag_history (site, repo, tag, id);
+   CREATE TABLE links (
+     site TEXT NOT NULL, repo TEXT NOT NULL, digest TEXT NOT NULL, media_type TEXT,
+     PRIMARY KEY (site, repo, digest)) STRICT, WITHOUT ROWID;
+   CREATE TABLE grants (
+     site TEXT NOT NULL, subject TEXT NOT NULL, repo TEXT NOT NULL,
+     granted_at INTEGER NOT NULL, expires_at INTEGER NOT NULL,
+     PRIMARY KEY (site, subject, repo)) STRICT, WITHOUT ROWID;
+   CREATE TABLE listings (
+     site TEXT NOT NULL, repo TEXT NOT NULL, key TEXT NOT NULL,
+     media_type TEXT NOT NULL, bytes BLOB NOT NULL, filters TEXT, checked_at INTEGER NOT NULL,
+     PRIMARY KEY (site, repo, key)) STRICT;
+   CREATE TABLE pings (site TEXT PRIMARY KEY, status INTEGER NOT NULL, challenges TEXT NOT NULL, at INTEGER NOT NULL) STRICT;`,
+] as const;
+
+/** Throws when the file was written by a newer version. */
+export const migrate = (database: DatabaseSync): void => {
+  const { user_version: version } = database.prepare("PRAGMA user_version").get() as { user_version: number };
+  if (version > STEPS.length)
+    throw new Error(`it was written by a newer version of Layover (schema ${version}, this one knows ${STEPS.length})`);
+  for (let step = version; step < STEPS.length; step += 1) {
+    database.exec(`BEGIN IMMEDIATE; ${STEPS[step]!} PRAGMA user_version = ${step + 1}; COMMIT`);
+  }
+};

@@ -1,0 +1,72 @@
+// Who a question to upstream is asked as: the client itself, Layover under its own credentials, or anybody.
+import { OciError } from "../oci/error.ts";
+import type { Context } from "../oci/registry.ts";
+import type { OwnCredentials, Site } from "../sites.ts";
+import { bearerOf, parseChallenges } from "./challenge.ts";
+import { isRealmAllowed, type TokenRequest, type Tokens } from "./token.ts";
+import type { Received } from "./transport.ts";
+
+/** Sends once with the `Authorization` that it is given. */
+export type Send = (authorization: string | undefined) => Promise<Received>;
+
+/** Sends, once or, after a challenge that it can meet, twice. */
+export type Asker = (send: Send, upstream: URL, ctx: Context) => Promise<Received>;
+
+/** With the client's own credential, verbatim; its challenge is the client's to meet. */
+export const asClient: Asker = (send, _upstream, ctx) => send(ctx.credential);
+
+/** With no credential, fetching the anonymous token that the challenge asks for. */
+export const asAnybody =
+  (tokens: Tokens): Asker =>
+  (send, _upstream, ctx) =>
+    meetingBearer(tokens, undefined, () => true, send, ctx);
+
+/** With the site's own credentials, whoever the client is. */
+export const asLayover = (site: Site, tokens: Tokens, credentials: OwnCredentials): Asker => {
+  const basic = basicOf(credentials);
+  return async (send, upstream, ctx) => {
+    if (credentials.token !== undefined) return send(`Bearer ${credentials.token}`);
+    const isAllowed = (realm: URL) => isRealmAllowed(realm, upstream, site.host, site.realms);
+    return meetingBearer(tokens, basic, isAllowed, send, ctx);
+  };
+};
+
+const basicOf = ({ username, password }: OwnCredentials): string | undefined =>
+  username === undefined ? undefined : `Basic ${Buffer.from(`${username}:${password ?? ""}`).toString("base64")}`;
+
+const meetingBearer = async (
+  tokens: Tokens,
+  credential: string | undefined,
+  isAllowed: (realm: URL) => boolean,
+  send: Send,
+  ctx: Context,
+): Promise<Received> => {
+  const first = await send(undefined);
+  if (first.status !== 401) return first;
+  const challenges = first.headers("www-authenticate");
+  const bearer = bearerOf(challenges);
+  if (bearer === undefined) return (await metBasic(challenges, credential, first, send)) ?? first;
+  await first.body.dump().catch(() => undefined);
+  if (credential !== undefined && !isAllowed(bearer.realm)) {
+    throw new OciError(
+      "UPSTREAM_INVALID",
+      `the realm ${bearer.realm.host} is not one that our credentials may go to; list it in the site's realms`,
+    );
+  }
+  const request: TokenRequest = { ...bearer, credential };
+  const second = await send(await tokens.get(request, ctx));
+  if (second.status === 401) tokens.forget(request);
+  return second;
+};
+
+const metBasic = async (
+  challenges: readonly string[],
+  credential: string | undefined,
+  first: Received,
+  send: Send,
+): Promise<Received | undefined> => {
+  const isBasic = parseChallenges(challenges).some(({ scheme }) => scheme === "basic");
+  if (!isBasic || credential === undefined) return undefined;
+  await first.body.dump().catch(() => undefined);
+  return send(credential);
+};

@@ -1,0 +1,31 @@
+// What an upstream's answer that is no success means, with its own words kept for the client.
+import { type ErrorCode, OciError, type UpstreamAnswer } from "../oci/error.ts";
+import { readUpTo } from "./body.ts";
+import type { Received } from "./transport.ts";
+
+const MAX_WORDS = 64 * 1024;
+
+/** Reads and ends the body. `unknown` is the code for a 404 here. */
+export const refusalOf = async (answer: Received, unknown: ErrorCode): Promise<OciError> => {
+  const { bytes } = await readUpTo(answer.body, MAX_WORDS).catch(() => ({ bytes: Buffer.alloc(0) }));
+  const upstream: UpstreamAnswer = {
+    status: answer.status,
+    challenges: answer.headers("www-authenticate"),
+    contentType: answer.header("content-type"),
+    body: bytes.toString("utf8"),
+    retryAfter: answer.header("retry-after"),
+  };
+  const message = `${answer.url.host} answers ${answer.status}`;
+  // a captive portal or a proxy on the way says nothing about the registry that a client could use
+  if (answer.status < 400) return new OciError("UPSTREAM_INVALID", message);
+  return new OciError(codeOf(answer.status, unknown), message, { upstream });
+};
+
+const codeOf = (status: number, unknown: ErrorCode): ErrorCode => {
+  if (status === 401) return "UNAUTHORIZED";
+  if (status === 403) return "DENIED";
+  if (status === 404) return unknown;
+  if (status === 416) return "RANGE_INVALID";
+  if (status === 429) return "TOOMANYREQUESTS";
+  return status >= 500 ? "UPSTREAM_INVALID" : "UNSUPPORTED";
+};

@@ -1,0 +1,19 @@
+// What certificates of upstreams are checked against: the roots of the system and of Node, and those that a site adds. Never our own CA.
+import { createSecureContext, getCACertificates, type SecureContext } from "node:tls";
+
+const contexts = new Map<string, SecureContext>();
+
+/** `trust` is PEM. One context for all sites that add the same. */
+export const trusting = (trust: string | undefined): SecureContext => {
+  const key = trust ?? "";
+  const known = contexts.get(key);
+  if (known !== undefined) return known;
+  const roots = new Set([
+    ...getCACertificates("default"),
+    ...getCACertificates("system"),
+    ...(trust === undefined ? [] : [trust]),
+  ]);
+  const context = createSecureContext({ ca: [...roots], minVersion: "TLSv1.2" });
+  contexts.set(key, context);
+  return context;
+};

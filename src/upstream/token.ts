@@ -1,0 +1,104 @@
+// Bearer tokens for Layover itself: anonymous ones, and those that a shared site's own credentials buy.
+// A realm is whatever upstream says it is: our credentials go only where they are meant for (CVE-2026-33540 is the lesson).
+import { createHash } from "node:crypto";
+import { LRUCache } from "lru-cache";
+import type { Clock } from "../lib/clock.ts";
+import { SingleFlight } from "../lib/single-flight.ts";
+import { OciError } from "../oci/error.ts";
+import type { Context } from "../oci/registry.ts";
+import { readBounded } from "./body.ts";
+import type { Transport } from "./transport.ts";
+
+const MAX_ANSWER = 1024 * 1024;
+const MAX_TOKENS = 10_000;
+/** What a token lives when its server does not say (Docker token specification). Seconds. */
+const DEFAULT_LIFE = 60;
+/** Not used in its last moments, which the way to upstream may take. Milliseconds. */
+const MARGIN = 10_000;
+
+/** Hosts that the built-in sites' token servers have other than their own. */
+const KNOWN_REALMS: Readonly<Record<string, readonly string[]>> = {
+  "registry-1.docker.io": ["auth.docker.io"],
+  "registry.gitlab.com": ["gitlab.com"],
+};
+
+export interface TokenRequest {
+  readonly realm: URL;
+  readonly service: string | undefined;
+  readonly scope: string | undefined;
+  /** `Basic …`; `undefined` for an anonymous token. */
+  readonly credential: string | undefined;
+}
+
+/** Whether our own credentials for a site may go to this realm: https, at the upstream itself, a known one, or one that is listed. */
+export const isRealmAllowed = (realm: URL, upstream: URL, site: string, listed: readonly string[]): boolean => {
+  const isSecure = realm.protocol === "https:" || (upstream.protocol === "http:" && realm.host === upstream.host);
+  const hosts = [upstream.hostname, ...(KNOWN_REALMS[site] ?? []), ...listed];
+  return isSecure && hosts.includes(realm.hostname);
+};
+
+export class Tokens {
+  readonly #transport: Transport;
+  readonly #clock: Clock;
+  readonly #held = new LRUCache<string, { token: string; until: number }>({ max: MAX_TOKENS });
+  readonly #fetching = new SingleFlight<string>();
+
+  constructor(transport: Transport, clock: Clock) {
+    this.#transport = transport;
+    this.#clock = clock;
+  }
+
+  /** The whole `Authorization` value. Throws what the token server says: UNAUTHORIZED, DENIED, UPSTREAM_INVALID, UPSTREAM_UNREACHABLE. */
+  async get(request: TokenRequest, ctx: Context): Promise<string> {
+    const key = keyOf(request);
+    const held = this.#held.get(key);
+    if (held !== undefined && this.#clock() < held.until) return `Bearer ${held.token}`;
+    const { value } = await this.#fetching.run(key, ctx.signal, (signal) => this.#fetch(key, request, { ...ctx, signal }));
+    return `Bearer ${value}`;
+  }
+
+  /** Upstream did not take it: the next one is fetched anew. */
+  forget(request: TokenRequest): void {
+    this.#held.delete(keyOf(request));
+  }
+
+  async #fetch(key: string, { realm, service, scope, credential }: TokenRequest, ctx: Context): Promise<string> {
+    const url = new URL(realm);
+    if (service !== undefined) url.searchParams.set("service", service);
+    if (scope !== undefined) url.searchParams.set("scope", scope);
+    const headers = credential === undefined ? {} : { authorization: credential };
+    const answer = await this.#transport.send({ method: "GET", url, headers, signal: ctx.signal, tally: ctx.tally });
+    const body = await readBounded(answer.body, MAX_ANSWER);
+    if (answer.status === 401) throw new OciError("UNAUTHORIZED", `${url.host} gives no token`);
+    if (answer.status === 403) throw new OciError("DENIED", `${url.host} gives no token`);
+    if (answer.status !== 200) throw new OciError("UPSTREAM_INVALID", `the token server ${url.host} answers ${answer.status}`);
+    const { token, expiresIn } = parseToken(body, url.host);
+    this.#held.set(key, { token, until: this.#clock() + expiresIn * 1_000 - MARGIN });
+    return token;
+  }
+}
+
+/** Keyed by who asks as well as for what: a privileged token never serves an anonymous question. */
+const keyOf = ({ realm, service, scope, credential }: TokenRequest): string => {
+  const who = credential === undefined ? "" : createHash("sha256").update(credential).digest("hex");
+  return [who, realm.href, service ?? "", scope ?? ""].join("\n");
+};
+
+const parseToken = (body: Buffer, host: string): { token: string; expiresIn: number } => {
+  const answer = parseJson(body, host);
+  const token = answer["token"] ?? answer["access_token"];
+  const life = answer["expires_in"];
+  if (typeof token !== "string" || !/^[\x21-\x7e]+$/.test(token))
+    throw new OciError("UPSTREAM_INVALID", `the token server ${host} gives no token`);
+  return { token, expiresIn: typeof life === "number" && life > 0 ? Math.min(life, 86_400) : DEFAULT_LIFE };
+};
+
+const parseJson = (body: Buffer, host: string): Record<string, unknown> => {
+  try {
+    const value: unknown = JSON.parse(body.toString());
+    if (typeof value === "object" && value !== null) return value as Record<string, unknown>;
+  } catch {
+    // said below, with no word of what was in it
+  }
+  throw new OciError("UPSTREAM_INVALID", `the token server ${host} answers with what is no JSON`);
+};

@@ -1,0 +1,134 @@
+// Requests to upstreams: own name resolution, own roots, redirects followed here with the credential left behind, idle limits only.
+import type { SecureContext } from "node:tls";
+import { Agent, type Dispatcher } from "undici";
+import { OciError } from "../oci/error.ts";
+import type { Tally } from "../oci/registry.ts";
+import type { UpstreamResolver } from "./resolver.ts";
+
+const CONNECT_WITHIN = 4_000;
+/** For the first byte and between two: never for the whole. */
+const IDLE = 30_000;
+const MAX_REDIRECTS = 5;
+const REDIRECTS = new Set([301, 302, 303, 307, 308]);
+
+export interface Sent {
+  readonly method: "GET" | "HEAD";
+  readonly url: URL;
+  /** Names in lower case. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly signal: AbortSignal;
+  readonly tally: Tally;
+}
+
+export interface Received {
+  readonly status: number;
+  /** Where it came from at last. */
+  readonly url: URL;
+  /** One value, the first, of a header. */
+  header(name: string): string | undefined;
+  headers(name: string): readonly string[];
+  /** To be read to its end or destroyed. */
+  readonly body: Dispatcher.ResponseData["body"];
+}
+
+export interface TransportOptions {
+  readonly resolver: UpstreamResolver;
+  /** Made once: parsing a system's worth of roots for each connection would cost more than the connection. */
+  readonly secureContext: SecureContext;
+  readonly via: string;
+  readonly userAgent: string;
+}
+
+export class Transport {
+  readonly #options: TransportOptions;
+  readonly #agents = new Map<number, Agent>();
+
+  constructor(options: TransportOptions) {
+    this.#options = options;
+  }
+
+  /** Follows redirects. Throws UPSTREAM_UNREACHABLE, LOOP_DETECTED, or the signal's reason. */
+  async send(sent: Sent): Promise<Received> {
+    let { url, headers } = sent;
+    for (let hops = 0; ; hops += 1) {
+      const received = await this.#once({ ...sent, url, headers });
+      const location = REDIRECTS.has(received.status) ? received.header("location") : undefined;
+      if (location === undefined || location === "") return received;
+      await received.body.dump().catch(() => undefined);
+      if (hops === MAX_REDIRECTS) throw new OciError("UPSTREAM_INVALID", `${sent.url.host} redirects without end`);
+      const next = redirectTarget(location, url);
+      if (next.origin !== url.origin) headers = withoutCredential(headers);
+      url = next;
+    }
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#agents.values()].map((agent) => agent.destroy()));
+  }
+
+  async #once({ method, url, headers, signal, tally }: Sent): Promise<Received> {
+    tally.upstreamRequests += 1;
+    const { via, userAgent } = this.#options;
+    try {
+      const response = await this.#agentFor(url).request({
+        origin: url.origin,
+        path: `${url.pathname}${url.search}`,
+        method,
+        headers: { ...headers, "accept-encoding": "identity", "user-agent": userAgent, via },
+        signal,
+      });
+      if (response.statusCode === 508) {
+        await response.body.dump().catch(() => undefined);
+        throw new OciError("LOOP_DETECTED", `${url.host} leads back to Layover`);
+      }
+      return receivedOf(response, url);
+    } catch (error) {
+      signal.throwIfAborted();
+      throw unreachable(error, url.host);
+    }
+  }
+
+  /** One agent a port, as only the port decides which addresses are our own. */
+  #agentFor(url: URL): Agent {
+    const port = Number(url.port) || (url.protocol === "https:" ? 443 : 80);
+    const known = this.#agents.get(port);
+    if (known !== undefined) return known;
+    const { resolver, secureContext } = this.#options;
+    const agent = new Agent({
+      allowH2: false,
+      headersTimeout: IDLE,
+      bodyTimeout: IDLE,
+      keepAliveTimeout: 10_000,
+      connect: { timeout: CONNECT_WITHIN, lookup: resolver.lookupFor(port), secureContext, autoSelectFamily: true },
+    });
+    this.#agents.set(port, agent);
+    return agent;
+  }
+}
+
+const receivedOf = (response: Dispatcher.ResponseData, url: URL): Received => {
+  const headers = (name: string) => [response.headers[name] ?? []].flat();
+  return { status: response.statusCode, url, headers, header: (name) => headers(name)[0], body: response.body };
+};
+
+const redirectTarget = (location: string, base: URL): URL => {
+  if (!URL.canParse(location, base.href)) throw new OciError("UPSTREAM_INVALID", `${base.host} redirects to what is no URL`);
+  const next = new URL(location, base);
+  const isSafer = next.protocol === "https:" || (next.protocol === "http:" && base.protocol === "http:");
+  if (!isSafer) throw new OciError("UPSTREAM_INVALID", `${base.host} redirects to ${next.protocol}//, which is not followed`);
+  return next;
+};
+
+const withoutCredential = ({
+  authorization: _credential,
+  cookie: _cookie,
+  ...rest
+}: Readonly<Record<string, string>>): Record<string, string> => rest;
+
+/** What a socket, TLS or a resolver says, as one kind of error with a reason a person can use. */
+export const unreachable = (error: unknown, host: string): OciError => {
+  if (error instanceof OciError) return error;
+  const { code, message, cause } = error as NodeJS.ErrnoException;
+  if (cause instanceof OciError) return cause;
+  return new OciError("UPSTREAM_UNREACHABLE", `${host} cannot be reached: ${code ?? message}`, { cause: error });
+};
