@@ -7,18 +7,18 @@ import type { Ca } from "./ca.ts";
 import { type Leaf, mintLeaf } from "./leaf.ts";
 import { endOf, isUnconstrained, type Root } from "./root.ts";
 
-export interface Shown {
+interface Shown {
   readonly leaf: Leaf;
   readonly context: SecureContext;
   readonly renewAt: number;
 }
 
-export interface Leaves {
+interface Leaves {
   /** The leaf for a plain name that may be shown. Throws Error when no root can sign for it now. */
   show(name: string): Shown;
 }
 
-export interface LeavesOptions {
+interface LeavesOptions {
   /** Addresses that one name's leaf has besides, where its root has no constraints. */
   readonly addresses: ReadonlyMap<string, readonly string[]>;
   readonly clock: Clock;

@@ -32,7 +32,7 @@ const OWN_PREFIX = "Layover CA ";
 // RFC 5280 appendix A: a common name has at most 64 characters.
 const HOST_LENGTH = 64 - OWN_PREFIX.length - " 20260101 abcd".length;
 
-export interface RootDraft {
+interface RootDraft {
   /** Plain host names that the root may speak for, with what is below them; "all" for a root without constraints. */
   readonly names: readonly string[] | "all";
   readonly now: number;

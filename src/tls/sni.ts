@@ -29,7 +29,7 @@ export interface SecureContexts {
 }
 
 /** The client asked for a host that is no site (RFC 6066 3). */
-export class UnrecognisedName extends Error {
+class UnrecognisedName extends Error {
   constructor(name: string) {
     super(`${name} is no site`);
     this.name = "UnrecognisedName";

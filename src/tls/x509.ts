@@ -17,7 +17,7 @@ export const OID = {
   serverAuth: "1.3.6.1.5.5.7.3.1",
 } as const;
 
-export interface Draft {
+interface Draft {
   readonly subject: asn1.Node;
   readonly publicKey: KeyObject;
   /** Milliseconds, as everywhere. */
@@ -26,7 +26,7 @@ export interface Draft {
   readonly extensions: readonly asn1.Node[];
 }
 
-export interface Signer {
+interface Signer {
   /** The issuer's subject, as its own certificate holds it. */
   readonly subject: asn1.Node;
   readonly key: KeyObject;
@@ -110,7 +110,7 @@ export const leafExtensions = (issuerKeyId: Buffer, names: readonly string[]): a
 const generalName = (name: string): asn1.Node =>
   isIP(name) === 0 ? asn1.tagged(2, Buffer.from(name, "latin1")) : asn1.tagged(7, addressBytes(name));
 
-export interface Contents {
+interface Contents {
   readonly subject: asn1.Node;
   /** Value by dotted identifier. */
   readonly extensions: ReadonlyMap<string, Buffer>;
