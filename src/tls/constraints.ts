@@ -32,9 +32,11 @@ export const UNCONSTRAINED: NameConstraints = { permitted: NOTHING, excluded: NO
 
 /**
  * These names and what is below them, and no address at all: constraints on names say nothing about addresses, so those are excluded by
- * themselves. Names are never excluded (Go's issue 76935). Takes plain host names, at least one: none would permit all.
+ * themselves. Names are never excluded (Go's issue 76935). Takes plain host names.
+ * Throws RangeError for none: that would permit all.
  */
 export const onlyNames = (names: readonly string[]): NameConstraints => {
+  if (names.length === 0) throw new RangeError("a constrained root needs a name");
   const all = [...new Set(names)];
   const widest = all.filter((name) => !all.some((other) => other !== name && isBelow(name, other)));
   return { permitted: { names: widest, ranges: [] }, excluded: EVERY_ADDRESS };

@@ -62,6 +62,12 @@ describe("the first start", () => {
     await expect(openCa(fresh({ clock: () => 0 }))).rejects.toThrow(/clock says 1970/);
   });
 
+  it("never makes a root that permits all because there is no name to permit", async () => {
+    const options = fresh({ names: [] });
+    await expect(openCa(options)).rejects.toThrow(RangeError);
+    expect(fs.existsSync(options.keyFile)).toBe(false);
+  });
+
   it("never shows a key when it is printed", async () => {
     const { inspect } = await import("node:util");
     const ca = await openCa(fresh());
