@@ -51,7 +51,7 @@ const fail = (log: Logger, exchange: Exchange, error: unknown): void => {
     return;
   }
   note.error = error instanceof Error ? error.message.slice(0, 500) : String(error);
-  note.verdict ??= "ERROR";
+  note.verdict ??= isOciError(error) && error.status < 500 ? "REFUSED" : "ERROR";
   if (!isOciError(error) && !res.headersSent)
     log.error({ trace: ctx.trace, err: error instanceof Error ? error.stack : String(error) }, "internal error");
   sendError(res, error);

@@ -80,7 +80,8 @@ export const logExchange = (log: Logger, exchange: Exchange): void => {
       method,
       path: note.repo === undefined ? path.slice(0, 300) : undefined,
       status: res.headersSent ? res.statusCode : 0,
-      whole: res.writableFinished,
+      // all of it given to the socket; a body that broke off never gets there
+      whole: res.writableEnded,
       upstreamBytes: ctx.tally.upstreamBytes,
       ms: Math.round(performance.now() - began),
       client,
