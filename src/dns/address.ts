@@ -36,6 +36,8 @@ export const answerAddresses = ({ answer, https, network = hostNetwork }: Answer
     if (held) return held;
     const found = inContainer && !isOnLink(client, network) ? Promise.resolve(undefined) : reachable(client, https, network);
     known.set(client, found);
+    // What went wrong, or found no way, may be right for the next query.
+    found.then((addresses) => addresses?.length === 0 && known.delete(client)).catch(() => known.delete(client));
     return found;
   };
 };

@@ -1,5 +1,5 @@
 // A resolver as the configuration names it. Encrypted ones and split rules get their own `kind` when they come.
-import { type Address, formatAddress, parseAddress } from "../lib/listen.ts";
+import { type Address, AddressError, formatAddress, parseAddress } from "../lib/listen.ts";
 
 export interface PlainResolver extends Address {
   /** UDP, and TCP for what does not fit. */
@@ -23,7 +23,9 @@ const DNS_PORT = 53;
 /** `8.8.8.8`, `10.0.0.2:5353`, `::1`, `[::1]:53`. Throws UnsupportedResolver for a URL, AddressError for what is no address. */
 export const parseResolver = (text: string): ResolverAddress => {
   if (text.includes("://")) throw new UnsupportedResolver(text);
-  return { kind: "plain", ...parseAddress(text, DNS_PORT) };
+  const address = parseAddress(text, DNS_PORT);
+  if (address.port === 0) throw new AddressError("an IP address, or ip:port", text);
+  return { kind: "plain", ...address };
 };
 
 export const formatResolver = (resolver: ResolverAddress): string => formatAddress(resolver);

@@ -42,7 +42,12 @@ export const serveDns = async (options: DnsOptions): Promise<DnsDoor> => {
     await closePlaces(open);
     throw error;
   }
-  return { addresses: open.map(({ address }) => formatAddress(address)), close: () => closePlaces(open) };
+  let closing: Promise<void> | undefined;
+  const close = () => {
+    closing ??= closePlaces(open);
+    return closing;
+  };
+  return { addresses: open.map(({ address }) => formatAddress(address)), close };
 };
 
 interface Place {

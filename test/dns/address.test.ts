@@ -72,6 +72,20 @@ describe("answer: auto", () => {
     expect(host.asked).toEqual(["172.18.0.5"]);
   });
 
+  it("asks again when there was no way, or asking failed", async () => {
+    const routes = [undefined, "fails", "172.18.0.2"];
+    const route = async () => {
+      const found = routes.shift();
+      if (found === "fails") throw new Error("no file descriptor");
+      return found;
+    };
+    const addressesFor = answering(["0.0.0.0:443"], { route });
+    expect(await addressesFor("172.18.0.5")).toEqual([]);
+    await expect(addressesFor("172.18.0.5")).rejects.toThrow("no file descriptor");
+    expect(await addressesFor("172.18.0.5")).toEqual(["172.18.0.2"]);
+    expect(await addressesFor("172.18.0.5")).toEqual(["172.18.0.2"]);
+  });
+
   it.each([
     ["172.18.0.5", ["172.18.0.2"]],
     ["127.0.0.1", ["127.0.0.1"]],

@@ -21,7 +21,7 @@ describe("a resolver's address", () => {
     expect(() => parseResolver(text)).toThrow(/plain UDP and TCP only/);
   });
 
-  it.each(["", "dns.google", "8.8.8", "8.8.8.8:70000", "[::1", "8.8.8.8:"])("refuses %j", (text) => {
+  it.each(["", "dns.google", "8.8.8", "8.8.8.8:70000", "8.8.8.8:0", "[::1", "8.8.8.8:"])("refuses %j", (text) => {
     expect(() => parseResolver(text)).toThrow(AddressError);
   });
 });
