@@ -53,6 +53,8 @@ export const frontEnd = async (config: Config, log: Logger): Promise<FrontEnd> =
     clock,
     hostname: hostname(),
   });
+  if (ca.origin !== "found")
+    log.warn({ origin: ca.origin, file: certificateFile }, "the CA certificate is new: clients need it before they pull");
   const blobs = await openDisk({ folder: config.data });
   const facts = openSqlite(join(config.data, "facts.sqlite"));
   const subjectKey = await installationSecret(join(config.data, "subject.key"));
@@ -104,8 +106,9 @@ export const frontEnd = async (config: Config, log: Logger): Promise<FrontEnd> =
     log,
   });
   const secure = secureContexts(ca, {
-    allowed: (name) => sites.byHost(name) !== undefined,
+    allowed: (name) => sites.byHost(name) !== undefined || config.names.includes(name),
     ownName: config.names[0]!,
+    ownAddresses: config.answer === "auto" ? [] : config.answer,
     clock,
     log,
   });

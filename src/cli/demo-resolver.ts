@@ -14,9 +14,9 @@ export const demoResolver = async (name: string, address: string): Promise<DemoR
     const query = Packet.parse(message);
     const reply = Packet.createResponseFromRequest(query);
     const [question] = query.questions;
-    if (question?.name.toLowerCase() === name && question.type === Packet.TYPE.A) {
-      reply.answers.push({ name: question.name, type: Packet.TYPE.A, class: Packet.CLASS.IN, ttl: 30, address });
-    }
+    const isAsked = question?.name.toLowerCase() === name && question.type === Packet.TYPE.A;
+    if (isAsked)
+      reply.answers.push(Object.assign(new Packet.Resource(question.name, Packet.TYPE.A, Packet.CLASS.IN, 30), { address }));
     socket.send(reply.toBuffer(), peer.port, peer.address);
   });
   await new Promise<void>((resolve) => socket.bind(0, "127.0.0.1", resolve));

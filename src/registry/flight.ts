@@ -42,6 +42,7 @@ export class Flight {
   readonly #stop = new AbortController();
   #joiners: Joiner[] = [];
   #boarding: Boarding | undefined;
+  #failed = false;
 
   /** Whoever makes it joins it at once, before the next turn of the event loop: a flight without a joiner has nothing to open. */
   constructor(digest: Digest, store: BlobStore, log: Logger) {
@@ -54,6 +55,11 @@ export class Flight {
   /** How far the download has come, in bytes; `undefined` before upstream has answered. */
   get head(): number | undefined {
     return this.#boarding?.stage.size;
+  }
+
+  /** Whether it has come to nothing: whoever wants the blob begins anew. */
+  get failed(): boolean {
+    return this.#failed;
   }
 
   /** Resolves when there is something to follow. Throws what upstream said to this joiner, or why the flight has ended. */
@@ -164,6 +170,7 @@ export class Flight {
   }
 
   async #end(reason: Error): Promise<void> {
+    this.#failed = true;
     if (!(reason instanceof StoreFull))
       this.#log.warn({ digest: this.#digest, at: this.head ?? 0, err: reason.message }, "download failed");
     for (const joiner of this.#joiners) joiner.refuse(reason);

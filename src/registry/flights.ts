@@ -16,11 +16,16 @@ export interface Flights {
 export const flights = (store: BlobStore, log: Logger): Flights => {
   const running = new Map<Digest, Flight>();
   return {
-    get: (digest) => running.get(digest),
+    get(digest) {
+      const flight = running.get(digest);
+      return flight?.failed === true ? undefined : flight;
+    },
     begin(digest) {
       const flight = new Flight(digest, store, log);
       running.set(digest, flight);
-      void flight.done.then(() => running.delete(digest));
+      void flight.done.then(() => {
+        if (running.get(digest) === flight) running.delete(digest);
+      });
       return flight;
     },
     async close() {

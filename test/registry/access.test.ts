@@ -1,0 +1,205 @@
+// A hit needs the same right as a miss: every way of reading, by whom it belongs to and by whom it does not.
+import { describe, expect, it } from "vitest";
+import { OciError } from "../../src/oci/error.ts";
+import type { Context, Registry } from "../../src/oci/registry.ts";
+import { blob, context, HOUR, MINUTE, manifest, readBlob, seen, stack } from "./stack.ts";
+
+const ALICE = "Basic YWxpY2U6YQ==";
+const BOB = "Basic Ym9iOmI=";
+const BYTES = Buffer.from("a layer of alice's own");
+
+const prepared = async (changes: Parameters<typeof stack>[0] = {}) => {
+  const world = stack(changes);
+  const { upstream, registry } = world;
+  upstream.repo("alice/app", { readers: [ALICE] });
+  upstream.repo("bob/app", { readers: [BOB] });
+  const layer = upstream.blob("alice/app", BYTES);
+  const digest = upstream.manifest("alice/app", "v1", { layers: [{ digest: layer }] });
+  const ways: Record<string, (ctx: Context) => Promise<{ provenance: { source: string } }>> = {
+    "manifest by tag": (ctx) => registry.getManifest(manifest("alice/app", "v1"), ctx),
+    "manifest by digest": (ctx) => registry.getManifest(manifest("alice/app", digest), ctx),
+    "manifest HEAD by tag": (ctx) => registry.statManifest(manifest("alice/app", "v1"), ctx),
+    "manifest HEAD by digest": (ctx) => registry.statManifest(manifest("alice/app", digest), ctx),
+    blob: (ctx) => registry.getBlob(blob("alice/app", layer), ctx),
+    "blob HEAD": (ctx) => registry.statBlob(blob("alice/app", layer), ctx),
+    "blob range": (ctx) => registry.getBlob(blob("alice/app", layer, { start: 2, end: 5 }), ctx),
+    tags: (ctx) => registry.listTags({ repo: manifest("alice/app", "v1").repo }, ctx),
+    referrers: (ctx) => registry.listReferrers(blob("alice/app", digest), ctx),
+  };
+  const fill = async () => {
+    expect(await readBlob(registry, blob("alice/app", layer), context(ALICE))).toEqual(BYTES);
+    for (const way of Object.values(ways)) await way(context(ALICE));
+  };
+  return { ...world, layer, digest, ways, fill };
+};
+
+const WAYS = [
+  "manifest by tag",
+  "manifest by digest",
+  "manifest HEAD by tag",
+  "manifest HEAD by digest",
+  "blob",
+  "blob HEAD",
+  "blob range",
+  "tags",
+  "referrers",
+];
+
+describe.each(WAYS)("%s", (way) => {
+  it("is its owner's, cached or not", async () => {
+    const { ways, fill } = await prepared();
+    expect(["miss", "revalidated"]).toContain(await seen(ways[way]!(context(ALICE))));
+    await fill();
+    expect(["hit", "miss", "revalidated"]).toContain(await seen(ways[way]!(context(ALICE))));
+  });
+
+  it.each([
+    ["another user", BOB],
+    ["a stranger", undefined],
+  ])("is not %s's, cached or not", async (_who, credential) => {
+    const { ways, fill } = await prepared();
+    expect(await seen(ways[way]!(context(credential)))).toBe("UNAUTHORIZED");
+    await fill();
+    expect(await seen(ways[way]!(context(credential)))).toBe("UNAUTHORIZED");
+  });
+
+  it("is not another user's in an outage, and still its owner's for staleAccess", async () => {
+    const { ways, fill, cut, pass } = await prepared();
+    await fill();
+    cut();
+    expect(await seen(ways[way]!(context(BOB)))).toBe("UPSTREAM_UNREACHABLE");
+    expect(await seen(ways[way]!(context()))).toBe("UPSTREAM_UNREACHABLE");
+    expect(["hit", "stale"]).toContain(await seen(ways[way]!(context(ALICE))));
+    pass(23 * HOUR);
+    expect(await seen(ways[way]!(context(ALICE)))).toBe("stale");
+    pass(2 * HOUR);
+    expect(await seen(ways[way]!(context(ALICE)))).toBe("UPSTREAM_UNREACHABLE");
+  });
+
+  it.each(["TOOMANYREQUESTS", "UPSTREAM_INVALID"] as const)(
+    "is served from what is held while upstream says %s",
+    async (code) => {
+      const { ways, fill, upstream, pass } = await prepared();
+      await fill();
+      pass(6 * MINUTE);
+      const status = code === "TOOMANYREQUESTS" ? 429 : 500;
+      upstream.failure = new OciError(code, "trouble", {
+        upstream: { status, challenges: [], contentType: undefined, body: "", retryAfter: undefined },
+      });
+      expect(await seen(ways[way]!(context(ALICE)))).toBe("stale");
+      expect(await seen(ways[way]!(context(BOB)))).toBe(code);
+    },
+  );
+
+  it("is a revoked user's no longer than grantFor", async () => {
+    const { ways, fill, upstream, pass } = await prepared();
+    await fill();
+    upstream.repo("alice/app").readers.clear();
+    pass(5 * MINUTE + 1);
+    expect(await seen(ways[way]!(context(ALICE)))).toBe("UNAUTHORIZED");
+    upstream.failure = new OciError("UPSTREAM_UNREACHABLE", "refused");
+    expect(await seen(ways[way]!(context(ALICE)))).toBe("UPSTREAM_UNREACHABLE");
+  });
+
+  it("shows nothing where upstream hides it behind 404", async () => {
+    const { ways, fill, upstream } = await prepared();
+    await fill();
+    upstream.hides = true;
+    expect(await seen(ways[way]!(context(BOB)))).toBe("NAME_UNKNOWN");
+    expect(await seen(ways[way]!(context()))).toBe("NAME_UNKNOWN");
+  });
+});
+
+describe("links", () => {
+  it("are not made by what a manifest claims: a secret digest named in the attacker's own repository stays secret", async () => {
+    const { registry, upstream, layer, digest, fill } = await prepared();
+    await fill();
+    upstream.manifest("bob/app", "evil", { layers: [{ digest: layer }], subject: { digest } });
+    upstream.manifest("bob/app", "index", { manifests: [{ digest }] }, "application/vnd.oci.image.index.v1+json");
+    for (const tag of ["evil", "index"]) await registry.getManifest(manifest("bob/app", tag), context(BOB));
+    expect(await seen(registry.getBlob(blob("bob/app", layer), context(BOB)))).toBe("BLOB_UNKNOWN");
+    expect(await seen(registry.statBlob(blob("bob/app", layer), context(BOB)))).toBe("BLOB_UNKNOWN");
+    expect(await seen(registry.getManifest(manifest("bob/app", digest), context(BOB)))).toBe("MANIFEST_UNKNOWN");
+    upstream.failure = new OciError("UPSTREAM_UNREACHABLE", "refused");
+    expect(await seen(registry.getBlob(blob("bob/app", layer), context(BOB)))).toBe("UPSTREAM_UNREACHABLE");
+  });
+
+  it("are made by upstream's own yes: a shared layer is downloaded once and read in both repositories", async () => {
+    const { registry, upstream, layer, fill } = await prepared();
+    await fill();
+    upstream.blob("bob/app", BYTES);
+    const before = upstream.blobBytes;
+    expect(await readBlob(registry, blob("bob/app", layer), context(BOB))).toEqual(BYTES);
+    expect(upstream.blobBytes).toBe(before);
+    expect(upstream.count(`statBlob bob/app ${layer} ${BOB}`)).toBe(1);
+  });
+});
+
+describe("public repositories", () => {
+  const publicWorld = () => {
+    const world = stack();
+    world.upstream.repo("library/node", { isPublic: true });
+    return { ...world, layer: world.upstream.blob("library/node", BYTES) };
+  };
+
+  it("need no question for the next client, whoever it is", async () => {
+    const { registry, upstream, layer } = publicWorld();
+    await readBlob(registry, blob("library/node", layer), context());
+    const asked = upstream.asked.length;
+    for (const who of [undefined, ALICE, BOB])
+      expect(await seen(registry.getBlob(blob("library/node", layer), context(who)))).toBe("hit");
+    expect(upstream.asked.length).toBe(asked);
+  });
+
+  it("are found out in the background after a credential's yes, and then outlive an outage for strangers", async () => {
+    const { registry, layer, rights, cut } = publicWorld();
+    await readBlob(registry, blob("library/node", layer), context(ALICE));
+    await expect.poll(() => rights.isPublic(blob("library/node", layer).repo)).toBe(true);
+    cut();
+    expect(await readBlob(registry, blob("library/node", layer), context())).toEqual(BYTES);
+  });
+
+  it("are not taken for public because one credential may read them", async () => {
+    const { registry, upstream, layer, rights, fill } = await prepared();
+    await fill();
+    await expect.poll(() => upstream.asked.some((line) => line.endsWith(" -"))).toBe(true);
+    expect(await rights.isPublic(blob("alice/app", layer).repo)).toBe(false);
+    expect(await seen(registry.getBlob(blob("alice/app", layer), context()))).toBe("UNAUTHORIZED");
+  });
+});
+
+describe("a 404 of upstream", () => {
+  it("keeps or drops what is held, by onGone, for whom may still read the repository", async () => {
+    for (const onGone of ["keep", "drop"] as const) {
+      const { registry, upstream, digest, fill, pass } = await prepared({ onGone });
+      await fill();
+      upstream.repo("alice/app").tags.clear();
+      upstream.repo("alice/app").manifests.clear();
+      pass(6 * MINUTE);
+      const want = onGone === "keep" ? /stale|hit/ : /MANIFEST_UNKNOWN/;
+      expect(await seen(registry.getManifest(manifest("alice/app", "v1"), context(ALICE)))).toMatch(want);
+      expect(await seen(registry.getManifest(manifest("alice/app", digest), context(ALICE)))).toMatch(want);
+    }
+  });
+
+  it("of the whole repository takes it from everybody", async () => {
+    const { registry, upstream, digest, fill, pass } = await prepared();
+    await fill();
+    upstream.repos.delete("alice/app");
+    pass(6 * MINUTE);
+    expect(await seen(registry.getManifest(manifest("alice/app", "v1"), context(ALICE)))).toBe("NAME_UNKNOWN");
+    expect(await seen(registry.getManifest(manifest("alice/app", digest), context(ALICE)))).toBe("NAME_UNKNOWN");
+  });
+});
+
+describe("policy", () => {
+  it("asks for no repository that allow leaves out", async () => {
+    const { registry, upstream } = stack({ allow: ["acme/**", "library/*"] });
+    upstream.repo("other/app", { isPublic: true });
+    const wanted = (repo: string) => seen((registry as Registry).listTags({ repo: manifest(repo, "x").repo }, context()));
+    expect(await wanted("other/app")).toBe("DENIED");
+    expect(await wanted("library/a/b")).toBe("DENIED");
+    expect(upstream.asked).toEqual([]);
+    expect(await wanted("acme/a/b")).toBe("NAME_UNKNOWN");
+  });
+});

@@ -1,0 +1,142 @@
+// One site put together over a scripted upstream, with real stores in memory and in a file, and a clock that tests turn.
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { onTestFinished } from "vitest";
+import { silent } from "../../src/lib/log.ts";
+import { parseDigest } from "../../src/oci/digest.ts";
+import { OciError } from "../../src/oci/error.ts";
+import { parseReference, parseRepository } from "../../src/oci/reference.ts";
+import type { BlobRead, Context, Registry } from "../../src/oci/registry.ts";
+import { flights } from "../../src/registry/flights.ts";
+import { grants } from "../../src/registry/grants.ts";
+import { publicity } from "../../src/registry/publicity.ts";
+import { clientRights } from "../../src/registry/rights.ts";
+import { siteRegistry } from "../../src/registry/site.ts";
+import type { Site } from "../../src/sites.ts";
+import type { BlobStore } from "../../src/store/blobs.ts";
+import { memoryBlobs } from "../../src/store/memory.ts";
+import { openSqlite } from "../../src/store/sqlite.ts";
+import { ScriptedUpstream } from "./scripted.ts";
+
+export const SECOND = 1_000;
+export const MINUTE = 60_000;
+export const HOUR = 3_600_000;
+
+const site = (changes: Partial<Site>): Site => ({
+  host: "registry.example",
+  hijackNames: ["registry.example"],
+  lookupNames: ["registry.example"],
+  kind: "upstream",
+  upstreams: [new URL("https://registry.example")],
+  access: "client",
+  credentials: undefined,
+  realms: [],
+  trust: undefined,
+  allow: [],
+  onGone: "keep",
+  readOnly: false,
+  offline: false,
+  failOpen: true,
+  policy: { freshFor: MINUTE, staleIfError: 30 * 24 * HOUR },
+  grantFor: 5 * MINUTE,
+  publicFor: HOUR,
+  staleAccess: 24 * HOUR,
+  ...changes,
+});
+
+export const stack = (changes: Partial<Site> = {}, blobs: BlobStore = memoryBlobs()) => {
+  const folder = mkdtempSync(join(tmpdir(), "layover-stack-"));
+  const facts = openSqlite(join(folder, "facts.sqlite"));
+  const upstream = new ScriptedUpstream();
+  const state = { now: Date.UTC(2026, 10, 23), up: true };
+  const clock = () => state.now;
+  const health = {
+    get up() {
+      return state.up;
+    },
+    answered: () => undefined,
+    failed: () => undefined,
+  };
+  const ours = site(changes);
+  const granted = grants(facts, silent);
+  const rights = clientRights(ours, granted, Buffer.alloc(32, 7), clock);
+  const finder = publicity(upstream, rights, ours.publicFor, silent);
+  const flying = flights(blobs, silent);
+  const registry = siteRegistry({
+    site: ours,
+    upstream,
+    blobs,
+    facts,
+    flights: flying,
+    rights,
+    publicity: finder,
+    health,
+    clock,
+    log: silent,
+  });
+  onTestFinished(async () => {
+    finder.close();
+    await flying.close();
+    await granted.close();
+    await facts.close();
+    rmSync(folder, { recursive: true, force: true });
+  });
+  return {
+    upstream,
+    registry,
+    facts,
+    blobs,
+    flights: flying,
+    rights,
+    site: ours,
+    pass: (ms: number) => {
+      state.now += ms;
+    },
+    /** Whether the breaker lets questions through. */
+    set up(up: boolean) {
+      state.up = up;
+    },
+    /** Upstream cannot be reached. */
+    cut: () => {
+      upstream.failure = new OciError("UPSTREAM_UNREACHABLE", "connection refused");
+    },
+  };
+};
+
+export const context = (credential?: string, accept: readonly string[] = [], signal = new AbortController().signal): Context => ({
+  credential,
+  accept,
+  signal,
+  trace: "test",
+  tally: { upstreamBytes: 0, upstreamRequests: 0 },
+});
+
+/** What a client sees: bytes and how they came, or the code of the error. */
+export const seen = async (work: Promise<{ provenance: { source: string } }>): Promise<string> => {
+  try {
+    return (await work).provenance.source;
+  } catch (error) {
+    return error instanceof OciError ? error.code : String(error);
+  }
+};
+
+export const manifest = (repo: string, reference: string) => ({
+  repo: parseRepository(repo),
+  reference: parseReference(reference),
+});
+export const blob = (repo: string, digest: string, range?: BlobRead["range"]): BlobRead => ({
+  repo: parseRepository(repo),
+  digest: parseDigest(digest),
+  ...(range === undefined ? {} : { range }),
+});
+
+/** The whole body, or "cut" where it broke off. */
+export const readBlob = async (registry: Registry, query: BlobRead, ctx: Context): Promise<Buffer | "cut"> => {
+  const { body } = await registry.getBlob(query, ctx);
+  try {
+    return Buffer.concat((await body.toArray()) as Buffer[]);
+  } catch {
+    return "cut";
+  }
+};
