@@ -36,6 +36,10 @@ type Outcome =
   | { readonly kind: "poor"; readonly reply: Buffer | undefined }
   | { readonly kind: "late" };
 
+interface Sent {
+  returned: boolean;
+}
+
 export const createRelay = (options: RelayOptions): Relay => new ResolverRelay(options);
 
 class ResolverRelay implements Relay {
@@ -47,10 +51,12 @@ class ResolverRelay implements Relay {
   readonly #closing = new AbortController();
   /** Same octets but for the id: same answer, asked for once (RFC 5452 5: several in flight make guessing easier). */
   readonly #running = new Map<string, Promise<Buffer>>();
-  /** What we have sent: whoever sends that to us is a resolver that leads back here. */
-  readonly #outstanding = new Set<string>();
+  /**
+   * What we have sent, by its octets. When it comes back to us, a resolver leads here, or a client has chosen the same id. Either
+   * way it joins the question under way, which ends a loop; that it was one is known when no other answer has come.
+   */
+  readonly #sent = new Map<string, Sent>();
   #waiting = 0;
-  #loopSeen = false;
 
   constructor({ resolvers, log, attemptMs = 1_500, totalMs = 4_500, probeEvery = 5_000, maxInFlight = 1_024 }: RelayOptions) {
     this.#log = log;
@@ -61,7 +67,8 @@ class ResolverRelay implements Relay {
   }
 
   async forward(query: Query): Promise<Buffer> {
-    if (this.#outstanding.has(fingerprint(query.message))) return this.#breakLoop(query);
+    const own = this.#sent.get(fingerprint(query.message));
+    if (own) own.returned = true;
     if (this.#waiting >= this.#maxInFlight) return emptyReply(query, RCODE.SERVFAIL);
     this.#waiting += 1;
     try {
@@ -73,14 +80,6 @@ class ResolverRelay implements Relay {
 
   close(): void {
     this.#closing.abort();
-  }
-
-  /** Said once: it would be said for every query. */
-  #breakLoop(query: Query): Buffer {
-    if (!this.#loopSeen)
-      this.#log.error({ qname: query.qname }, "a relayed query came back: one of the resolvers asks Layover itself");
-    this.#loopSeen = true;
-    return emptyReply(query, RCODE.SERVFAIL);
   }
 
   #share(query: Query): Promise<Buffer> {
@@ -113,22 +112,25 @@ class ResolverRelay implements Relay {
   async #attempt(resolver: ResolverAddress, query: Query, ms: number): Promise<Outcome> {
     const question = { query, message: withId(query.message, randomInt(0x1_0000)) };
     const mark = fingerprint(question.message);
-    this.#outstanding.add(mark);
+    const sent: Sent = { returned: false };
+    this.#sent.set(mark, sent);
     try {
-      return await this.#ask(resolver, question, ms);
+      return await this.#ask(resolver, question, ms, sent);
     } catch (error) {
-      this.#blame(resolver, error);
+      this.#blame(resolver, sent.returned ? "it asks Layover itself" : reasonOf(error));
       return error instanceof NoAnswer && error.late ? { kind: "late" } : { kind: "poor", reply: undefined };
     } finally {
-      this.#outstanding.delete(mark);
+      this.#sent.delete(mark);
     }
   }
 
-  async #ask(resolver: ResolverAddress, question: Question, ms: number): Promise<Outcome> {
+  async #ask(resolver: ResolverAddress, question: Question, ms: number, sent: Sent): Promise<Outcome> {
     const started = performance.now();
     const { signal } = this.#closing;
     const reply = await askUdp(resolver, question, { ms, signal });
-    if (this.#order.answered(resolver)) this.#log.info({ resolver: formatResolver(resolver) }, "resolver answers again");
+    // An answer that we gave ourselves shows nothing of the resolver.
+    if (!sent.returned && this.#order.answered(resolver))
+      this.#log.info({ resolver: formatResolver(resolver) }, "resolver answers again");
     if ((flagsOf(reply) & FLAG.TC) === 0) return verdictOn(reply);
     // Where TCP is blocked, half an answer is still better than none.
     const left = ms - (performance.now() - started);
@@ -136,9 +138,8 @@ class ResolverRelay implements Relay {
     return whole ? verdictOn(whole) : { kind: "poor", reply };
   }
 
-  #blame(resolver: ResolverAddress, error: unknown): void {
+  #blame(resolver: ResolverAddress, reason: string): void {
     if (this.#closing.signal.aborted || !this.#order.failed(resolver)) return;
-    const reason = error instanceof NoAnswer && error.cause instanceof Error ? error.cause.message : String(error);
     this.#log.warn({ resolver: formatResolver(resolver), reason }, "resolver does not answer; the others are asked first");
   }
 }
@@ -148,6 +149,11 @@ const verdictOn = (reply: Buffer): Outcome => {
   const rcode = rcodeOf(reply);
   if (rcode === RCODE.REFUSED) return { kind: "poor", reply: undefined };
   return rcode === RCODE.SERVFAIL ? { kind: "poor", reply } : { kind: "final", reply };
+};
+
+const reasonOf = (error: unknown): string => {
+  const cause = error instanceof NoAnswer ? (error.cause ?? error) : error;
+  return cause instanceof Error ? cause.message : String(cause);
 };
 
 const fingerprint = (message: Buffer): string => message.toString("latin1");

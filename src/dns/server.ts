@@ -1,6 +1,6 @@
 // Layover's DNS door: UDP and TCP on every address of `listen.dns`. Both come up or neither does.
-// A UDP reply from a socket on 0.0.0.0 or :: leaves from the address that the system routes the client by, since Node tells not
-// which one the query came to; a machine that clients ask at several addresses should list each of them instead.
+// Node does not tell which local address a UDP query came to: from a socket on 0.0.0.0 or :: the reply leaves from the address that
+// routes to the client. Where clients ask at another one (a container on this machine at its LAN address), list each address.
 import type { EventEmitter } from "node:events";
 import type { AddressInfo } from "node:net";
 import { isIPv6 } from "node:net";

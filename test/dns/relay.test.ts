@@ -1,6 +1,7 @@
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { decode } from "dns-packet";
+import { pino } from "pino";
 import { describe, expect, it } from "vitest";
 import type { Query } from "../../src/dns/prescreen.ts";
 import { createRelay, type RelayOptions } from "../../src/dns/relay.ts";
@@ -242,13 +243,33 @@ describe("the relay", () => {
     await Promise.all(mute.map((one) => one[Symbol.asyncDispose]()));
   });
 
-  it("notices its own question when a resolver leads back to it", async () => {
+  it("ends a loop when a resolver leads back to it, and says so", async () => {
+    const lines: string[] = [];
     await using resolver = await fakeResolver(({ message, send }) => {
       void relay.forward(query("example.com", TYPE.A, { id: message.readUInt16BE(0) })).then(send);
     });
-    using relay = relayTo([resolver]);
-    expect(decode(await relay.forward(query("example.com", TYPE.A, { id: 1 }))).rcode).toBe("SERVFAIL");
+    await using next = await good();
+    const log = pino({}, { write: (line: string) => void lines.push(line) });
+    using relay = relayTo([resolver, next], { log, probeEvery: 0 });
+    expect(addressIn(await relay.forward(query("example.com", TYPE.A, { id: 1 })))).toBe("192.0.2.7");
     expect(resolver.asked).toHaveLength(1);
+    expect(lines.join()).toContain("it asks Layover itself");
+    // Nor does a probe that we answer ourselves make it well again.
+    for (let i = 0; i < 5; i += 1)
+      expect(addressIn(await relay.forward(query("example.com", TYPE.A, { id: 1 })))).toBe("192.0.2.7");
+    await later(() => resolver.asked.length > 3);
+    expect(lines.join()).not.toContain("answers again");
+  });
+
+  it("takes a client with the very id that it uses itself for a client", async () => {
+    let twin: Promise<Buffer> | undefined;
+    await using resolver = await fakeResolver(({ message, send }) => {
+      twin = relay.forward(query("example.com", TYPE.A, { id: message.readUInt16BE(0) }));
+      send(replyTo(message, ["192.0.2.7"]));
+    });
+    using relay = relayTo([resolver]);
+    await relay.forward(query("example.com", TYPE.A, { id: 1 }));
+    expect(addressIn(await twin!)).toBe("192.0.2.7");
   });
 });
 
