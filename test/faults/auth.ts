@@ -1,0 +1,130 @@
+// Who may read what at the scripted upstream: everybody, holders of a password, or bearers of tokens that its own realm gives out.
+import { createHmac, randomBytes } from "node:crypto";
+import type { IncomingMessage } from "node:http";
+import { type Answer, answerWith, refuse } from "./answer.ts";
+
+export interface Accounts {
+  /** Name → password. Tests may change it as they go. */
+  readonly users?: Record<string, string>;
+  /** Private repositories and who owns them; all others are public, pushed to by any user. */
+  readonly owners?: Record<string, string>;
+}
+
+export type Auth =
+  | { readonly kind: "none" }
+  | ({ readonly kind: "basic" } & Accounts)
+  | ({
+      readonly kind: "bearer";
+      readonly token?: "opaque" | "jwt";
+      /** Seconds; 300 unless told. */
+      readonly life?: number;
+      /** In place of this server's own `/token`. */
+      readonly realm?: string;
+      /** The token stands in this field of the answer. */
+      readonly field?: "token" | "access_token";
+    } & Accounts);
+
+export type Action = "pull" | "push";
+
+interface Granted {
+  readonly user: string | undefined;
+  readonly scopes: ReadonlySet<string>;
+  readonly until: number;
+}
+
+const SERVICE = "fault.example";
+
+export class Gate {
+  readonly #auth: Auth;
+  readonly #clock: () => number;
+  readonly #granted = new Map<string, Granted>();
+
+  constructor(auth: Auth, clock: () => number) {
+    this.#auth = auth;
+    this.#clock = clock;
+  }
+
+  /** `undefined` lets the request pass. A ping has no `repo`. */
+  refusal(req: IncomingMessage, repo: string | undefined, action: Action, origin: string): Answer | undefined {
+    if (this.#auth.kind === "none") return undefined;
+    if (this.#auth.kind === "basic") return this.#basicRefusal(req, repo, action);
+    return this.#bearerRefusal(req.headers.authorization, repo, action, origin);
+  }
+
+  /** `GET /token?service=&scope=`, with Basic or without. */
+  token(req: IncomingMessage, query: URLSearchParams): Answer {
+    if (this.#auth.kind !== "bearer") return refuse(404, "UNSUPPORTED");
+    const user = this.#userOf(req.headers.authorization);
+    if (user === null) return refuse(401, "UNAUTHORIZED");
+    const scopes = query.getAll("scope").flatMap((scope) => this.#grantable(scope, user));
+    const { life = 300, field = "token" } = this.#auth;
+    const until = this.#clock() + life * 1_000;
+    const token = this.#auth.token === "jwt" ? jwt(user, scopes, until) : randomBytes(24).toString("base64url");
+    this.#granted.set(token, { user, scopes: new Set(scopes), until });
+    return answerWith(200, { [field]: token, expires_in: life, issued_at: new Date(this.#clock()).toISOString() });
+  }
+
+  /** No token that was given out is good any more. */
+  revokeTokens(): void {
+    this.#granted.clear();
+  }
+
+  #basicRefusal(req: IncomingMessage, repo: string | undefined, action: Action): Answer | undefined {
+    const user = this.#userOf(req.headers.authorization);
+    const challenge = { "www-authenticate": `Basic realm="${SERVICE}"` };
+    if (user === null || user === undefined) return refuse(401, "UNAUTHORIZED", challenge);
+    return repo === undefined || this.#may(user, repo, action) ? undefined : refuse(403, "DENIED");
+  }
+
+  #bearerRefusal(
+    authorization: string | undefined,
+    repo: string | undefined,
+    action: Action,
+    origin: string,
+  ): Answer | undefined {
+    const [, token] = /^Bearer (.+)$/i.exec(authorization ?? "") ?? [];
+    const granted = token === undefined ? undefined : this.#granted.get(token);
+    const isAlive = granted !== undefined && this.#clock() < granted.until;
+    if (isAlive && (repo === undefined || granted.scopes.has(`${repo}:${action}`))) return undefined;
+    const { realm = `${origin}/token` } = this.#auth as { realm?: string };
+    const scope = repo === undefined ? "" : `,scope="repository:${repo}:${action === "push" ? "pull,push" : "pull"}"`;
+    const error = isAlive ? ',error="insufficient_scope"' : ',error="invalid_token"';
+    const challenge = `Bearer realm="${realm}",service="${SERVICE}"${scope}${token === undefined ? "" : error}`;
+    return refuse(401, "UNAUTHORIZED", { "www-authenticate": challenge });
+  }
+
+  /** `undefined` without a credential, `null` with a wrong one. */
+  #userOf(authorization: string | undefined): string | undefined | null {
+    if (authorization === undefined) return undefined;
+    const [, encoded] = /^Basic (.+)$/i.exec(authorization) ?? [];
+    const [name, password] = Buffer.from(encoded ?? "", "base64")
+      .toString()
+      .split(/:(.*)/s);
+    return name !== undefined && password !== undefined && this.#accounts.users?.[name] === password ? name : null;
+  }
+
+  #grantable(scope: string, user: string | undefined): string[] {
+    const [, repo, actions] = /^repository:(.+):([^:]+)$/.exec(scope) ?? [];
+    if (repo === undefined) return [];
+    return (["pull", "push"] as const)
+      .filter((action) => actions!.split(",").includes(action) && this.#may(user, repo, action))
+      .map((action) => `${repo}:${action}`);
+  }
+
+  #may(user: string | undefined, repo: string, action: Action): boolean {
+    const owner = this.#accounts.owners?.[repo];
+    if (owner !== undefined) return user === owner;
+    return action === "pull" || user !== undefined;
+  }
+
+  get #accounts(): Accounts {
+    return this.#auth.kind === "none" ? {} : this.#auth;
+  }
+}
+
+const jwt = (user: string | undefined, scopes: readonly string[], until: number): string => {
+  const part = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
+  const claims = { sub: user ?? "", aud: SERVICE, exp: Math.floor(until / 1_000), jti: randomBytes(8).toString("hex"), scopes };
+  const signed = `${part({ alg: "HS256", typ: "JWT" })}.${part(claims)}`;
+  return `${signed}.${createHmac("sha256", "fault").update(signed).digest("base64url")}`;
+};

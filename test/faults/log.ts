@@ -1,0 +1,35 @@
+// What the scripted upstream was asked, and how tests pick from it.
+import type { IncomingMessage } from "node:http";
+
+export interface Logged {
+  readonly origin: "registry" | "store";
+  readonly method: string;
+  /** With its query. */
+  readonly path: string;
+  readonly hasAuthorization: boolean;
+  readonly range: string | undefined;
+  readonly headers: Readonly<IncomingMessage["headers"]>;
+  /** The client's port: equal for requests on one connection. */
+  readonly connection: number | undefined;
+  /** 0 until there is an answer. */
+  status: number;
+  /** Of the body, as given to the socket in steps of 64 KiB under back pressure: what a client that leaves did not take is not in it. */
+  bytes: number;
+}
+
+export type Match = RegExp | ((request: Logged) => boolean);
+
+/** A RegExp is held against the path with its query. */
+export const matcher = (match: Match) => (match instanceof RegExp ? ({ path }: Logged) => match.test(path) : match);
+
+export const loggedOf = (origin: Logged["origin"], req: IncomingMessage): Logged => ({
+  origin,
+  method: req.method ?? "",
+  path: req.url ?? "",
+  hasAuthorization: req.headers.authorization !== undefined,
+  range: req.headers.range,
+  headers: req.headers,
+  connection: req.socket.remotePort,
+  status: 0,
+  bytes: 0,
+});
