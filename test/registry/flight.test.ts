@@ -107,7 +107,7 @@ describe("a flight", () => {
     const whole = readBlob(registry, blob("acme/app", digest), context());
     const near = await readBlob(registry, blob("acme/app", digest, { start: 10, end: 19 }), context());
     expect(near).toEqual(far.subarray(10, 20));
-    expect(await whole).toEqual(far);
+    expect(far.equals((await whole) as Buffer)).toBe(true);
     const again = stack();
     again.upstream.repo("acme/app", { isPublic: true });
     const cold = again.upstream.blob("acme/app", far);
@@ -139,7 +139,7 @@ describe("who joins a flight", () => {
     const { registry, upstream } = stack();
     upstream.repo("alice/app", { readers: [ALICE] });
     const digest = upstream.blob("alice/app", BYTES);
-    let open = () => undefined as void;
+    let open: () => void = () => undefined;
     upstream.gate = new Promise((resolve) => {
       open = resolve;
     });

@@ -94,7 +94,7 @@ export const stack = (changes: Partial<Site> = {}, blobs: BlobStore = memoryBlob
       state.now += ms;
     },
     /** Whether the breaker lets questions through. */
-    set up(up: boolean) {
+    setUp: (up: boolean) => {
       state.up = up;
     },
     /** Upstream cannot be reached. */

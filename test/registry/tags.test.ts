@@ -54,7 +54,7 @@ describe("a tag", () => {
     move(1);
     await get();
     pass(MINUTE);
-    let open = () => undefined as void;
+    let open: () => void = () => undefined;
     upstream.gate = new Promise((resolve) => {
       open = resolve;
     });
@@ -95,7 +95,7 @@ describe("a tag", () => {
     made.move(1);
     await made.get();
     made.pass(2 * MINUTE);
-    made.up = false;
+    made.setUp(false);
     made.upstream.gate = new Promise(() => undefined);
     expect(await seen(made.get())).toBe("stale");
   });
