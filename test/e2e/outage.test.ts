@@ -7,21 +7,27 @@ import { USERS } from "./tokens.ts";
 import { GUARDED, OPEN, World } from "./world.ts";
 
 const QUICK = 15_000;
-const PUBLIC = [`${OPEN}/acme/app`, `${GUARDED}/acme/public/app`];
+// As in an outage that lasts: nothing that upstream has said is fresh any more.
+const LONG_AGO = { freshFor: "1s", publicFor: "1s", grantFor: "1s" };
 let world: World;
 let skopeo: Skopeo;
-let image: Image;
+/** Public images by name; they share no blob, so that each has to come through. */
+let images: ReadonlyMap<string, Image>;
 
 beforeAll(async () => {
   world = await World.start();
-  image = await Image.make();
-  await world.open.put(image, "acme/app", "v1");
-  await world.guarded.put(image, "acme/public/app", "v1");
+  const [open, guarded] = [await Image.make(), await Image.make()];
+  await world.open.put(open, "acme/app", "v1");
+  await world.guarded.put(guarded, "acme/public/app", "v1");
+  images = new Map([
+    [`${OPEN}/acme/app`, open],
+    [`${GUARDED}/acme/public/app`, guarded],
+  ]);
   await world.guarded.put(await Image.make(1024), "alice/private", "v1");
-  await world.layover.start();
+  await world.layover.start(LONG_AGO);
   skopeo = await world.skopeo();
   const engine = await world.engine("classic");
-  for (const name of PUBLIC) expect(outcome(await engine.pull(`${name}:v1`))).toBe("success");
+  for (const name of images.keys()) expect(outcome(await engine.pull(`${name}:v1`))).toBe("success");
   const alices = await skopeo.run(
     "copy",
     "--src-creds",
@@ -43,17 +49,13 @@ const pulls = (outage: string) => {
   test.each<Kind>(["classic", "containerd"])("a pristine %s engine pulls by tag and by digest", async (kind) => {
     onTestFailed(() => world.explain());
     const engine: Engine = await world.engine(kind);
-    for (const name of PUBLIC) {
+    for (const [name, { manifest }] of images) {
+      const pinned = `${name}@${manifest.digest}`;
       expectQuick(`${outage}, ${kind}, ${name} by tag`, await engine.pull(`${name}:v1`, undefined, 60_000));
       await engine.docker(["image", "rm", "-f", `${name}:v1`]);
-      expectQuick(
-        `${outage}, ${kind}, ${name} by digest`,
-        await engine.pull(`${name}@${image.manifest.digest}`, undefined, 60_000),
-      );
+      expectQuick(`${outage}, ${kind}, ${name} by digest`, await engine.pull(pinned, undefined, 60_000));
+      expect(await engine.docker(["run", "--rm", "--network=none", pinned, "echo", "well"])).toMatchObject({ out: "well\n" });
     }
-    expect(
-      await engine.docker(["run", "--rm", "--network=none", `${PUBLIC[0]}@${image.manifest.digest}`, "echo", "well"]),
-    ).toMatchObject({ out: "well\n" });
   });
 
   test("nobody reads a private image that is held", async () => {
@@ -78,11 +80,19 @@ describe("everything refuses connections", () => {
     onTestFailed(() => world.explain());
     await world.layover.stop();
     const began = Date.now();
-    await world.layover.start();
+    await world.layover.start(LONG_AGO);
     console.log(`ready after ${Date.now() - began} ms`);
     const { status } = await world.ask(OPEN, "/v2/acme/app/manifests/v1");
     expect(status).toBe(200);
   });
+});
+
+test("upstream answers 502: the tag is served as it was", async () => {
+  onTestFailed(() => world.explain());
+  await world.open.breakDown();
+  const ran = await skopeo.run("copy", `docker://${OPEN}/acme/app:v1`, `oci:${world.dir}/stale:v1`);
+  await world.open.mend();
+  expectQuick("502, skopeo", ran);
 });
 
 describe("nothing answers any more", () => {

@@ -53,17 +53,22 @@ describe.each(KINDS)("the %s engine", (kind) => {
     }
   });
 
-  test("pushes again what Layover holds and upstream has lost", async () => {
+  test.each([
+    [GUARDED, "alice", "alice"],
+    [OPEN, "acme", undefined],
+  ])("pushes to %s again what Layover holds and upstream has lost", async (host, owner, user) => {
     onTestFailed(() => world.explain());
-    const name = `${GUARDED}/alice/lost-${kind}:v1`;
+    const upstream = host === OPEN ? world.open : world.guarded;
+    const repository = `${owner}/lost-${kind}`;
+    const name = `${host}/${repository}:v1`;
     await engines[kind].load(await Image.make(), name);
-    expect(outcome(await engines[kind].push(name, "alice"))).toBe("success");
-    expect(outcome(await engines[other].pull(name, "alice"))).toBe("success"); // now it is held
-    const digest = await world.guarded.whole(`alice/lost-${kind}`, "v1");
-    await world.guarded.wipe();
-    expect(await world.guarded.whole(`alice/lost-${kind}`, "v1")).toBeUndefined();
-    expect(outcome(await engines[kind].push(name, "alice"))).toBe("success");
-    expect(await world.guarded.whole(`alice/lost-${kind}`, "v1")).toBe(digest);
+    expect(outcome(await engines[kind].push(name, user))).toBe("success");
+    expect(outcome(await engines[other].pull(name, user))).toBe("success"); // now it is held
+    const digest = await upstream.whole(repository, "v1");
+    await upstream.wipe();
+    expect(await upstream.whole(repository, "v1")).toBeUndefined();
+    expect(outcome(await engines[kind].push(name, user))).toBe("success");
+    expect(await upstream.whole(repository, "v1")).toBe(digest);
   });
 });
 

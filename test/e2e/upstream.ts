@@ -56,6 +56,15 @@ export class Upstream {
     await Promise.all([this.#nginx?.stop(), this.#registry?.stop()]);
   }
 
+  /** Answers 502 to everything, as a registry whose back end is down. */
+  async breakDown(): Promise<void> {
+    await this.#registry?.stop();
+  }
+
+  async mend(): Promise<void> {
+    await this.#startRegistry();
+  }
+
   /** Takes connections and never answers: nginx is stopped in its tracks. */
   freeze(): void {
     this.#nginx?.kill("SIGSTOP");

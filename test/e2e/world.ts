@@ -43,7 +43,7 @@ export class World {
 
   /** Starts everything but Layover. */
   static async start(): Promise<World> {
-    const place = process.env["LAYOVER_WORLD"];
+    const place = process.env["LAB_WORLD"];
     if (!place) throw new Error("these tests need a world of their own; run them with: npm run test:e2e");
     const dir = await mkdtemp(`${place}/`);
     const authority = await Authority.make(dir);
