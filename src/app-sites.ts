@@ -14,6 +14,7 @@ import type { Context } from "./oci/registry.ts";
 import type { OciRequest } from "./oci/request.ts";
 import type { Flights } from "./registry/flights.ts";
 import type { Grants } from "./registry/grants.ts";
+import { offlineHealth, offlineRegistry } from "./registry/offline.ts";
 import { publicity } from "./registry/publicity.ts";
 import { clientRights, sharedRights } from "./registry/rights.ts";
 import { siteRegistry } from "./registry/site.ts";
@@ -77,8 +78,9 @@ const openSite = (site: Site, resolver: UpstreamResolver, shared: SharedParts): 
   const own = site.access === "shared" ? (site.credentials ?? {}) : undefined;
   const asker = own === undefined ? asClient : asLayover(site, tokens, own);
   const { upstreams } = site;
-  const upstream = upstreamRegistry({ upstreams, transport, asker });
-  const health = new UpstreamHealth(site.host, () => pingUpstream({ upstreams, transport, asker }, background()), log);
+  const upstream = site.offline ? offlineRegistry(site.host) : upstreamRegistry({ upstreams, transport, asker });
+  const breaker = new UpstreamHealth(site.host, () => pingUpstream({ upstreams, transport, asker }, background()), log);
+  const health = site.offline ? offlineHealth : breaker;
   const rights = own === undefined ? clientRights(site, shared.grants, shared.subjectKey, clock) : sharedRights;
   const finder = publicity(upstreamRegistry({ upstreams, transport, asker: asAnybody(tokens) }), rights, site.publicFor, log);
   const registry = siteRegistry({ ...shared, site, upstream, rights, publicity: finder, health });
@@ -108,7 +110,7 @@ const openSite = (site: Site, resolver: UpstreamResolver, shared: SharedParts): 
   return {
     door,
     async close() {
-      health.close();
+      breaker.close();
       finder.close();
       through.close();
       await transport.close();
@@ -120,6 +122,7 @@ const refuseByPolicy = (site: Site, mayAsk: (repo: string) => boolean, method: s
   if (request.kind === "write" && !mayAsk(request.repo))
     throw new OciError("DENIED", `this site is not configured to serve ${request.repo}`);
   const isWrite = method !== "GET" && method !== "HEAD" && method !== "OPTIONS";
+  if (site.offline) throw new OciError("UPSTREAM_UNREACHABLE", `${site.host} is configured to be offline`);
   if (site.readOnly && isWrite) throw new OciError("UNSUPPORTED", `${site.host} is read-only here`);
 };
 

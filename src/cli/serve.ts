@@ -1,7 +1,7 @@
 // `layover serve`: the parent, which owns DNS and looks after the front end; or, with --only, one half alone.
 import type { Command } from "commander";
 import type { Config } from "../config/config.ts";
-import { isReadable, type Logger } from "../lib/log.ts";
+import { isReadable, type Logger, logger } from "../lib/log.ts";
 import type { FrontMessage, FrontReady } from "./supervise.ts";
 
 export type Half = "dns" | "front";
@@ -16,40 +16,46 @@ export const serveCommand = (program: Command): void => {
     .description("start the appliance")
     .option("-c, --config <file>", "configuration file (YAML or JSON)")
     .option("--only <half>", "run one half alone: dns or front")
-    .action(async (options: { config?: string; only?: string }) => {
-      const { loadConfig } = await import("../config/load.ts");
-      const { logger } = await import("../lib/log.ts");
-      const config = await loadConfig({ file: options.config, env: process.env, cwd: process.cwd() }).catch(quit);
-      const log = logger(config.log);
-      // a promise that nobody waits for must not take the farm's DNS down with it
-      process.on("unhandledRejection", (reason) => log.error({ err: String(reason) }, "unhandled rejection"));
-      if (options.only === "front") return serveFront(config, log).catch(quit);
-      if (options.only === "dns") return serveDnsAlone(config, log).catch(quit);
-      if (options.only !== undefined) return quit(new Error(`--only takes dns or front, not ${options.only}`));
-      await serveBoth(config, log, options.config).catch(quit);
+    .action(async ({ config: file, only }: { config?: string; only?: string }) => {
+      if (only === undefined) return serveBoth(file).catch(quit);
+      if (only === "front") return serveFront(file).catch(quit);
+      if (only === "dns") return serveDnsAlone(file).catch(quit);
+      quit(new Error(`--only takes dns or front, not ${only}`));
     });
 };
 
+/** The front end's complaint is its parent's to print. */
 const quit = (error: unknown): never => {
   const message = error instanceof Error ? error.message : String(error);
-  process.stderr.write(`layover: ${message}\n`);
-  tellParent({ kind: "fatal", message });
+  if (process.connected === true) tellParent({ kind: "fatal", message });
+  else process.stderr.write(`layover: ${message}\n`);
   process.exit(EXIT_USAGE);
 };
 
-const tellParent = (message: FrontMessage): void => {
-  if (process.connected === true) process.send?.(message);
+const prepare = async (file: string | undefined): Promise<{ config: Config; log: Logger }> => {
+  const { loadConfig } = await import("../config/load.ts");
+  const config = await loadConfig({ file, env: process.env, cwd: process.cwd() });
+  const log = logger(config.log);
+  // a promise that nobody waits for must not take the farm's DNS down with it
+  process.on("unhandledRejection", (reason) => log.error({ err: String(reason) }, "unhandled rejection"));
+  return { config, log };
 };
 
-const serveBoth = async (config: Config, log: Logger, file: string | undefined): Promise<void> => {
+const tellParent = (message: FrontMessage): void => {
+  // the parent may go at any moment; its going is heard of elsewhere
+  if (process.connected === true) process.send?.(message, undefined, {}, () => undefined);
+};
+
+const serveBoth = async (file: string | undefined): Promise<void> => {
   const { Supervisor } = await import("./supervise.ts");
   const args = ["serve", "--only", "front", ...(file === undefined ? [] : ["--config", file])];
-  const front = new Supervisor(process.argv[1]!, args, log);
+  const front = new Supervisor(process.argv[1]!, args);
   try {
+    const { config, log } = await prepare(file);
+    front.log = log;
     const { dnsEnd } = await import("../app-dns.ts");
     const dns = await dnsEnd(config, log, () => front.well);
-    const ready = await front.first;
-    announce(config, log, ready, dns.addresses, isReadable(config.log));
+    announce(config, log, await front.first, dns.addresses);
     await ended();
     log.info("shutting down");
     // names lead to the real registries again while the front end finishes what it has begun
@@ -62,20 +68,23 @@ const serveBoth = async (config: Config, log: Logger, file: string | undefined):
   process.exit(0);
 };
 
-const serveFront = async (config: Config, log: Logger): Promise<void> => {
+const serveFront = async (file: string | undefined): Promise<void> => {
+  const { config, log } = await prepare(file);
   const { frontEnd } = await import("../app.ts");
   const { BEAT } = await import("./supervise.ts");
   const front = await frontEnd(config, log);
+  const hasParent = process.send !== undefined;
+  if (!hasParent) announce(config, log, { kind: "ready", ...front.identity }, []);
   tellParent({ kind: "ready", ...front.identity });
   const beat = setInterval(() => void front.condition().then((now) => tellParent({ kind: "beat", ...now })), BEAT);
-  if (process.send === undefined) announce(config, log, { kind: "ready", ...front.identity }, [], isReadable(config.log));
   await ended();
   clearInterval(beat);
   await front.close(DRAIN);
   process.exit(0);
 };
 
-const serveDnsAlone = async (config: Config, log: Logger): Promise<void> => {
+const serveDnsAlone = async (file: string | undefined): Promise<void> => {
+  const { config, log } = await prepare(file);
   const { dnsEnd, watchReady } = await import("../app-dns.ts");
   const watch = watchReady(config, log);
   const dns = await dnsEnd(config, log, () => watch.well);
@@ -94,10 +103,10 @@ const ended = (): Promise<void> =>
     process.once("disconnect", () => resolve());
   });
 
-const announce = (config: Config, log: Logger, ready: FrontReady, dns: readonly string[], isReadable: boolean): void => {
+const announce = (config: Config, log: Logger, ready: FrontReady, dns: readonly string[]): void => {
   const answer = answerOf(config);
   const { names, fingerprints, addresses: doors } = ready;
-  if (isReadable) process.stdout.write(banner(config, ready, answer, dns));
+  if (isReadable(config.log)) process.stdout.write(banner(config, ready, answer, dns));
   else log.info({ names, answer, dns, doors, ca: config.ca.certificate, fingerprints }, "ready");
   for (const warning of config.warnings) log.warn(warning);
 };

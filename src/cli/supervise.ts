@@ -1,6 +1,6 @@
 // Looks after the front end: a child process that may crash, stall or run out of memory while DNS, in this one, goes on.
 import { type ChildProcess, fork } from "node:child_process";
-import type { Logger } from "../lib/log.ts";
+import { type Logger, silent } from "../lib/log.ts";
 
 /** What the front end tells its parent. */
 export type FrontMessage =
@@ -33,9 +33,10 @@ export class FrontFatal extends Error {
 export class Supervisor {
   /** Its first start. Rejects with FrontFatal. */
   readonly first: Promise<FrontReady>;
+  /** Silent until the configuration, for which the first start does not wait, has said how to log. */
+  log: Logger = silent;
   readonly #entry: string;
   readonly #args: readonly string[];
-  readonly #log: Logger;
   #child: ChildProcess | undefined;
   #lastBeat = 0;
   #isReady = false;
@@ -45,10 +46,9 @@ export class Supervisor {
   #started: { resolve: (ready: FrontReady) => void; reject: (reason: Error) => void } | undefined;
 
   /** `entry` is the script of the command line, `args` what makes it the front end. */
-  constructor(entry: string, args: readonly string[], log: Logger) {
+  constructor(entry: string, args: readonly string[]) {
     this.#entry = entry;
     this.#args = args;
-    this.#log = log;
     this.first = new Promise((resolve, reject) => {
       this.#started = { resolve, reject };
     });
@@ -80,15 +80,15 @@ export class Supervisor {
     this.#child = child;
     this.#lastBeat = performance.now();
     child.on("message", (message: FrontMessage) => this.#heard(message));
-    child.on("error", (error) => this.#log.error({ err: error.message }, "front end cannot be started"));
+    child.on("error", (error) => this.log.error({ err: error.message }, "front end cannot be started"));
     child.once("exit", (code, signal) => this.#gone(code, signal));
   }
 
   #heard(message: FrontMessage): void {
     if (message.kind === "fatal") {
-      this.#log.debug("front end refuses to start");
+      this.log.debug("front end refuses to start");
       this.#started?.reject(new FrontFatal(message.message));
-      if (this.#started === undefined) this.#log.error({ err: message.message }, "front end cannot start");
+      if (this.#started === undefined) this.log.error({ err: message.message }, "front end cannot start");
       return;
     }
     this.#lastBeat = performance.now();
@@ -98,7 +98,7 @@ export class Supervisor {
       this.#started = undefined;
       return;
     }
-    if (this.#isReady !== message.ready) this.#log.warn({ ready: message.ready, notes: message.notes }, "front end");
+    if (this.#isReady !== message.ready) this.log.warn({ ready: message.ready, notes: message.notes }, "front end");
     this.#isReady = message.ready;
     if (message.ready) this.#failures = 0;
   }
@@ -110,7 +110,7 @@ export class Supervisor {
     this.#started?.reject(new FrontFatal(`the front end ended at its start (${signal ?? `exit ${code}`})`));
     const delay = RESTART_MS[Math.min(this.#failures, RESTART_MS.length - 1)]!;
     this.#failures += 1;
-    this.#log.error(
+    this.log.error(
       { code, signal, again: delay },
       "front end has gone; its names answer with their real addresses until it is back",
     );
@@ -124,7 +124,7 @@ export class Supervisor {
     const silence = performance.now() - this.#lastBeat;
     const limit = this.#started === undefined ? DEAD : START_WITHIN;
     if (this.#child === undefined || silence < limit) return;
-    this.#log.error({ silence: Math.round(silence) }, "front end has stalled");
+    this.log.error({ silence: Math.round(silence) }, "front end has stalled");
     this.#child.kill("SIGKILL");
   }
 }
