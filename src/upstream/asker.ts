@@ -2,6 +2,7 @@
 import { OciError } from "../oci/error.ts";
 import type { Context } from "../oci/registry.ts";
 import type { OwnCredentials, Site } from "../sites.ts";
+import { drop } from "./body.ts";
 import { bearerOf, parseChallenges } from "./challenge.ts";
 import { isRealmAllowed, type TokenRequest, type Tokens } from "./token.ts";
 import type { Received } from "./transport.ts";
@@ -46,7 +47,7 @@ const meetingBearer = async (
   const challenges = first.headers("www-authenticate");
   const bearer = bearerOf(challenges);
   if (bearer === undefined) return (await metBasic(challenges, credential, first, send)) ?? first;
-  await first.body.dump().catch(() => undefined);
+  drop(first.body);
   if (credential !== undefined && !isAllowed(bearer.realm)) {
     throw new OciError(
       "UPSTREAM_INVALID",
@@ -54,9 +55,13 @@ const meetingBearer = async (
     );
   }
   const request: TokenRequest = { ...bearer, credential };
+  const wasHeld = tokens.holds(request);
   const second = await send(await tokens.get(request, ctx));
-  if (second.status === 401) tokens.forget(request);
-  return second;
+  if (second.status !== 401) return second;
+  tokens.forget(request);
+  if (!wasHeld) return second;
+  drop(second.body);
+  return send(await tokens.get(request, ctx));
 };
 
 const metBasic = async (
@@ -67,6 +72,6 @@ const metBasic = async (
 ): Promise<Received | undefined> => {
   const isBasic = parseChallenges(challenges).some(({ scheme }) => scheme === "basic");
   if (!isBasic || credential === undefined) return undefined;
-  await first.body.dump().catch(() => undefined);
+  drop(first.body);
   return send(credential);
 };

@@ -40,12 +40,13 @@ const matchAt = (pattern: RegExp, text: string, at: number): RegExpExecArray | n
 
 const skip = (pattern: RegExp, text: string, at: number): number => at + (matchAt(pattern, text, at)?.[0].length ?? 0);
 
-/** The bearer challenge of these, if it names a realm that is a URL. */
+/** The bearer challenge of these, if it names a realm that can be asked. */
 export const bearerOf = (
   values: readonly string[],
 ): { realm: URL; service: string | undefined; scope: string | undefined } | undefined => {
   const { params } = parseChallenges(values).find(({ scheme }) => scheme === "bearer") ?? {};
   const realm = params?.["realm"];
-  if (realm === undefined || !URL.canParse(realm)) return undefined;
-  return { realm: new URL(realm), service: params?.["service"], scope: params?.["scope"] };
+  const url = realm === undefined ? null : URL.parse(realm);
+  if (url === null || !/^https?:$/.test(url.protocol)) return undefined;
+  return { realm: url, service: params?.["service"], scope: params?.["scope"] };
 };

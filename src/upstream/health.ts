@@ -1,5 +1,6 @@
 // The breaker of one upstream: after a failure to reach it what is held is served without asking, until a probe in the background succeeds.
 import type { Logger } from "../lib/log.ts";
+import { isOciError } from "../oci/error.ts";
 
 const BACKOFF_MS = [250, 500, 1_000, 2_000, 5_000];
 
@@ -11,8 +12,9 @@ export class UpstreamHealth {
   #isUp = true;
   #isClosed = false;
   #attempts = 0;
+  #isLooking = false;
 
-  /** `probe` resolves on any HTTP answer at all, and must settle by itself. */
+  /** `probe` resolves on an HTTP answer, or rejects with an OciError that has it; it must settle by itself. */
   constructor(name: string, probe: () => Promise<unknown>, log: Logger) {
     this.#name = name;
     this.#probe = probe;
@@ -35,7 +37,7 @@ export class UpstreamHealth {
     if (this.#isUp)
       this.#log.warn({ site: this.#name, err: error instanceof Error ? error.message : String(error) }, "upstream is away");
     this.#isUp = false;
-    if (this.#timer === undefined) this.#schedule();
+    if (this.#timer === undefined && !this.#isLooking) this.#schedule();
   }
 
   close(): void {
@@ -52,12 +54,16 @@ export class UpstreamHealth {
   }
 
   async #look(): Promise<void> {
-    try {
-      await this.#probe();
-      this.answered();
-    } catch {
-      this.#timer = undefined;
-      if (!this.#isUp) this.#schedule();
-    }
+    this.#timer = undefined;
+    this.#isLooking = true;
+    const isThere = await this.#probe().then(
+      () => true,
+      // also "503" and "too many requests" come from somebody who is there
+      (error: unknown) => isOciError(error) && error.upstream !== undefined,
+    );
+    this.#isLooking = false;
+    if (this.#isClosed) return;
+    if (isThere) this.answered();
+    else if (!this.#isUp) this.#schedule();
   }
 }

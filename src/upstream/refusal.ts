@@ -5,8 +5,8 @@ import type { Received } from "./transport.ts";
 
 const MAX_WORDS = 64 * 1024;
 
-/** Reads and ends the body. `unknown` is the code for a 404 here. */
-export const refusalOf = async (answer: Received, unknown: ErrorCode): Promise<OciError> => {
+/** Reads and ends the body. `unknown` is the code for a 404 here; `asked` is the origin that the credential was for. */
+export const refusalOf = async (answer: Received, unknown: ErrorCode, asked: URL): Promise<OciError> => {
   const { bytes } = await readUpTo(answer.body, MAX_WORDS).catch(() => ({ bytes: Buffer.alloc(0) }));
   const upstream: UpstreamAnswer = {
     status: answer.status,
@@ -18,6 +18,9 @@ export const refusalOf = async (answer: Received, unknown: ErrorCode): Promise<O
   const message = `${answer.url.host} answers ${answer.status}`;
   // a captive portal or a proxy on the way says nothing about the registry that a client could use
   if (answer.status < 400) return new OciError("UPSTREAM_INVALID", message);
+  // whoever we were redirected to knows nothing of the client's rights: a signature has run out, or a clock is wrong
+  const isElsewhere = answer.url.origin !== asked.origin;
+  if (isElsewhere && (answer.status === 401 || answer.status === 403)) return new OciError("UPSTREAM_UNREACHABLE", message);
   return new OciError(codeOf(answer.status, unknown), message, { upstream });
 };
 

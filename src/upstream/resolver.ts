@@ -14,12 +14,16 @@ interface Found {
 interface Known {
   readonly addresses: readonly Found[];
   readonly freshUntil: number;
+  readonly lastHeard: number;
 }
 
 const ASK_MS = 1_000;
 /** How long an IPv4 answer waits for its IPv6 twin. */
 const TWIN_MS = 150;
 const TRIES = 2;
+/** Who has an old answer waits this long for a new one, and after a failure asks no more for a while: no client waits for a resolver that is gone. */
+const PATIENCE_MS = 300;
+const ASK_AGAIN_MS = 5_000;
 const MIN_TTL = 5_000;
 const MAX_TTL = 600_000;
 /** When no resolver answers, what was last known goes on being used. */
@@ -31,6 +35,8 @@ export interface ResolverOptions {
   readonly servers: readonly string[];
   /** Whether an address and port lead back to us. */
   readonly isOurs: (address: string, port: number) => boolean;
+  /** Monotonic milliseconds. */
+  readonly now?: () => number;
 }
 
 export class UpstreamResolver {
@@ -38,8 +44,10 @@ export class UpstreamResolver {
   readonly #known = new LRUCache<string, Known>({ max: MAX_NAMES, ttl: LAST_KNOWN_FOR });
   readonly #asking = new SingleFlight<readonly Found[]>();
   readonly #isOurs: ResolverOptions["isOurs"];
+  readonly #now: () => number;
 
-  constructor({ servers, isOurs }: ResolverOptions) {
+  constructor({ servers, isOurs, now = () => performance.now() }: ResolverOptions) {
+    this.#now = now;
     this.#resolver.setServers(servers);
     this.#isOurs = isOurs;
   }
@@ -59,9 +67,9 @@ export class UpstreamResolver {
         (found) => {
           const wanted =
             options.family === 4 || options.family === 6 ? found.filter(({ family }) => family === options.family) : found;
-          const [first] = wanted.length === 0 ? found : wanted;
-          if (options.all === true) done(null, [...found]);
-          else done(null, first!.address, first!.family);
+          const usable = wanted.length === 0 ? found : wanted;
+          if (options.all === true) done(null, [...usable]);
+          else done(null, usable[0]!.address, usable[0]!.family);
         },
         (error: unknown) => done(error as NodeJS.ErrnoException, "", 4),
       );
@@ -71,14 +79,22 @@ export class UpstreamResolver {
   async #find(host: string): Promise<readonly Found[]> {
     const family = isIP(host);
     if (family !== 0) return [{ address: host, family: family as 4 | 6 }];
+    // RFC 6761 §6.3: no resolver is asked for it
+    if (host === "localhost") return LOCALHOST;
     const known = this.#known.get(host);
-    if (known !== undefined && performance.now() < known.freshUntil) return known.addresses;
-    try {
-      return (await this.#asking.run(host, NEVER, () => this.#ask(host))).value;
-    } catch (error) {
-      if (known === undefined) throw new OciError("UPSTREAM_UNREACHABLE", `no resolver knows ${host}`, { cause: error });
-      return known.addresses;
-    }
+    if (known !== undefined && this.#now() < known.freshUntil) return known.addresses;
+    const asked = this.#asking.run(host, NEVER, () => this.#ask(host)).then(({ value }) => value);
+    if (known !== undefined) return within(asked, PATIENCE_MS).catch(() => this.#keep(host, known));
+    return asked.catch((error: unknown) => {
+      throw new OciError("UPSTREAM_UNREACHABLE", `no resolver knows ${host}`, { cause: error });
+    });
+  }
+
+  #keep(host: string, { addresses, lastHeard }: Known): readonly Found[] {
+    const left = Math.ceil(lastHeard + LAST_KNOWN_FOR - this.#now());
+    const isStill = this.#known.get(host)?.lastHeard === lastHeard && left > 0;
+    if (isStill) this.#known.set(host, { addresses, lastHeard, freshUntil: this.#now() + ASK_AGAIN_MS }, { ttl: left });
+    return addresses;
   }
 
   /** IPv6 is a bonus: its absence, or a resolver that chokes on it, takes nothing from IPv4. */
@@ -95,9 +111,14 @@ export class UpstreamResolver {
     ];
     const ttl = Math.min(...all.map((record) => record.ttl * 1_000));
     const addresses = all.map(({ address, family }) => ({ address, family }));
-    this.#known.set(host, { addresses, freshUntil: performance.now() + Math.min(MAX_TTL, Math.max(MIN_TTL, ttl)) });
+    const now = this.#now();
+    this.#known.set(host, { addresses, lastHeard: now, freshUntil: now + Math.min(MAX_TTL, Math.max(MIN_TTL, ttl)) });
     return addresses;
   }
 }
 
+const LOCALHOST: readonly Found[] = [
+  { address: "127.0.0.1", family: 4 },
+  { address: "::1", family: 6 },
+];
 const NEVER = new AbortController().signal;

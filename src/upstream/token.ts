@@ -3,7 +3,7 @@
 import { createHash } from "node:crypto";
 import { LRUCache } from "lru-cache";
 import type { Clock } from "../lib/clock.ts";
-import { SingleFlight } from "../lib/single-flight.ts";
+import { FollowerError, SingleFlight } from "../lib/single-flight.ts";
 import { OciError } from "../oci/error.ts";
 import type { Context } from "../oci/registry.ts";
 import { readBounded } from "./body.ts";
@@ -53,13 +53,28 @@ export class Tokens {
     const key = keyOf(request);
     const held = this.#held.get(key);
     if (held !== undefined && this.#clock() < held.until) return `Bearer ${held.token}`;
-    const { value } = await this.#fetching.run(key, ctx.signal, (signal) => this.#fetch(key, request, { ...ctx, signal }));
-    return `Bearer ${value}`;
+    return `Bearer ${await this.#share(key, request, ctx)}`;
+  }
+
+  /** Whether `get` would ask nobody. */
+  holds(request: TokenRequest): boolean {
+    const held = this.#held.get(keyOf(request));
+    return held !== undefined && this.#clock() < held.until;
   }
 
   /** Upstream did not take it: the next one is fetched anew. */
   forget(request: TokenRequest): void {
     this.#held.delete(keyOf(request));
+  }
+
+  async #share(key: string, request: TokenRequest, ctx: Context): Promise<string> {
+    try {
+      const work = (signal: AbortSignal) => this.#fetch(key, request, { ...ctx, signal });
+      return (await this.#fetching.run(key, ctx.signal, work)).value;
+    } catch (error) {
+      // the question was the same, so its failure is this caller's as well
+      throw error instanceof FollowerError ? error.cause : error;
+    }
   }
 
   async #fetch(key: string, { realm, service, scope, credential }: TokenRequest, ctx: Context): Promise<string> {
@@ -71,6 +86,7 @@ export class Tokens {
     const body = await readBounded(answer.body, MAX_ANSWER);
     if (answer.status === 401) throw new OciError("UNAUTHORIZED", `${url.host} gives no token`);
     if (answer.status === 403) throw new OciError("DENIED", `${url.host} gives no token`);
+    if (answer.status === 429) throw new OciError("TOOMANYREQUESTS", `${url.host} gives no token for now`);
     if (answer.status !== 200) throw new OciError("UPSTREAM_INVALID", `the token server ${url.host} answers ${answer.status}`);
     const { token, expiresIn } = parseToken(body, url.host);
     this.#held.set(key, { token, until: this.#clock() + expiresIn * 1_000 - MARGIN });
@@ -86,7 +102,7 @@ const keyOf = ({ realm, service, scope, credential }: TokenRequest): string => {
 
 const parseToken = (body: Buffer, host: string): { token: string; expiresIn: number } => {
   const answer = parseJson(body, host);
-  const token = answer["token"] ?? answer["access_token"];
+  const token = answer["token"] || answer["access_token"];
   const life = answer["expires_in"];
   if (typeof token !== "string" || !/^[\x21-\x7e]+$/.test(token))
     throw new OciError("UPSTREAM_INVALID", `the token server ${host} gives no token`);

@@ -1,8 +1,10 @@
 // Requests to upstreams: own name resolution, own roots, redirects followed here with the credential left behind, idle limits only.
+import { isIP } from "node:net";
 import type { SecureContext } from "node:tls";
 import { Agent, type Dispatcher } from "undici";
 import { OciError } from "../oci/error.ts";
 import type { Tally } from "../oci/registry.ts";
+import { drop } from "./body.ts";
 import type { UpstreamResolver } from "./resolver.ts";
 
 const CONNECT_WITHIN = 4_000;
@@ -54,7 +56,7 @@ export class Transport {
       const received = await this.#once({ ...sent, url, headers });
       const location = REDIRECTS.has(received.status) ? received.header("location") : undefined;
       if (location === undefined || location === "") return received;
-      await received.body.dump().catch(() => undefined);
+      drop(received.body);
       if (hops === MAX_REDIRECTS) throw new OciError("UPSTREAM_INVALID", `${sent.url.host} redirects without end`);
       const next = redirectTarget(location, url);
       if (next.origin !== url.origin) headers = withoutCredential(headers);
@@ -67,30 +69,37 @@ export class Transport {
   }
 
   async #once({ method, url, headers, signal, tally }: Sent): Promise<Received> {
-    tally.upstreamRequests += 1;
     const { via, userAgent } = this.#options;
+    const question = {
+      origin: url.origin,
+      path: `${url.pathname}${url.search}`,
+      method,
+      headers: { ...headers, "accept-encoding": "identity", "user-agent": userAgent, via },
+      signal,
+    };
     try {
-      const response = await this.#agentFor(url).request({
-        origin: url.origin,
-        path: `${url.pathname}${url.search}`,
-        method,
-        headers: { ...headers, "accept-encoding": "identity", "user-agent": userAgent, via },
-        signal,
+      await this.#refuseOurs(url);
+      const response = await twiceIfLost(() => {
+        tally.upstreamRequests += 1;
+        return this.#agentFor(url).request(question);
       });
-      if (response.statusCode === 508) {
-        await response.body.dump().catch(() => undefined);
-        throw new OciError("LOOP_DETECTED", `${url.host} leads back to Layover`);
-      }
-      return receivedOf(response, url);
+      if (response.statusCode !== 508) return receivedOf(response, url);
+      drop(response.body);
+      throw new OciError("LOOP_DETECTED", `${url.host} leads back to Layover`);
     } catch (error) {
       signal.throwIfAborted();
       throw unreachable(error, url.host);
     }
   }
 
+  /** A socket looks no address up: one that stands in the URL is held against our own here. */
+  async #refuseOurs({ hostname, port, protocol }: URL): Promise<void> {
+    if (isIP(hostname.replace(/^\[|\]$/g, "")) !== 0) await this.#options.resolver.resolve(hostname, portOf(port, protocol));
+  }
+
   /** One agent a port, as only the port decides which addresses are our own. */
   #agentFor(url: URL): Agent {
-    const port = Number(url.port) || (url.protocol === "https:" ? 443 : 80);
+    const port = portOf(url.port, url.protocol);
     const known = this.#agents.get(port);
     if (known !== undefined) return known;
     const { resolver, secureContext } = this.#options;
@@ -99,12 +108,27 @@ export class Transport {
       headersTimeout: IDLE,
       bodyTimeout: IDLE,
       keepAliveTimeout: 10_000,
+      keepAliveMaxTimeout: 30_000,
       connect: { timeout: CONNECT_WITHIN, lookup: resolver.lookupFor(port), secureContext, autoSelectFamily: true },
     });
     this.#agents.set(port, agent);
     return agent;
   }
 }
+
+const portOf = (port: string, protocol: string): number => Number(port) || (protocol === "https:" ? 443 : 80);
+
+const LOST = new Set(["UND_ERR_SOCKET", "ECONNRESET", "EPIPE"]);
+
+/** A server may close a connection just as we use it again: what is lost before any answer is asked once more, as GET and HEAD may be (RFC 9110 §9.2.2). */
+const twiceIfLost = async <T>(ask: () => Promise<T>): Promise<T> => {
+  try {
+    return await ask();
+  } catch (error) {
+    if (LOST.has((error as NodeJS.ErrnoException).code ?? "")) return ask();
+    throw error;
+  }
+};
 
 const receivedOf = (response: Dispatcher.ResponseData, url: URL): Received => {
   const headers = (name: string) => [response.headers[name] ?? []].flat();
