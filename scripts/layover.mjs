@@ -18,9 +18,12 @@ const isNewEnough = (version) => {
   return major > WANTED[0] || (major === WANTED[0] && minor >= WANTED[1]);
 };
 
-/** The runtime that `npm ci` put beside: in our own node_modules, or in those that we are installed in. */
-const bundledNode = (here) =>
-  [join(here, "../node_modules/.bin/node"), join(here, "../../.bin/node")].find((file) => existsSync(file));
+/** The runtime that `npm ci` put beside: in our own node_modules, or in those that we are installed in. npm 9 makes no link in .bin for it. */
+const bundledNode = (here) => {
+  const platform = `node-${process.platform}-${process.arch}/bin/node`;
+  const places = ["../node_modules/.bin/node", `../node_modules/${platform}`, "../../.bin/node", `../../${platform}`];
+  return places.map((place) => join(here, place)).find((file) => existsSync(file));
+};
 
 /** The child gets our arguments, streams and signals; we leave as it did. */
 const runWith = (node, script) => {

@@ -1,5 +1,6 @@
 // What is behind each site's name put together: its upstream, its cache, its ping, its pass-through.
 
+import { LRUCache } from "lru-cache";
 import type { Config } from "./config/config.ts";
 import type { SiteDoor } from "./http/dispatch.ts";
 import { observe } from "./http/observe.ts";
@@ -92,7 +93,7 @@ const openSite = (site: Site, resolver: UpstreamResolver, shared: SharedParts): 
   const ping = pingDoor({
     site,
     ask: (ctx) => pingUpstream({ upstreams, transport, asker }, ctx),
-    realmAnswers: (challenges) => realmAnswers(transport, challenges),
+    realmAnswers: realmProbe(transport),
     facts,
     rights,
     health,
@@ -136,22 +137,36 @@ const background = (): Context => ({
   tally: { upstreamBytes: 0, upstreamRequests: 0 },
 });
 
-/** Any answer of the realm will do: a client that is sent there gets somewhere. */
-const realmAnswers = async (transport: Transport, challenges: readonly string[]): Promise<boolean> => {
-  const bearer = bearerOf(challenges);
-  if (bearer === undefined) return false;
-  const { tally } = background();
-  try {
-    const answer = await transport.send({
-      method: "GET",
-      url: bearer.realm,
-      headers: {},
-      signal: AbortSignal.timeout(PROBE_WITHIN),
-      tally,
-    });
-    await answer.body.dump();
-    return answer.status < 500;
-  } catch {
-    return false;
-  }
+const PROBED_FOR = 10_000;
+
+/**
+ * Whether the realm of a challenge gives any answer at all: a client that is sent there then gets somewhere.
+ * Remembered for a while, so that in an outage not every client waits to find out the same.
+ */
+const realmProbe = (transport: Transport): ((challenges: readonly string[]) => Promise<boolean>) => {
+  const probed = new LRUCache<string, Promise<boolean>>({ max: 100, ttl: PROBED_FOR });
+  const probe = async (realm: URL): Promise<boolean> => {
+    const { tally } = background();
+    try {
+      const answer = await transport.send({
+        method: "GET",
+        url: realm,
+        headers: {},
+        signal: AbortSignal.timeout(PROBE_WITHIN),
+        tally,
+      });
+      await answer.body.dump();
+      return answer.status < 500;
+    } catch {
+      return false;
+    }
+  };
+  return async (challenges) => {
+    const realm = bearerOf(challenges)?.realm;
+    if (realm === undefined) return false;
+    const answer = probed.get(realm.href) ?? probe(realm);
+    // the time begins with the first question, not with the last look
+    if (!probed.has(realm.href)) probed.set(realm.href, answer);
+    return answer;
+  };
 };

@@ -34,6 +34,8 @@ export interface FrontEnd {
     readonly fingerprints: readonly string[];
     readonly addresses: readonly string[];
   };
+  /** PEM of the public certificates. */
+  readonly ca: string;
   condition(): Promise<Condition>;
   /** No new requests; what is under way may take `grace` ms. */
   close(grace: number): Promise<void>;
@@ -124,6 +126,7 @@ export const frontEnd = async (config: Config, log: Logger): Promise<FrontEnd> =
 
   return {
     identity: { names, fingerprints: ca.fingerprints, addresses: opened.map(({ address }) => formatAddress(address)) },
+    ca: ca.bundle,
     condition: now,
     async close(grace) {
       draining = true;

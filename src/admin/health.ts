@@ -29,7 +29,11 @@ export const condition = async ({ blobs, facts, isDraining }: HealthParts): Prom
   }
   try {
     const stage = await blobs.stage(1);
-    await stage.append(Buffer.of(0)).finally(() => stage.discard(new OciError("UNAVAILABLE", "health check")));
+    try {
+      await stage.append(Buffer.of(0));
+    } finally {
+      await stage.discard(new OciError("UNAVAILABLE", "health check"));
+    }
   } catch (error) {
     if (!(error instanceof StoreFull)) ready = false;
     notes.push(

@@ -4,8 +4,6 @@ import type { Config } from "../config/config.ts";
 import { isReadable, type Logger, logger } from "../lib/log.ts";
 import type { FrontMessage, FrontReady } from "./supervise.ts";
 
-export type Half = "dns" | "front";
-
 /** How long a SIGTERM waits for what is under way, in the front end; the parent waits a little longer. Milliseconds. */
 const DRAIN = 10_000;
 const EXIT_USAGE = 2;

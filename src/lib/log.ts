@@ -34,19 +34,25 @@ const readable = (line: Line): string => {
 };
 
 const requestLine = (line: Line): string => {
-  const thing = line["repo"] === undefined ? String(line["path"] ?? "") : `${String(line["repo"])}${referenceOf(line["ref"])}`;
+  const field = (name: string) => text(line[name]);
+  const thing = line["repo"] === undefined ? field("path") : `${field("repo")}${referenceOf(line["ref"])}`;
   const cells = [
-    String(line["verdict"] ?? "-").padEnd(11),
-    String(line["status"]),
-    String(line["method"]).padEnd(4),
-    `${String(line["site"])} ${thing}`,
+    (field("verdict") || "-").padEnd(11),
+    field("status"),
+    field("method").padEnd(4),
+    `${field("site")} ${thing}`,
     `${about(Number(line["upstreamBytes"] ?? 0))} from upstream`,
-    `${String(line["ms"])} ms`,
-    String(line["client"]),
+    `${field("ms")} ms`,
+    field("client"),
   ];
   if (line["whole"] === false) cells.push("(cut)");
-  if (line["err"] !== undefined) cells.push(String(line["err"]));
+  if (line["err"] !== undefined) cells.push(field("err"));
   return cells.join("  ");
+};
+
+const text = (value: unknown): string => {
+  if (value === undefined) return "";
+  return typeof value === "string" ? value : JSON.stringify(value);
 };
 
 const referenceOf = (reference: unknown): string => {
@@ -70,5 +76,5 @@ const HEAD = new Set(["level", "time", "msg"]);
 
 const rest = (line: Line): string => {
   const fields = Object.entries(line).filter(([name]) => !HEAD.has(name));
-  return fields.map(([name, value]) => `  ${name}=${typeof value === "string" ? value : JSON.stringify(value)}`).join("");
+  return fields.map(([name, value]) => `  ${name}=${text(value)}`).join("");
 };

@@ -8,8 +8,6 @@ export const MANIFEST_TYPES = [
   "application/vnd.oci.artifact.manifest.v1+json",
 ] as const;
 
-export const INDEX_TYPE = "application/vnd.oci.image.index.v1+json";
-
 /** Docker's schema 1: its digest leaves the signatures out, so it can be neither verified nor kept. */
 export const isSchema1 = (mediaType: string): boolean => mediaType.startsWith("application/vnd.docker.distribution.manifest.v1+");
 

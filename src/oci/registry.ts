@@ -126,11 +126,3 @@ export interface Registry {
 }
 
 export type Operation = keyof Registry;
-export const OPERATIONS = [
-  "getBlob",
-  "statBlob",
-  "getManifest",
-  "statManifest",
-  "listTags",
-  "listReferrers",
-] as const satisfies readonly Operation[];

@@ -19,7 +19,6 @@ import { memoryBlobs } from "../../src/store/memory.ts";
 import { openSqlite } from "../../src/store/sqlite.ts";
 import { ScriptedUpstream } from "./scripted.ts";
 
-export const SECOND = 1_000;
 export const MINUTE = 60_000;
 export const HOUR = 3_600_000;
 

@@ -1,0 +1,111 @@
+// A whole front end for tests: real doors with TLS, stores in a folder of its own, and the fault upstream as its site's registry.
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { request as httpRequest, type IncomingHttpHeaders } from "node:http";
+import { request as httpsRequest, type RequestOptions } from "node:https";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { onTestFinished } from "vitest";
+import { type FrontEnd, frontEnd } from "../src/app.ts";
+import { loadConfig } from "../src/config/load.ts";
+import { silent } from "../src/lib/log.ts";
+import type { FaultUpstream } from "./faults/upstream.ts";
+
+export const HOST = "registry.test";
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: Buffer;
+  /** False: it broke off. */
+  readonly whole: boolean;
+}
+
+export interface Ask {
+  readonly method?: string;
+  readonly headers?: Record<string, string>;
+  readonly body?: Buffer;
+  readonly host?: string;
+  readonly servername?: string;
+}
+
+export class Front {
+  readonly folder: string;
+  readonly #upstream: string;
+  readonly #site: object;
+  #front: FrontEnd | undefined;
+
+  constructor(upstream: string, site: object) {
+    this.folder = mkdtempSync(join(tmpdir(), "layover-front-"));
+    this.#upstream = upstream;
+    this.#site = site;
+    onTestFinished(async () => {
+      await this.stop();
+      rmSync(this.folder, { recursive: true, force: true });
+    });
+  }
+
+  async start(): Promise<void> {
+    const file = join(this.folder, "layover.yaml");
+    const settings = {
+      listen: { dns: [], https: ["127.0.0.1:0"], http: ["127.0.0.1:0"] },
+      resolvers: ["127.0.0.1:9"],
+      sites: { [HOST]: { upstream: this.#upstream, ...this.#site } },
+    };
+    writeFileSync(file, JSON.stringify(settings));
+    const config = await loadConfig({ file, env: {}, cwd: this.folder });
+    this.#front = await frontEnd(config, silent);
+  }
+
+  async stop(): Promise<void> {
+    await this.#front?.close(0);
+    this.#front = undefined;
+  }
+
+  get #ports(): readonly number[] {
+    return this.#front!.identity.addresses.map((address) => Number(address.split(":").at(-1)));
+  }
+
+  /** Through the TLS door. */
+  ask(path: string, ask: Ask = {}): Promise<Answer> {
+    const { host = HOST, servername = host } = ask;
+    return send(httpsRequest, { port: this.#ports[0]!, servername, ca: this.#front!.ca }, path, { ...ask, host });
+  }
+
+  /** Through the plain door. */
+  page(path: string, host = "127.0.0.1"): Promise<Answer> {
+    return send(httpRequest, { port: this.#ports[1]! }, path, { host });
+  }
+}
+
+export const startFront = async (upstream: FaultUpstream | string, site: object = {}): Promise<Front> => {
+  const front = new Front(typeof upstream === "string" ? upstream : upstream.url.origin, site);
+  await front.start();
+  return front;
+};
+
+const send = (
+  request: typeof httpsRequest | typeof httpRequest,
+  options: RequestOptions,
+  path: string,
+  { method = "GET", headers = {}, body, host = HOST }: Ask,
+): Promise<Answer> =>
+  new Promise((resolve, reject) => {
+    const sent = request(
+      { ...options, host: "127.0.0.1", path, method, headers: { host, ...headers }, agent: false },
+      (answer) => {
+        const chunks: Buffer[] = [];
+        answer.on("data", (chunk: Buffer) => chunks.push(chunk));
+        answer.on("error", () => undefined);
+        answer.on("close", () =>
+          resolve({
+            status: answer.statusCode ?? 0,
+            headers: answer.headers,
+            body: Buffer.concat(chunks),
+            whole: answer.complete,
+          }),
+        );
+      },
+    );
+    sent.on("error", reject);
+    sent.end(body);
+  });
