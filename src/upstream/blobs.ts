@@ -60,6 +60,8 @@ const counted = (body: Readable, length: number | undefined, ctx: Context): Read
       done(error);
     },
   });
+  // it may break off before anybody reads it: its reader finds the error then, and no process ends of it
+  counter.on("error", () => undefined);
   body.on("error", (error) => {
     const isOurs = ctx.signal.aborted || error instanceof OciError;
     counter.destroy(isOurs ? error : new OciError("UPSTREAM_UNREACHABLE", "upstream broke off", { cause: error }));

@@ -14,7 +14,7 @@ interface Found {
 interface Known {
   readonly addresses: readonly Found[];
   readonly freshUntil: number;
-  readonly lastHeard: number;
+  readonly usableUntil: number;
 }
 
 const ASK_MS = 1_000;
@@ -41,7 +41,7 @@ export interface ResolverOptions {
 
 export class UpstreamResolver {
   readonly #resolver = new Resolver({ timeout: ASK_MS, tries: TRIES });
-  readonly #known = new LRUCache<string, Known>({ max: MAX_NAMES, ttl: LAST_KNOWN_FOR });
+  readonly #known = new LRUCache<string, Known>({ max: MAX_NAMES });
   readonly #asking = new SingleFlight<readonly Found[]>();
   readonly #isOurs: ResolverOptions["isOurs"];
   readonly #now: () => number;
@@ -84,17 +84,17 @@ export class UpstreamResolver {
     const known = this.#known.get(host);
     if (known !== undefined && this.#now() < known.freshUntil) return known.addresses;
     const asked = this.#asking.run(host, NEVER, () => this.#ask(host)).then(({ value }) => value);
-    if (known !== undefined) return within(asked, PATIENCE_MS).catch(() => this.#keep(host, known));
+    if (known !== undefined && this.#now() < known.usableUntil) {
+      return within(asked, PATIENCE_MS).catch(() => this.#goOnWith(host, known));
+    }
     return asked.catch((error: unknown) => {
       throw new OciError("UPSTREAM_UNREACHABLE", `no resolver knows ${host}`, { cause: error });
     });
   }
 
-  #keep(host: string, { addresses, lastHeard }: Known): readonly Found[] {
-    const left = Math.ceil(lastHeard + LAST_KNOWN_FOR - this.#now());
-    const isStill = this.#known.get(host)?.lastHeard === lastHeard && left > 0;
-    if (isStill) this.#known.set(host, { addresses, lastHeard, freshUntil: this.#now() + ASK_AGAIN_MS }, { ttl: left });
-    return addresses;
+  #goOnWith(host: string, known: Known): readonly Found[] {
+    if (this.#known.get(host) === known) this.#known.set(host, { ...known, freshUntil: this.#now() + ASK_AGAIN_MS });
+    return known.addresses;
   }
 
   /** IPv6 is a bonus: its absence, or a resolver that chokes on it, takes nothing from IPv4. */
@@ -112,7 +112,8 @@ export class UpstreamResolver {
     const ttl = Math.min(...all.map((record) => record.ttl * 1_000));
     const addresses = all.map(({ address, family }) => ({ address, family }));
     const now = this.#now();
-    this.#known.set(host, { addresses, lastHeard: now, freshUntil: now + Math.min(MAX_TTL, Math.max(MIN_TTL, ttl)) });
+    const freshUntil = now + Math.min(MAX_TTL, Math.max(MIN_TTL, ttl));
+    this.#known.set(host, { addresses, freshUntil, usableUntil: now + LAST_KNOWN_FOR });
     return addresses;
   }
 }

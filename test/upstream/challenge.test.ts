@@ -92,7 +92,7 @@ describe("challenges", () => {
   });
 
   it("reads back what was written", () => {
-    const value = fc.string({ unit: fc.constantFrom(...'ab,= "\\:/?&'), maxLength: 20 });
+    const value = fc.string({ unit: fc.constantFrom("a", ",", "=", " ", '"', "\\", ":", "&"), maxLength: 20 });
     fc.assert(
       fc.property(value, value, (realm, scope) => {
         const quoted = (text: string) => `"${text.replace(/["\\]/g, "\\$&")}"`;
