@@ -46,12 +46,12 @@ export const blobCache = (parts: BlobCacheParts): BlobCache => {
       return { body: blob.body, start: blob.range?.start ?? 0, total: blob.descriptor.size };
     };
 
-  const fromFlight = async (flight: Flight, query: BlobRead, ctx: Context): Promise<Blob> => {
+  const fromFlight = async (flight: Flight, query: BlobRead, ctx: Context, source: "miss" | "hit"): Promise<Blob> => {
     if (isFarAhead(query.range, flight.head ?? 0)) return straight(query, ctx);
     try {
       const boarding = await flight.join(openFor(query, ctx), ctx.signal);
       const { body, range } = follow(boarding, query.range);
-      return { descriptor: descriptorOf(query, boarding.total), body, range, provenance: { source: "miss" }, metadata: {} };
+      return { descriptor: descriptorOf(query, boarding.total), body, range, provenance: { source }, metadata: {} };
     } catch (error) {
       if (error instanceof StoreFull) return straight(query, ctx);
       throw error;
@@ -66,10 +66,11 @@ export const blobCache = (parts: BlobCacheParts): BlobCache => {
   /** For a client whose right to the blob has been seen. */
   const entitled = async (query: BlobRead, ctx: Context, confirmation: Confirmation): Promise<Blob> => {
     const flight = flights.get(query.digest);
-    if (flight !== undefined) return fromFlight(flight, query, ctx);
+    // it costs upstream nothing more: for this client that is a hit
+    if (flight !== undefined) return fromFlight(flight, query, ctx, "hit");
     const held = await blobs.stat(query.digest);
     const blob = held === undefined ? undefined : await fromStore(query, held.size, confirmation);
-    return blob ?? fromFlight(flights.get(query.digest) ?? flights.begin(query.digest), query, ctx);
+    return blob ?? fromFlight(flights.get(query.digest) ?? flights.begin(query.digest), query, ctx, "miss");
   };
 
   return {
@@ -79,7 +80,7 @@ export const blobCache = (parts: BlobCacheParts): BlobCache => {
       // what a flight has opened was opened by another's.
       const begins = held === undefined && flights.get(query.digest) === undefined;
       if (begins && isFarAhead(query.range, 0)) return straight(query, ctx);
-      if (begins) return fromFlight(flights.begin(query.digest), query, ctx);
+      if (begins) return fromFlight(flights.begin(query.digest), query, ctx, "miss");
       return entitled(query, ctx, await allow(query, ctx));
     },
     async statBlob(query, ctx) {
