@@ -299,6 +299,31 @@ describe("a push", () => {
   });
 });
 
+describe("what is passed through", () => {
+  it("breaks off for the client where it breaks off upstream", async () => {
+    const upstream = await faultUpstream();
+    const front = await startFront(upstream);
+    upstream.fault(/_catalog/, status(200, {}, "x".repeat(100_000)));
+    upstream.fault(/_catalog/, cutAt(50_000));
+    const answer = await front.ask("/v2/_catalog").catch(() => undefined);
+    expect(answer?.whole ?? false).toBe(false);
+    upstream.clearFaults();
+    expect((await front.ask("/v2/_catalog")).status).toBe(404);
+  });
+
+  it("leaves hop-by-hop headers behind, and brings ours", async () => {
+    const upstream = await faultUpstream();
+    const front = await startFront(upstream);
+    await front.ask("/v2/_catalog", {
+      headers: { connection: "close, x-private", "x-private": "1", "proxy-authorization": "Basic eDp5" },
+    });
+    const [seen] = upstream.requests(/_catalog/);
+    expect(seen?.headers).toMatchObject({ via: expect.stringContaining("layover-") as string });
+    expect(seen?.headers).not.toHaveProperty("x-private");
+    expect(seen?.headers).not.toHaveProperty("proxy-authorization");
+  });
+});
+
 describe("names", () => {
   it("of the connection and of the request must agree", async () => {
     const front = await startFront(await faultUpstream());

@@ -1,6 +1,6 @@
 // Writes, and all that is no cacheable read, streamed to the host that was asked for, unbuffered, with the client's own credential.
 // http-proxy does the piping; what it would leak (hop-by-hop headers) is taken off before, and errors are turned into ours.
-import { Agent as HttpAgent, type IncomingMessage, type ServerResponse } from "node:http";
+import { Agent as HttpAgent, type IncomingMessage } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
 import type { LookupFunction } from "node:net";
 import type { SecureContext } from "node:tls";
@@ -42,7 +42,11 @@ export const passThrough = (parts: PassThroughParts): { forward: PassThrough; cl
     headers: { via: parts.via },
   });
   const waiting = new WeakMap<IncomingMessage, (answer: IncomingMessage) => void>();
-  proxy.on("proxyRes", (answer, req) => {
+  proxy.on("proxyRes", (answer, req, res) => {
+    // http-proxy pipes, and a pipe whose source breaks off leaves its target waiting for ever
+    answer.once("close", () => {
+      if (!answer.complete) res.destroy();
+    });
     ownLocation(answer, site, upstream);
     waiting.get(req)?.(answer);
   });
@@ -59,16 +63,12 @@ export const passThrough = (parts: PassThroughParts): { forward: PassThrough; cl
       });
       res.once("close", () => reject(new OciError("UPSTREAM_UNREACHABLE", "the client left before upstream answered")));
       proxy.web(req, res, {}, (error) => {
-        if (res.headersSent) cut(res);
+        if (res.headersSent) res.destroy();
         reject(asOciError(error, upstream));
       });
     });
   };
   return { forward, close: () => agent.destroy() };
-};
-
-const cut = (res: ServerResponse): void => {
-  res.destroy();
 };
 
 const asOciError = (error: Error, upstream: URL): OciError => {

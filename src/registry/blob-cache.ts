@@ -5,6 +5,7 @@ import { type BlobStore, StoreFull } from "../store/blobs.ts";
 import { type Confirmation, type ConfirmParts, confirm } from "./confirm.ts";
 import type { Boarding, Flight, Open } from "./flight.ts";
 import type { Flights } from "./flights.ts";
+import { verified } from "./verified.ts";
 import { BLOB_TYPE } from "./witness.ts";
 
 /** A Range that starts further past the write head than this goes straight to upstream: the fill would keep it waiting. Bytes. */
@@ -59,7 +60,7 @@ export const blobCache = (parts: BlobCacheParts): BlobCache => {
   };
 
   const straight = async (query: BlobRead, ctx: Context): Promise<Blob> => ({
-    ...(await upstream.getBlob(query, ctx)),
+    ...verified(await upstream.getBlob(query, ctx)),
     provenance: { source: "uncached" },
   });
 

@@ -124,6 +124,12 @@ describe("a flight", () => {
     expect(upstream.count("getBlob")).toBeGreaterThanOrEqual(2);
   });
 
+  it("checks what it streams without keeping, too", async () => {
+    const { registry, upstream, digest } = world(memoryBlobs(1_000));
+    upstream.bodyOf = (bytes) => inPieces(Buffer.concat([bytes.subarray(0, -1), Buffer.of(bytes.at(-1)! ^ 1)]), 1_000);
+    expect(await readBlob(registry, blob("acme/app", digest), context())).toBe("cut");
+  });
+
   it("takes an empty blob", async () => {
     const { registry, upstream, blobs } = world();
     const digest = upstream.blob("acme/app", Buffer.alloc(0));
