@@ -8,7 +8,6 @@ import { drop } from "./body.ts";
 import type { UpstreamResolver } from "./resolver.ts";
 
 const CONNECT_WITHIN = 4_000;
-/** For the first byte and between two: never for the whole. */
 const IDLE = 30_000;
 const MAX_REDIRECTS = 5;
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
@@ -39,6 +38,8 @@ export interface TransportOptions {
   readonly secureContext: SecureContext;
   readonly via: string;
   readonly userAgent: string;
+  /** For the first byte and between two, never for the whole. Milliseconds; 30 s unless told. */
+  readonly idle?: number;
 }
 
 export class Transport {
@@ -102,11 +103,11 @@ export class Transport {
     const port = portOf(url.port, url.protocol);
     const known = this.#agents.get(port);
     if (known !== undefined) return known;
-    const { resolver, secureContext } = this.#options;
+    const { resolver, secureContext, idle = IDLE } = this.#options;
     const agent = new Agent({
       allowH2: false,
-      headersTimeout: IDLE,
-      bodyTimeout: IDLE,
+      headersTimeout: idle,
+      bodyTimeout: idle,
       keepAliveTimeout: 10_000,
       keepAliveMaxTimeout: 30_000,
       connect: { timeout: CONNECT_WITHIN, lookup: resolver.lookupFor(port), secureContext, autoSelectFamily: true },

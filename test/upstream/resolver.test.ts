@@ -1,28 +1,9 @@
-import { decode, encode } from "dns-packet";
+import { decode } from "dns-packet";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { UpstreamResolver } from "../../src/upstream/resolver.ts";
-import { type Asked, type FakeResolver, fakeResolver } from "../dns/resolver.ts";
+import { type FakeResolver, fakeResolver } from "../dns/resolver.ts";
 import { failureOf } from "./asking.ts";
-
-interface Zone {
-  A?: string[];
-  AAAA?: string[];
-  /** Questions of these types stay without an answer. */
-  silent?: readonly string[];
-  rcode?: "NXDOMAIN" | "SERVFAIL";
-}
-
-const RCODES = { NXDOMAIN: 3, SERVFAIL: 2 };
-
-const answering = (zone: Zone) => (asked: Asked) => {
-  const { id, questions } = decode(asked.message);
-  const [question] = questions;
-  const type = question!.type as "A" | "AAAA";
-  if (zone.silent?.includes(type) ?? false) return;
-  const answers = (zone[type] ?? []).map((data) => ({ type, name: question!.name, ttl: 60, data }));
-  const rcode = zone.rcode === undefined ? 0 : RCODES[zone.rcode];
-  asked.send(encode({ id, type: "response", flags: 0x180 | rcode, questions, answers: rcode === 0 ? answers : [] }));
-};
+import { answering, type Zone } from "./names.ts";
 
 const resolverOver = async (zone: Zone, isOurs: (address: string, port: number) => boolean = () => false) => {
   const fake = await fakeResolver(answering(zone));
