@@ -65,7 +65,8 @@ class DiskStore implements BlobStore {
     const file = await open(this.#path(digest)).catch(absent);
     if (file === undefined) return undefined;
     const { start, end } = range ?? { start: 0, end: Number.POSITIVE_INFINITY };
-    return file.createReadStream({ start, end, highWaterMark: READ, autoClose: true });
+    // it may fail before anybody reads it: its reader finds the error then, and no process ends of it
+    return file.createReadStream({ start, end, highWaterMark: READ, autoClose: true }).on("error", () => undefined);
   }
 
   async readAll(digest: Digest, limit: number): Promise<Buffer | undefined> {
@@ -235,5 +236,9 @@ class DiskStage implements Stage {
 /** So that the rename outlives a power cut. */
 const syncFolder = async (folder: string): Promise<void> => {
   const handle = await open(folder);
-  await handle.sync().finally(() => handle.close());
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
 };

@@ -93,5 +93,6 @@ export const follow = (growth: Growth, source: Source, start: number, end: numbe
       });
     },
   });
-  return readable;
+  // it may fail before anybody reads it: its reader finds the error then, and no process ends of it
+  return readable.on("error", () => undefined);
 };
