@@ -49,5 +49,3 @@ export const failureOf = async (work: Promise<unknown>): Promise<OciError> => {
   if (!isOciError(error)) throw error;
   return error;
 };
-
-export const settle = <T>(): { promise: Promise<T>; resolve: (value: T) => void } => Promise.withResolvers<T>();
