@@ -20,6 +20,8 @@ export interface DiskOptions {
   readonly reserve?: number;
   /** Bytes free and in all, for tests. */
   readonly room?: () => Promise<{ readonly free: number; readonly total: number }>;
+  /** How long another process's end is waited for, in ms. Default 15 s. */
+  readonly lockWait?: number;
 }
 
 /** Throws StoreUnusable: not writable, or in use by another process. What a dead process left unfinished is thrown away. */
@@ -32,7 +34,7 @@ export const openDisk = async (options: DiskOptions): Promise<BlobStore> => {
   } catch (error) {
     throw new StoreUnusable(folder, error);
   }
-  const unlock = await lockFolder(folder);
+  const unlock = await lockFolder(folder, options.lockWait);
   try {
     for (const leftover of await readdir(spool)) await rm(join(spool, leftover), { force: true });
   } catch (error) {

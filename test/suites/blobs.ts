@@ -1,0 +1,218 @@
+// What every blob store must do, whatever it keeps its bytes in.
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { type Digest, digestOf } from "../../src/oci/digest.ts";
+import { type BlobStore, HOLDBACK, type Stage } from "../../src/store/blobs.ts";
+
+const bytesOf = (length: number, seed = 1): Buffer =>
+  Buffer.from(Array.from({ length }, (_, at) => (at * 31 * seed + (at >> 8)) % 256));
+
+const read = async (store: BlobStore, digest: Digest, range?: { start: number; end: number }): Promise<Buffer | undefined> => {
+  const body = await store.read(digest, range);
+  return body === undefined ? undefined : Buffer.concat((await body.toArray()) as Buffer[]);
+};
+
+const all = async (stage: Stage, start = 0, end?: number): Promise<Buffer> =>
+  Buffer.concat((await stage.follow(start, end).toArray()) as Buffer[]);
+
+const put = async (store: BlobStore, bytes: Buffer, algorithm: "sha256" | "sha512" = "sha256"): Promise<Digest> => {
+  const digest = digestOf(bytes, algorithm);
+  const stage = await store.stage(bytes.length, algorithm);
+  await stage.append(bytes);
+  expect(await stage.verify(digest)).toBe(true);
+  await stage.commit();
+  return digest;
+};
+
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+/** `make` gives an empty store; its maker cleans up. */
+export const blobStoreSuite = (name: string, make: () => Promise<BlobStore>): void => {
+  describe(`${name}: blobs`, () => {
+    it("are there once committed, whole and by range, under either algorithm", async () => {
+      const store = await make();
+      const bytes = bytesOf(10_000);
+      for (const algorithm of ["sha256", "sha512"] as const) {
+        expect(await store.stat(digestOf(bytes, algorithm))).toBeUndefined();
+        const digest = await put(store, bytes, algorithm);
+        expect(await store.stat(digest)).toEqual({ size: 10_000 });
+        expect(await read(store, digest)).toEqual(bytes);
+        expect(await read(store, digest, { start: 10, end: 10 })).toEqual(bytes.subarray(10, 11));
+        expect(await read(store, digest, { start: 9_990, end: 9_999 })).toEqual(bytes.subarray(9_990));
+        expect(await store.readAll(digest, 10_000)).toEqual(bytes);
+        expect(await store.readAll(digest, 9_999)).toBeUndefined();
+      }
+    });
+
+    it("may be empty", async () => {
+      const store = await make();
+      const digest = await put(store, Buffer.alloc(0));
+      expect(await read(store, digest)).toEqual(Buffer.alloc(0));
+    });
+
+    it("that are not held are undefined, not an error", async () => {
+      const store = await make();
+      const digest = digestOf(Buffer.from("nothing"));
+      expect(await read(store, digest)).toBeUndefined();
+      expect(await store.readAll(digest, 10)).toBeUndefined();
+      expect(await store.delete(digest)).toBe(false);
+    });
+
+    it("can be committed twice, also at once", async () => {
+      const store = await make();
+      const bytes = bytesOf(5_000);
+      const digests = await Promise.all([put(store, bytes), put(store, bytes), put(store, bytes)]);
+      expect(await read(store, digests[0])).toEqual(bytes);
+    });
+
+    it("are read to the end although they are deleted meanwhile", async () => {
+      const store = await make();
+      const bytes = bytesOf(3 * 1024 * 1024);
+      const digest = await put(store, bytes);
+      const body = (await store.read(digest))!;
+      expect(await store.delete(digest)).toBe(true);
+      expect(bytes.equals(Buffer.concat((await body.toArray()) as Buffer[]))).toBe(true);
+      expect(await store.stat(digest)).toBeUndefined();
+    });
+  });
+
+  describe(`${name}: a stage`, () => {
+    it("is no blob before it is committed", async () => {
+      const store = await make();
+      const bytes = bytesOf(1_000);
+      const stage = await store.stage();
+      await stage.append(bytes);
+      expect(stage.size).toBe(1_000);
+      expect(await stage.verify(digestOf(bytes))).toBe(true);
+      expect(await store.stat(digestOf(bytes))).toBeUndefined();
+      await stage.discard(new Error("not wanted"));
+      expect(await store.stat(digestOf(bytes))).toBeUndefined();
+    });
+
+    it("holds its last byte back until it is verified, and releases it without a commit", async () => {
+      const store = await make();
+      const bytes = bytesOf(1_000);
+      const stage = await store.stage();
+      const follower = stage.follow(0);
+      const seen: Buffer[] = [];
+      follower.on("data", (chunk: Buffer) => seen.push(chunk));
+      await stage.append(bytes);
+      await expect.poll(() => Buffer.concat(seen).length).toBe(1_000 - HOLDBACK);
+      for (let turns = 0; turns < 20; turns += 1) await turn();
+      expect(Buffer.concat(seen).length).toBe(1_000 - HOLDBACK);
+      expect(await stage.verify(digestOf(bytes))).toBe(true);
+      await expect.poll(() => follower.readableEnded).toBe(true);
+      expect(Buffer.concat(seen)).toEqual(bytes);
+      await stage.discard(new Error("over"));
+    });
+
+    it("that is wrong is refused, and cuts its followers", async () => {
+      const store = await make();
+      const stage = await store.stage();
+      await stage.append(bytesOf(1_000));
+      const follower = Promise.allSettled([all(stage)]);
+      expect(await stage.verify(digestOf(bytesOf(1_000, 3)))).toBe(false);
+      await stage.discard(new Error("wrong bytes"));
+      expect((await follower)[0]).toMatchObject({ status: "rejected", reason: { message: "wrong bytes" } });
+      await expect(all(stage)).rejects.toThrow();
+    });
+
+    it("is followed while it is committed, and after", async () => {
+      const store = await make();
+      const bytes = bytesOf(200_000);
+      const stage = await store.stage();
+      await stage.append(bytes);
+      const before = all(stage);
+      await stage.verify(digestOf(bytes));
+      const between = all(stage, 5, 99_999);
+      await stage.commit();
+      const after = all(stage, 100_000);
+      expect(await before).toEqual(bytes);
+      expect(await between).toEqual(bytes.subarray(5, 100_000));
+      expect(await after).toEqual(bytes.subarray(100_000));
+      await stage.discard(new Error("too late to matter"));
+      expect(await store.stat(digestOf(bytes))).toEqual({ size: 200_000 });
+    });
+
+    it("takes no more once it is verified or discarded", async () => {
+      const store = await make();
+      const bytes = bytesOf(10);
+      const done = await store.stage();
+      await done.append(bytes);
+      await done.verify(digestOf(bytes));
+      await expect(done.append(bytes)).rejects.toThrow();
+      await done.discard(new Error("over"));
+      const gone = await store.stage();
+      await gone.discard(new Error("over"));
+      await expect(gone.append(bytes)).rejects.toThrow();
+      await expect(gone.commit()).rejects.toThrow();
+    });
+  });
+
+  describe(`${name}: readers of what grows`, () => {
+    const reader = fc.record({
+      joins: fc.nat(12),
+      start: fc.nat(4_999),
+      length: fc.integer({ min: 1, max: 5_000 }),
+      leaves: fc.option(fc.nat(12), { nil: undefined }),
+      slow: fc.boolean(),
+    });
+    const plan = fc.record({
+      pieces: fc.array(fc.integer({ min: 1, max: 1_500 }), { minLength: 1, maxLength: 8 }),
+      readers: fc.array(reader, { maxLength: 6 }),
+      end: fc.constantFrom("commit", "wrong", "discard"),
+    });
+
+    it("have the exact bytes or an error, whatever the order", { timeout: 60_000 }, async () => {
+      const store = await make();
+      await fc.assert(
+        fc.asyncProperty(plan, async ({ pieces, readers, end }) => {
+          const bytes = bytesOf(
+            pieces.reduce((sum, piece) => sum + piece, 0),
+            pieces.length,
+          );
+          const stage = await store.stage();
+          const following = readers.map(async ({ joins, start, length, leaves, slow }) => {
+            for (let turns = 0; turns < joins; turns += 1) await turn();
+            const from = start % bytes.length;
+            const to = Math.min(from + length, bytes.length) - 1;
+            const body = stage.follow(from, to);
+            if (leaves !== undefined) {
+              for (let turns = 0; turns < leaves; turns += 1) await turn();
+              body.destroy();
+              return;
+            }
+            const chunks: Buffer[] = [];
+            try {
+              for await (const chunk of body as AsyncIterable<Buffer>) {
+                chunks.push(chunk);
+                if (slow) await turn();
+              }
+            } catch {
+              // wherever it broke off, it never got past what was held back
+              expect(end).not.toBe("commit");
+              expect(from + Buffer.concat(chunks).length).toBeLessThanOrEqual(bytes.length - HOLDBACK);
+              return;
+            }
+            expect(Buffer.concat(chunks)).toEqual(bytes.subarray(from, to + 1));
+            if (end !== "commit") expect(to).toBeLessThan(bytes.length - HOLDBACK);
+          });
+          let at = 0;
+          for (const piece of pieces) {
+            await turn();
+            await stage.append(bytes.subarray(at, at + piece));
+            at += piece;
+          }
+          const digest = end === "commit" ? digestOf(bytes) : digestOf(Buffer.from("another"));
+          const isRight = end === "discard" ? false : await stage.verify(digest);
+          if (isRight) await stage.commit();
+          else await stage.discard(new Error("no good"));
+          await Promise.all(following);
+          expect((await store.stat(digestOf(bytes))) !== undefined).toBe(end === "commit");
+          await store.delete(digestOf(bytes));
+        }),
+        { numRuns: 150 },
+      );
+    });
+  });
+};
