@@ -221,7 +221,7 @@ class DiskStage implements Stage {
     if (this.#growth.verified && this.#digest !== undefined) {
       return createReadStream(this.#final(this.#digest), { start, ...(end === undefined ? {} : { end }), highWaterMark: READ });
     }
-    const readable = new Readable({ read: () => undefined });
+    const readable = new Readable({ read: () => undefined }).on("error", () => undefined);
     return readable.destroy(this.#growth.failure ?? new Error("the stage is closed"));
   }
 
