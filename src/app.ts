@@ -57,7 +57,7 @@ export const frontEnd = async (config: Config, log: Logger): Promise<FrontEnd> =
   });
   if (ca.origin !== "found")
     log.warn({ origin: ca.origin, file: certificateFile }, "the CA certificate is new: clients need it before they pull");
-  const blobs = await openDisk({ folder: config.data });
+  const blobs = await openDisk({ folder: config.data, ...(config.maxSize === undefined ? {} : { maxSize: config.maxSize }) });
   const facts = openSqlite(join(config.data, "facts.sqlite"));
   const subjectKey = await installationSecret(join(config.data, "subject.key"));
   const granted = grants(facts, log);

@@ -90,6 +90,33 @@ describe("a disk store", () => {
   });
 });
 
+describe("a cap on a disk store", () => {
+  it("counts what is there, what is on its way, and what has gone", async () => {
+    const path = folder();
+    const keep = async (store: Awaited<ReturnType<typeof openDisk>>, bytes: Buffer) => {
+      const stage = await store.stage(bytes.length);
+      await stage.append(bytes);
+      await stage.verify(digestOf(bytes));
+      await stage.commit();
+    };
+    const first = await openDisk({ folder: path, room: ROOMY, maxSize: 1_000 });
+    await keep(first, Buffer.alloc(600, 1));
+    await expect(first.stage(500)).rejects.toThrow(StoreFull);
+    await (await first.stage(400)).discard(new Error("not wanted"));
+    await first.close();
+    const second = await open({ folder: path, maxSize: 1_000 });
+    const attempt = async (): Promise<string> => {
+      const stage = await second.stage(500).catch((error: Error) => error.name);
+      if (typeof stage === "string") return stage;
+      await stage.discard(new Error("not wanted"));
+      return "taken";
+    };
+    await expect.poll(attempt).toBe("StoreFull");
+    await second.delete(digestOf(Buffer.alloc(600, 1)));
+    await (await second.stage(500)).discard(new Error("not wanted"));
+  });
+});
+
 describe("kill -9", () => {
   const CHILD = `
     import { openDisk } from ${JSON.stringify(new URL("../../src/store/disk.ts", import.meta.url).href)};
