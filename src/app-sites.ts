@@ -127,12 +127,13 @@ const refuseByPolicy = (site: Site, mayAsk: (repo: string) => boolean, method: s
   if (site.readOnly && isWrite) throw new OciError("UNSUPPORTED", `${site.host} is read-only here`);
 };
 
-const PROBE_WITHIN = 2_000;
+/** A client waits for this one, after it has waited for upstream. Milliseconds. */
+const PROBE_WITHIN = 1_000;
 
 const background = (): Context => ({
   credential: undefined,
   accept: [],
-  signal: AbortSignal.timeout(PROBE_WITHIN * 2),
+  signal: AbortSignal.timeout(PROBE_WITHIN * 4),
   trace: "probe",
   tally: { upstreamBytes: 0, upstreamRequests: 0 },
 });

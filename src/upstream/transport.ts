@@ -2,6 +2,7 @@
 import { isIP } from "node:net";
 import type { SecureContext } from "node:tls";
 import { Agent, type Dispatcher } from "undici";
+import { abortable } from "../lib/abort.ts";
 import { OciError } from "../oci/error.ts";
 import type { Tally } from "../oci/registry.ts";
 import { drop } from "./body.ts";
@@ -80,10 +81,11 @@ export class Transport {
     };
     try {
       await this.#refuseOurs(url);
-      const response = await twiceIfLost(() => {
+      const asking = twiceIfLost(() => {
         tally.upstreamRequests += 1;
         return this.#agentFor(url).request(question);
       });
+      const response = await leavable(asking, signal);
       if (response.statusCode !== 508) return receivedOf(response, url);
       drop(response.body);
       throw new OciError("LOOP_DETECTED", `${url.host} leads back to Layover`);
@@ -128,6 +130,17 @@ const twiceIfLost = async <T>(ask: () => Promise<T>): Promise<T> => {
   } catch (error) {
     if (LOST.has((error as NodeJS.ErrnoException).code ?? "")) return ask();
     throw error;
+  }
+};
+
+/** undici hears a signal only once it has a connection, which a name server that is gone may keep it from for seconds. */
+const leavable = async (asking: Promise<Dispatcher.ResponseData>, signal: AbortSignal): Promise<Dispatcher.ResponseData> => {
+  const leave = () => void asking.then(({ body }) => drop(body)).catch(() => undefined);
+  signal.addEventListener("abort", leave, { once: true });
+  try {
+    return await abortable(asking, signal);
+  } finally {
+    signal.removeEventListener("abort", leave);
   }
 };
 
