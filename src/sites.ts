@@ -1,4 +1,5 @@
 // The one table that DNS, TLS and HTTP read: which registry hosts Layover stands in for, and what each is.
+import { plainHost } from "./lib/host-name.ts";
 
 /** Times in milliseconds. */
 export interface TagPolicy {
@@ -53,13 +54,10 @@ export interface Sites {
   byLookup(name: string): Site | undefined;
 }
 
-/** Lower case, without the trailing dot (RFC 4343). */
-export const normaliseName = (name: string): string => name.toLowerCase().replace(/\.$/, "");
-
 export const siteTable = (all: readonly Site[]): Sites => {
   const index = (names: (site: Site) => readonly string[]) =>
     new Map(all.flatMap((site) => names(site).map((name) => [name, site] as const)));
   const hosts = index((site) => site.hijackNames);
   const lookups = index((site) => site.lookupNames);
-  return { all, byHost: (name) => hosts.get(normaliseName(name)), byLookup: (name) => lookups.get(normaliseName(name)) };
+  return { all, byHost: (name) => hosts.get(plainHost(name)), byLookup: (name) => lookups.get(plainHost(name)) };
 };

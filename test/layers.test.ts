@@ -18,7 +18,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   config: ["lib", "sites"],
   admin: ["lib", "oci", "sites", "store", "registry", "mirror"],
   http: ["lib", "oci", "sites", "store", "registry", "admin"],
-  sites: [],
+  sites: ["lib"],
   app: ["lib", "oci", "tls", "store", "registry", "config", "admin", "http", "sites", "app-sites"],
   "app-dns": ["lib", "dns", "config"],
   "app-sites": ["lib", "oci", "store", "upstream", "registry", "config", "http", "sites"],

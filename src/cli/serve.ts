@@ -105,7 +105,7 @@ const announce = (config: Config, log: Logger, ready: FrontReady, dns: readonly 
   const answer = answerOf(config);
   const { names, fingerprints, addresses: doors } = ready;
   if (isReadable(config.log)) process.stdout.write(banner(config, ready, answer, dns));
-  else log.info({ names, answer, dns, doors, ca: config.ca.certificate, fingerprints }, "ready");
+  else log.info({ names, answer, dns, doors, ca: config.ca.certificate, fingerprints, next: "layover setup docker" }, "ready");
   for (const warning of config.warnings) log.warn(warning);
 };
 

@@ -1,8 +1,8 @@
 // The values that only the configuration knows: names of hosts, origins of upstreams, resolvers. Each parser's error is what the user reads.
 import { isIP } from "node:net";
 import { domainToASCII } from "node:url";
+import { plainHost } from "../lib/host-name.ts";
 import { formatAddress, parseAddress } from "../lib/listen.ts";
-import { normaliseName } from "../sites.ts";
 
 const LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
@@ -14,7 +14,7 @@ export const parseHost = (text: string): string => {
   if (text.includes("*")) throw wrong("wildcards would take in hosts that are no registry");
   if (text.includes("/")) throw wrong("only the host, without scheme and path");
   if (text.includes(":")) throw wrong("without a port: names are taken over on port 443");
-  const name = domainToASCII(normaliseName(text.trim()));
+  const name = domainToASCII(plainHost(text.trim()));
   if (name === "" || name.length > 253 || isIP(name) !== 0) throw wrong("no valid name");
   if (!name.split(".").every((label) => LABEL.test(label))) throw wrong("labels are letters, digits and hyphens");
   return name;

@@ -3,6 +3,7 @@
 
 import { isIPv4 } from "node:net";
 import { Packet } from "dns2";
+import { plainHost } from "../lib/host-name.ts";
 import type { Query } from "./prescreen.ts";
 import { emptyReply, UDP_SIZE } from "./reply.ts";
 import { CLASS_IN, HEADER, RCODE, TYPE } from "./wire.ts";
@@ -35,7 +36,7 @@ const SERVICE_PREFIX = /^_\d+\._https\./;
 
 export const createZone = (options: ZoneOptions): Zone => {
   const { addressesFor, hijackFor, healthy, ttl = DEFAULT_TTL } = options;
-  const names = new Map([...options.names].map(([name, value]) => [name.toLowerCase().replace(/\.$/, ""), value]));
+  const names = new Map([...options.names].map(([name, value]) => [plainHost(name), value]));
 
   const hijack = async (query: Query, client: string, apex: string, failOpen: boolean): Promise<Buffer | undefined> => {
     if (failOpen && !healthy()) return undefined;

@@ -2,10 +2,10 @@
 import { randomBytes } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { TLSSocket } from "node:tls";
+import { plainHost } from "../lib/host-name.ts";
 import type { Logger } from "../lib/log.ts";
 import { parseAccept } from "../oci/media.ts";
 import type { Context, Tally } from "../oci/registry.ts";
-import { normaliseName } from "../sites.ts";
 
 export type Door = "https" | "http";
 
@@ -38,7 +38,7 @@ export const exchangeOf = (req: IncomingMessage, res: ServerResponse, door: Door
     res,
     door,
     host: hostOf(req.headers.host),
-    serverName: typeof servername === "string" && servername !== "" ? normaliseName(servername) : undefined,
+    serverName: typeof servername === "string" && servername !== "" ? plainHost(servername) : undefined,
     method: req.method ?? "GET",
     path: mark === -1 ? target : target.slice(0, mark),
     query: new URLSearchParams(mark === -1 ? "" : target.slice(mark + 1)),
@@ -64,7 +64,7 @@ export class ClientGone extends Error {
 /** `Host` → name: without port, brackets, case or trailing dot. */
 const hostOf = (header: string | undefined): string => {
   const match = /^(?:\[([0-9a-f:.]+)\]|([^:/@\s]+))(?::\d{1,5})?$/i.exec(header ?? "");
-  return match === null ? "" : normaliseName(match[1] ?? match[2]!);
+  return match === null ? "" : plainHost(match[1] ?? match[2]!);
 };
 
 /** One line a request, of fixed fields: no header, no query, no credential. */

@@ -32,8 +32,9 @@ export interface PingParts {
 export const pingDoor = (parts: PingParts) => {
   return async ({ res, ctx, note }: Exchange): Promise<void> => {
     const answer = await askUpstream(parts, ctx);
-    note.verdict = answer === undefined ? "STALE" : "PASS";
+    if (answer !== undefined) note.verdict = "PASS";
     send(res, answer ?? (await remembered(parts, ctx)));
+    note.verdict ??= "STALE";
   };
 };
 

@@ -4,11 +4,12 @@
 import { isIP } from "node:net";
 import { dirname, resolve } from "node:path";
 import type { Clock } from "../lib/clock.ts";
+import { plainHost } from "../lib/host-name.ts";
 import { CaError } from "./ca-error.ts";
 import { type CaFiles, type CaPaths, makePrivateDirectory, readCaFiles, writeFile } from "./ca-files.ts";
 import { withLock } from "./ca-lock.ts";
 import type { KeyFile } from "./ca-pem.ts";
-import { isHostName, plainHost } from "./host.ts";
+import { isHostName } from "./host.ts";
 import { canIssue, endOf, makeRoot, type Root, type SigningRoot } from "./root.ts";
 import { foreignRoot, issuerOf, notCovered, ownCertificates, readRoots, refuseUnusable, uncovered } from "./roots.ts";
 

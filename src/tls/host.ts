@@ -4,9 +4,6 @@ import { isIP } from "node:net";
 // RFC 1123 2.1 labels, and "_", which registries on private networks do have.
 const LABEL = /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/;
 
-/** Lower case, without the trailing dot (RFC 4343; RFC 6066 3 has SNI without it, clients send it all the same). */
-export const plainHost = (name: string): string => name.toLowerCase().replace(/\.$/, "");
-
 /** An exact host name in plain form: never a wildcard, never with an empty label. */
 export const isHostName = (name: string): boolean =>
   name.length <= 253 && isIP(name) === 0 && name.split(".").every((label) => LABEL.test(label));

@@ -3,10 +3,10 @@ import { constants } from "node:crypto";
 import { Socket } from "node:net";
 import type { Server, TLSSocket, TlsOptions } from "node:tls";
 import type { Clock } from "../lib/clock.ts";
+import { plainHost } from "../lib/host-name.ts";
 import type { Logger } from "../lib/log.ts";
 import type { Ca } from "./ca.ts";
 import { logDistrust } from "./distrust.ts";
-import { plainHost } from "./host.ts";
 import type { Leaf } from "./leaf.ts";
 import { contextOf, leavesOf } from "./leaves.ts";
 

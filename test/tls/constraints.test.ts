@@ -1,8 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { plainHost } from "../../src/lib/host-name.ts";
 import { encode } from "../../src/tls/asn1.ts";
 import { decodeConstraints, encodeConstraints, onlyNames, permits, UNCONSTRAINED } from "../../src/tls/constraints.ts";
-import { addressBytes, isHostName, plainHost } from "../../src/tls/host.ts";
+import { addressBytes, isHostName } from "../../src/tls/host.ts";
 
 const label = fc.stringMatching(/^[a-c]{1,2}$/);
 const host = fc.array(label, { minLength: 1, maxLength: 4 }).map((labels) => labels.join("."));
