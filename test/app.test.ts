@@ -4,6 +4,7 @@ import {
   cutAt,
   header,
   html,
+  ignoreRange,
   noDigestHeader,
   redirect,
   status,
@@ -179,6 +180,15 @@ describe("an upstream that misbehaves", () => {
     expect(answer.body.equals(bytes)).toBe(true);
     // what had arrived and was still in buffers is lost with the connection
     expect(upstream.bytes(BLOBS)).toBeLessThan(bytes.length + 1_000_000);
+  });
+
+  it("begins anew where it was asked to go on: what is there already is passed over", async () => {
+    const { upstream, front, path, bytes } = await world();
+    upstream.fault(BLOBS, cutAt(3_000_000), 1);
+    upstream.fault(BLOBS, ignoreRange);
+    const answer = await front.ask(path);
+    expect(answer).toMatchObject({ status: 200, whole: true });
+    expect(answer.body.equals(bytes)).toBe(true);
   });
 
   it.each([
