@@ -1,4 +1,4 @@
-// What one site's reads go through, from the outside in: policy, HEAD before a push, cache, witness, upstream.
+// What one site's reads go through, from the outside in: policy, HEAD before a push, an ill store, cache, witness, upstream.
 import type { Clock } from "../lib/clock.ts";
 import { globMatcher } from "../lib/glob.ts";
 import type { Logger } from "../lib/log.ts";
@@ -9,6 +9,7 @@ import type { BlobStore } from "../store/blobs.ts";
 import type { FactStore } from "../store/facts.ts";
 import { beforePush } from "./before-push.ts";
 import { blobCache } from "./blob-cache.ts";
+import { degrade } from "./degrade.ts";
 import type { Flights } from "./flights.ts";
 import { intercept } from "./intercept.ts";
 import { listingCache } from "./listing-cache.ts";
@@ -16,6 +17,7 @@ import { manifestCache } from "./manifest-cache.ts";
 import type { Publicity } from "./publicity.ts";
 import type { Rights } from "./rights.ts";
 import { Tags } from "./tags.ts";
+import { verified } from "./verified.ts";
 import { type Health, witness } from "./witness.ts";
 
 export interface SiteParts {
@@ -38,8 +40,15 @@ export const siteRegistry = (parts: SiteParts): Registry => {
   const tags = new Tags({ ...asked, isHeld: async (digest) => (await blobs.stat(digest)) !== undefined });
   const cache: Registry = { ...blobCache(asked), ...manifestCache({ ...asked, tags }), ...listingCache(asked) };
   const challenges = async () => ((await facts.ping(site.host))?.status ?? 200) === 401;
-  return allowed(beforePush(cache, { ...asked, tags, challenges }), site.allow);
+  return allowed(beforePush(degrade(cache, uncached(upstream), parts.log), { ...asked, tags, challenges }), site.allow);
 };
+
+/** Upstream's answers as they are, checked where they are whole, and marked as not kept. */
+const uncached = (upstream: Registry): Registry =>
+  intercept(
+    { ...upstream, getBlob: async (query, ctx) => verified(await upstream.getBlob(query, ctx)) },
+    async (_operation, query, ctx, next) => ({ ...(await next(query, ctx)), provenance: { source: "uncached" } }),
+  );
 
 /** Only repositories that match one of the globs; with none, all. */
 const allowed = (inner: Registry, globs: readonly string[]): Registry => {

@@ -1,0 +1,44 @@
+// Stores that fail: the answer is upstream's, by the client's own right.
+import { describe, expect, it } from "vitest";
+import { memoryBlobs } from "../../src/store/memory.ts";
+import { blob, context, manifest, readBlob, seen, stack } from "./stack.ts";
+
+const BYTES = Buffer.from("a layer");
+const ALICE = "Basic alice";
+
+const world = async () => {
+  const blobs = memoryBlobs();
+  const made = stack({}, blobs);
+  made.upstream.repo("alice/app", { readers: [ALICE] });
+  const layer = made.upstream.blob("alice/app", BYTES);
+  made.upstream.manifest("alice/app", "v1", { layers: [{ digest: layer }] });
+  await readBlob(made.registry, blob("alice/app", layer), context(ALICE));
+  await made.registry.getManifest(manifest("alice/app", "v1"), context(ALICE));
+  const broken = () => Promise.reject(new Error("EIO: i/o error"));
+  return {
+    ...made,
+    layer,
+    breakBlobs: () => Object.assign(blobs, { stat: broken, read: broken, readAll: broken, stage: broken }),
+  };
+};
+
+describe("an ill store", () => {
+  it("takes nothing from who may read, and gives nothing to who may not", async () => {
+    const { registry, layer, breakBlobs } = await world();
+    breakBlobs();
+    expect(await readBlob(registry, blob("alice/app", layer), context(ALICE))).toEqual(BYTES);
+    expect(await seen(registry.getBlob(blob("alice/app", layer), context(ALICE)))).toBe("uncached");
+    expect(await seen(registry.getManifest(manifest("alice/app", "v1"), context(ALICE)))).toBe("uncached");
+    expect(await seen(registry.getBlob(blob("alice/app", layer), context()))).toBe("UNAUTHORIZED");
+    expect(await seen(registry.getManifest(manifest("alice/app", "v1"), context("Basic bob")))).toBe("UNAUTHORIZED");
+  });
+
+  it("of facts does the same", async () => {
+    const { registry, layer, facts } = await world();
+    await facts.close();
+    Object.assign(facts, { close: async () => undefined });
+    expect(await readBlob(registry, blob("alice/app", layer), context(ALICE))).toEqual(BYTES);
+    expect(await seen(registry.getManifest(manifest("alice/app", "v1"), context(ALICE)))).toBe("uncached");
+    expect(await seen(registry.getBlob(blob("alice/app", layer), context()))).toBe("UNAUTHORIZED");
+  });
+});
