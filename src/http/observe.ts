@@ -4,7 +4,7 @@ import { isDigest } from "../oci/digest.ts";
 import { isDigestReference, type Repository, type Tag } from "../oci/reference.ts";
 import type { OciRequest } from "../oci/request.ts";
 import type { Site } from "../sites.ts";
-import type { FactStore } from "../store/facts.ts";
+import type { FactStore, TagKey } from "../store/facts.ts";
 
 export interface ObserveParts {
   readonly site: Site;
@@ -41,34 +41,36 @@ const observeTag = async <T extends Outcome>(
   tag: Tag,
   send: () => Promise<T>,
 ): Promise<T> => {
-  const { facts, site } = parts;
-  const key = { site: site.host, repo, tag };
+  const key = { site: parts.site.host, repo, tag };
   // only what is known: whoever sends writes that are refused must not be able to fill the store with names
-  if ((await facts.tag(key)) !== undefined) await facts.raiseTag(key);
+  await noted(parts, key, async () => {
+    if ((await parts.facts.tag(key)) !== undefined) await parts.facts.raiseTag(key);
+  });
   let outcome: T | undefined;
   try {
     outcome = await send();
     return outcome;
   } finally {
-    await settle(parts, key, outcome);
+    await noted(parts, key, () => settle(parts, key, outcome));
+  }
+};
+
+/** A store that is ill must not take a push from anybody. */
+const noted = async ({ log }: ObserveParts, key: TagKey, note: () => Promise<void>): Promise<void> => {
+  try {
+    await note();
+  } catch (error) {
+    log.error({ site: key.site, repo: key.repo, tag: key.tag, err: String(error) }, "a write could not be noted");
   }
 };
 
 /** Done: what was held is not the tag any more. Refused: it is. Unknown: upstream is to be asked. */
-const settle = async (
-  { facts, clock, log }: ObserveParts,
-  key: { site: string; repo: Repository; tag: Tag },
-  outcome?: Outcome,
-): Promise<void> => {
-  try {
-    const isKnown = (await facts.tag(key)) !== undefined;
-    if (!isKnown && outcome !== undefined && !isDone(outcome)) return;
-    const generation = await facts.raiseTag(key);
-    if (outcome !== undefined && isDone(outcome))
-      await facts.moveTag(key, { digest: undefined, at: clock(), reason: "push" }, generation);
-  } catch (error) {
-    log.error({ site: key.site, repo: key.repo, tag: key.tag, err: String(error) }, "a write could not be noted");
-  }
+const settle = async ({ facts, clock }: ObserveParts, key: TagKey, outcome: Outcome | undefined): Promise<void> => {
+  const isKnown = (await facts.tag(key)) !== undefined;
+  if (!isKnown && outcome !== undefined && !isDone(outcome)) return;
+  const generation = await facts.raiseTag(key);
+  if (outcome !== undefined && isDone(outcome))
+    await facts.moveTag(key, { digest: undefined, at: clock(), reason: "push" }, generation);
 };
 
 const forgetDigest = async ({ facts, site, log }: ObserveParts, repo: Repository, path: string): Promise<void> => {

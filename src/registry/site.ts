@@ -1,4 +1,4 @@
-// What one site's reads go through, from the outside in: policy, HEAD before a push, an ill store, cache, witness, upstream.
+// What one site's reads go through, from the outside in: policy, an ill store, HEAD before a push, cache, witness, upstream.
 import type { Clock } from "../lib/clock.ts";
 import { globMatcher } from "../lib/glob.ts";
 import type { Logger } from "../lib/log.ts";
@@ -40,7 +40,8 @@ export const siteRegistry = (parts: SiteParts): Registry => {
   const tags = new Tags({ ...asked, isHeld: async (digest) => (await blobs.stat(digest)) !== undefined });
   const cache: Registry = { ...blobCache(asked), ...manifestCache({ ...asked, tags }), ...listingCache(asked) };
   const challenges = async () => ((await facts.ping(site.host))?.status ?? 200) === 401;
-  return allowed(beforePush(degrade(cache, uncached(upstream), parts.log), { ...asked, tags, challenges }), site.allow);
+  const careful = beforePush(cache, { ...asked, tags, challenges });
+  return allowed(degrade(careful, uncached(upstream), parts.log), site.allow);
 };
 
 /** Upstream's answers as they are, checked where they are whole, and marked as not kept. */

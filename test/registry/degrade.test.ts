@@ -1,5 +1,7 @@
 // Stores that fail: the answer is upstream's, by the client's own right.
 import { describe, expect, it } from "vitest";
+import { observe } from "../../src/http/observe.ts";
+import { silent } from "../../src/lib/log.ts";
 import { memoryBlobs } from "../../src/store/memory.ts";
 import { blob, context, manifest, readBlob, seen, stack } from "./stack.ts";
 
@@ -39,6 +41,18 @@ describe("an ill store", () => {
     Object.assign(facts, { close: async () => undefined });
     expect(await readBlob(registry, blob("alice/app", layer), context(ALICE))).toEqual(BYTES);
     expect(await seen(registry.getManifest(manifest("alice/app", "v1"), context(ALICE)))).toBe("uncached");
+    expect(await seen(registry.statManifest(manifest("alice/app", "v1"), context(ALICE)))).toBe("uncached");
     expect(await seen(registry.getBlob(blob("alice/app", layer), context()))).toBe("UNAUTHORIZED");
+  });
+
+  it("takes no push from anybody", async () => {
+    const { facts, site } = await world();
+    await facts.close();
+    Object.assign(facts, { close: async () => undefined });
+    const write = { kind: "write", what: "manifest", ...manifest("alice/app", "v1") } as const;
+    const parts = { site, facts, clock: Date.now, log: silent };
+    expect(await observe(parts, "PUT", "/v2/alice/app/manifests/v1", write, async () => ({ status: 201 }))).toEqual({
+      status: 201,
+    });
   });
 });
