@@ -13,6 +13,8 @@ import { Upstream } from "./upstream.ts";
 /** The open registry, and the one behind the token server. */
 export const OPEN = "ghcr.io";
 export const GUARDED = "registry.gitlab.com";
+/** Docker Hub, for the tests that start a registry in its part. */
+export const HUB = { host: "registry-1.docker.io", address: "127.0.0.8" };
 
 export class World {
   readonly dir: string;
@@ -36,6 +38,7 @@ export class World {
       [OPEN, open.address],
       [GUARDED, guarded.address],
       ["gitlab.com", TOKENS],
+      [HUB.host, HUB.address],
     ] as const;
     this.internet = new Internet(new Map(names), `${dir}/dnsmasq.log`);
     this.layover = new Layover(`${dir}/layover`, authority.certificate);
