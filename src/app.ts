@@ -60,7 +60,7 @@ export const frontEnd = async (config: Config, log: Logger): Promise<FrontEnd> =
   const blobs = await openDisk({ folder: config.data, ...(config.maxSize === undefined ? {} : { maxSize: config.maxSize }) });
   const facts = openSqlite(join(config.data, "facts.sqlite"));
   const subjectKey = await installationSecret(join(config.data, "subject.key"));
-  const granted = grants(facts, log);
+  const granted = grants(facts, log, { clock, keepFor: Math.max(...config.sites.map((site) => site.staleAccess), 0) });
   const flying = flights(blobs, log);
   const viaToken = `layover-${randomBytes(6).toString("hex")}`;
   const doors = openSites(config, {

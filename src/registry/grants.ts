@@ -1,11 +1,19 @@
 // What upstreams have said about subjects and repositories. Kept in memory, flushed to the facts in batches:
 // a crash may forget a grant, and upstream can tell it again; it never invents one.
 import { LRUCache } from "lru-cache";
+import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/log.ts";
 import type { FactStore, GrantFact, GrantKey } from "../store/facts.ts";
 
 const FLUSH_EVERY = 1_000;
 const IN_MEMORY = 100_000;
+const SWEEP_EVERY = 10 * 60_000;
+
+export interface GrantOptions {
+  readonly clock: Clock;
+  /** How long after it was last confirmed a grant can still be of use, in ms. Every pull may bring a new token, so they must go again. */
+  readonly keepFor: number;
+}
 
 export interface Grants {
   /** `undefined`: upstream has not said yes lately. */
@@ -19,7 +27,7 @@ export interface Grants {
 
 const keyOf = ({ site, repo, subject }: GrantKey): string => `${site}\n${repo}\n${subject}`;
 
-export const grants = (facts: FactStore, log: Logger): Grants => {
+export const grants = (facts: FactStore, log: Logger, { clock, keepFor }: GrantOptions): Grants => {
   const memory = new LRUCache<string, { fact: GrantFact | undefined }>({ max: IN_MEMORY });
   const unsaved = new Map<string, GrantFact>();
   const flush = async () => {
@@ -30,6 +38,12 @@ export const grants = (facts: FactStore, log: Logger): Grants => {
   };
   const timer = setInterval(() => void flush(), FLUSH_EVERY);
   timer.unref();
+  const sweep = () =>
+    facts
+      .sweepGrants(clock() - keepFor)
+      .catch((error: unknown) => log.error({ err: String(error) }, "grants could not be swept"));
+  const sweeper = setInterval(() => void sweep(), SWEEP_EVERY);
+  sweeper.unref();
   return {
     async get(key) {
       const known = memory.get(keyOf(key));
@@ -54,7 +68,9 @@ export const grants = (facts: FactStore, log: Logger): Grants => {
     },
     async close() {
       clearInterval(timer);
+      clearInterval(sweeper);
       await flush();
+      await sweep();
     },
   };
 };

@@ -3,7 +3,7 @@ import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/log.ts";
 import { isOciError } from "../oci/error.ts";
 import type { Context, Listing, ReferrersQuery, Registry, TagQuery } from "../oci/registry.ts";
-import type { ListingFact } from "../store/facts.ts";
+import type { ListingFact, ListingKey } from "../store/facts.ts";
 import { type ConfirmParts, patiently } from "./confirm.ts";
 
 /** A longer document is passed on and not kept. Bytes. */
@@ -16,48 +16,54 @@ export interface ListingCacheParts extends ConfirmParts {
 
 type Listed = TagQuery | ReferrersQuery;
 
+/**
+ * Which document a question is kept as. Only whole ones, about what the repository is known to hold: a client that makes up
+ * pages, filters and digests must not be able to fill the store.
+ */
+const keyOf = async ({ facts, site }: ListingCacheParts, query: Listed): Promise<ListingKey | undefined> => {
+  const { repo } = query;
+  if (!("digest" in query))
+    return query.n === undefined && query.last === undefined ? { site: site.host, repo, key: "tags" } : undefined;
+  if (query.artifactType !== undefined || query.page !== undefined) return undefined;
+  const isHeld = (await facts.link({ site: site.host, repo, digest: query.digest })) !== undefined;
+  return isHeld ? { site: site.host, repo, key: `referrers ${query.digest}` } : undefined;
+};
+
 export const listingCache = (parts: ListingCacheParts): Pick<Registry, "listTags" | "listReferrers"> => {
   const { upstream } = parts;
   return {
-    listTags: (query, ctx) =>
-      list(parts, query, `tags n=${query.n ?? ""} last=${query.last ?? ""}`, ctx, () => upstream.listTags(query, ctx)),
-    listReferrers: (query, ctx) =>
-      list(parts, query, `referrers ${query.digest} ${query.artifactType ?? ""} ${query.page ?? ""}`, ctx, () =>
-        upstream.listReferrers(query, ctx),
-      ),
+    listTags: (query, ctx) => list(parts, query, ctx, () => upstream.listTags(query, ctx)),
+    listReferrers: (query, ctx) => list(parts, query, ctx, () => upstream.listReferrers(query, ctx)),
   };
 };
 
-const list = async (
-  parts: ListingCacheParts,
-  { repo }: Listed,
-  key: string,
-  ctx: Context,
-  ask: () => Promise<Listing>,
-): Promise<Listing> => {
-  const { facts, site, clock, health, log } = parts;
-  const fact = await facts.listing({ site: site.host, repo, key });
-  const standing = fact === undefined ? "none" : await parts.rights.standing(repo, ctx.credential);
+const list = async (parts: ListingCacheParts, query: Listed, ctx: Context, ask: () => Promise<Listing>): Promise<Listing> => {
+  const { facts, clock, health } = parts;
+  const key = await keyOf(parts, query);
+  const fact = key === undefined ? undefined : await facts.listing(key);
+  const standing = fact === undefined ? "none" : await parts.rights.standing(query.repo, ctx.credential);
   const fallback = standing === "none" || fact === undefined ? undefined : staleListing(fact, clock());
   if (fallback !== undefined && !health.up) return fallback;
   try {
     const listing = await (fallback === undefined ? ask() : patiently(ask(), health));
-    // one page of several is of no use to an outage that does not hold the others
-    const isWhole = listing.metadata.next === undefined && listing.bytes.length <= MAX_KEPT;
-    if (isWhole) {
-      const { mediaType, bytes, metadata } = listing;
-      await facts
-        .putListing(
-          { site: site.host, repo, key },
-          { mediaType, bytes, filtersApplied: metadata.filtersApplied, checkedAt: clock() },
-        )
-        .catch((error: unknown) => log.error({ err: String(error) }, "a listing could not be kept"));
-    }
+    if (key !== undefined) await keep(parts, key, listing);
     return { ...listing, provenance: { source: "miss" } };
   } catch (error) {
     if (fallback === undefined || !isOciError(error) || !error.isOutage) throw error;
     return fallback;
   }
+};
+
+const keep = async (
+  { facts, clock, log }: ListingCacheParts,
+  key: ListingKey,
+  { mediaType, bytes, metadata }: Listing,
+): Promise<void> => {
+  // one page of several is of no use to an outage that does not hold the others
+  if (metadata.next !== undefined || bytes.length > MAX_KEPT) return;
+  await facts
+    .putListing(key, { mediaType, bytes, filtersApplied: metadata.filtersApplied, checkedAt: clock() })
+    .catch((error: unknown) => log.error({ err: String(error) }, "a listing could not be kept"));
 };
 
 const staleListing = (fact: ListingFact, now: number): Listing => ({

@@ -58,7 +58,7 @@ export const stack = (changes: Partial<Site> = {}, blobs: BlobStore = memoryBlob
     failed: () => undefined,
   };
   const ours = site(changes);
-  const granted = grants(facts, silent);
+  const granted = grants(facts, silent, { clock, keepFor: ours.staleAccess });
   const rights = clientRights(ours, granted, Buffer.alloc(32, 7), clock);
   const finder = publicity(upstream, rights, ours.publicFor, silent);
   const flying = flights(blobs, silent);
