@@ -1,38 +1,39 @@
 // A body that grows as one file under spool/, shared by its writer and its followers, and closed when the last of them is done.
 import { createReadStream } from "node:fs";
-import { type FileHandle, mkdir, open, rename, unlink } from "node:fs/promises";
-import { join } from "node:path";
+import { type FileHandle, unlink } from "node:fs/promises";
 import { Readable } from "node:stream";
-import { type Algorithm, type Digest, hasherFor } from "../oci/digest.ts";
+import type { Digest, Hasher } from "../oci/digest.ts";
 import type { Stage } from "./blobs.ts";
 import { absent, asFull } from "./disk-errors.ts";
 import { follow, Growth } from "./growing.ts";
+import type { Berth } from "./room.ts";
 
 const READ = 1024 * 1024;
 
+export interface DiskStageParts {
+  readonly file: FileHandle;
+  /** Where the file is until it is committed. */
+  readonly path: string;
+  readonly hasher: Hasher;
+  readonly berth: Berth;
+  /** Where it is afterwards. */
+  readonly home: (digest: Digest) => string;
+  /** Moves the synced file there, durably, and settles the berth. */
+  readonly keep: (digest: Digest) => Promise<void>;
+}
+
 export class DiskStage implements Stage {
-  readonly #file: FileHandle;
-  readonly #path: string;
+  readonly #parts: DiskStageParts;
   readonly #growth = new Growth();
-  readonly #hasher: ReturnType<typeof hasherFor>;
-  readonly #final: (digest: Digest) => string;
-  readonly #over: (committed: number) => void;
+  /** False while an append is under way, and for ever after one that failed: what is in the file is then not what was hashed. */
+  #isSound = true;
   #users = 1;
   #digest: Digest | undefined;
-  #isOver = false;
+  #committing: Promise<void> | undefined;
+  #discarded: Error | undefined;
 
-  constructor(
-    file: FileHandle,
-    path: string,
-    algorithm: Algorithm,
-    final: (digest: Digest) => string,
-    over: (committed: number) => void,
-  ) {
-    this.#file = file;
-    this.#path = path;
-    this.#hasher = hasherFor(algorithm);
-    this.#final = final;
-    this.#over = over;
+  constructor(parts: DiskStageParts) {
+    this.#parts = parts;
   }
 
   get size(): number {
@@ -40,15 +41,16 @@ export class DiskStage implements Stage {
   }
 
   async append(bytes: Uint8Array): Promise<void> {
-    this.#mustBeOpen();
+    this.#mustGrow();
+    this.#isSound = false;
     try {
-      for (let done = 0; done < bytes.length; ) {
-        done += (await this.#file.write(bytes, done, bytes.length - done, this.#growth.size + done)).bytesWritten;
-      }
+      await this.#parts.berth.take(bytes.length);
+      await this.#write(bytes);
     } catch (error) {
       throw asFull(error);
     }
-    this.#hasher.update(bytes);
+    this.#parts.hasher.update(bytes);
+    this.#isSound = true;
     this.#growth.grow(bytes.length);
   }
 
@@ -56,7 +58,7 @@ export class DiskStage implements Stage {
     if (this.#users === 0) return this.#followClosed(start, end);
     this.#users += 1;
     const read = async (position: number, length: number) => {
-      const { bytesRead, buffer } = await this.#file.read(Buffer.allocUnsafe(length), 0, length, position);
+      const { bytesRead, buffer } = await this.#parts.file.read(Buffer.allocUnsafe(length), 0, length, position);
       if (bytesRead === 0) throw new Error("a stage is shorter than it was");
       return buffer.subarray(0, bytesRead);
     };
@@ -64,65 +66,73 @@ export class DiskStage implements Stage {
   }
 
   async verify(digest: Digest): Promise<boolean> {
-    this.#mustBeOpen();
-    if (this.#hasher.digest() !== digest) return false;
+    this.#mustGrow();
+    this.#isSound = this.#parts.hasher.digest() === digest;
+    if (!this.#isSound) return false;
     this.#digest = digest;
     this.#growth.verify();
     return true;
   }
 
+  /** One that failed stays failed: after an fsync that failed, the next may well succeed although the bytes are lost. */
   async commit(): Promise<void> {
     if (this.#digest === undefined) throw new Error("only a verified stage can be committed");
-    if (this.#isOver) return;
-    const target = this.#final(this.#digest);
-    const folder = join(target, "..");
-    try {
-      await this.#file.sync();
-      await mkdir(folder, { recursive: true });
-      await rename(this.#path, target);
-      await syncFolder(folder);
-    } catch (error) {
-      throw asFull(error);
-    }
-    this.#isOver = true;
-    this.#over(this.size);
-    this.#release();
+    if (this.#discarded !== undefined) throw new Error("the stage is discarded", { cause: this.#discarded });
+    this.#committing ??= this.#land(this.#digest);
+    return this.#committing;
   }
 
   async discard(reason: Error): Promise<void> {
-    if (this.#isOver) return;
-    this.#isOver = true;
-    this.#over(0);
+    const isCommitted = await this.#committing?.then(
+      () => true,
+      () => false,
+    );
+    if (isCommitted === true || this.#discarded !== undefined) return;
+    this.#discarded = reason;
     this.#growth.fail(reason);
-    await unlink(this.#path).catch(absent);
+    try {
+      await unlink(this.#parts.path).catch(absent);
+      this.#parts.berth.settle(0);
+    } finally {
+      this.#release();
+    }
+  }
+
+  async #write(bytes: Uint8Array): Promise<void> {
+    for (let done = 0; done < bytes.length; ) {
+      const { bytesWritten } = await this.#parts.file.write(bytes, done, bytes.length - done, this.size + done);
+      if (bytesWritten === 0) throw new Error("the disk takes no more bytes");
+      done += bytesWritten;
+    }
+  }
+
+  async #land(digest: Digest): Promise<void> {
+    try {
+      await this.#parts.file.sync();
+      await this.#parts.keep(digest);
+    } catch (error) {
+      throw asFull(error);
+    }
     this.#release();
   }
 
   /** Who joined just before the commit and reads just after it finds the bytes under their final name. */
   #followClosed(start: number, end: number | undefined): Readable {
-    if (this.#growth.verified && this.#digest !== undefined) {
-      return createReadStream(this.#final(this.#digest), { start, ...(end === undefined ? {} : { end }), highWaterMark: READ });
-    }
-    const readable = new Readable({ read: () => undefined }).on("error", () => undefined);
-    return readable.destroy(this.#growth.failure ?? new Error("the stage is closed"));
+    const readable =
+      this.#discarded === undefined
+        ? createReadStream(this.#parts.home(this.#digest!), { start, ...(end === undefined ? {} : { end }), highWaterMark: READ })
+        : new Readable({ read: () => undefined }).destroy(this.#discarded);
+    // it may fail before anybody reads it: its reader finds the error then, and no process ends of it
+    return readable.on("error", () => undefined);
   }
 
-  #mustBeOpen(): void {
-    if (this.#isOver || this.#growth.verified) throw new Error("the stage is complete");
+  #mustGrow(): void {
+    if (this.#discarded !== undefined || this.#growth.verified) throw new Error("the stage is complete");
+    if (!this.#isSound) throw new Error("the stage is being written, or its writing failed");
   }
 
   #release(): void {
     this.#users -= 1;
-    if (this.#users === 0) void this.#file.close().catch(() => undefined);
+    if (this.#users === 0) void this.#parts.file.close().catch(() => undefined);
   }
 }
-
-/** So that the rename outlives a power cut. */
-const syncFolder = async (folder: string): Promise<void> => {
-  const handle = await open(folder);
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-};

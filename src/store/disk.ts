@@ -1,15 +1,16 @@
 // Blobs as files: blobs/<algorithm>/<2 hex>/<hex>, and stages under spool/. A name under blobs/ is only ever given to verified, synced bytes.
 import { randomUUID } from "node:crypto";
-import { mkdir, open, readdir, rm, stat, unlink } from "node:fs/promises";
-import { join } from "node:path";
+import { access, constants, mkdir, open, readdir, rename, rm, stat, unlink } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import type { Readable } from "node:stream";
-import { type Algorithm, algorithmOf, type Digest, hexOf } from "../oci/digest.ts";
+import { type Algorithm, algorithmOf, type Digest, hasherFor, hexOf } from "../oci/digest.ts";
 import type { ByteRange } from "../oci/range.ts";
 import type { BlobStore, Stage } from "./blobs.ts";
 import { absent, asFull } from "./disk-errors.ts";
 import { DiskStage } from "./disk-stage.ts";
 import { lockFolder } from "./lock.ts";
-import { diskRoom, Room } from "./room.ts";
+import { type Berth, diskRoom, Room } from "./room.ts";
+import { syncFolder } from "./sync.ts";
 import { StoreUnusable } from "./unusable.ts";
 
 const READ = 1024 * 1024;
@@ -29,16 +30,14 @@ export interface DiskOptions {
 /** Throws StoreUnusable: not writable, or in use by another process. What a dead process left unfinished is thrown away. */
 export const openDisk = async (options: DiskOptions): Promise<BlobStore> => {
   const { folder } = options;
-  const spool = join(folder, "spool");
   try {
-    await mkdir(spool, { recursive: true });
-    await mkdir(join(folder, "blobs"), { recursive: true });
+    await prepare(folder);
   } catch (error) {
     throw new StoreUnusable(folder, error);
   }
   const unlock = await lockFolder(folder, options.lockWait);
   try {
-    for (const leftover of await readdir(spool)) await rm(join(spool, leftover), { force: true });
+    await sweepSpool(join(folder, "spool"));
   } catch (error) {
     unlock();
     throw new StoreUnusable(folder, error);
@@ -46,10 +45,24 @@ export const openDisk = async (options: DiskOptions): Promise<BlobStore> => {
   return new DiskStore(options, unlock);
 };
 
+const prepare = async (folder: string): Promise<void> => {
+  for (const name of ["spool", "blobs"]) {
+    await mkdir(join(folder, name), { recursive: true });
+    await access(join(folder, name), constants.W_OK | constants.X_OK);
+  }
+  await syncFolder(folder);
+};
+
+const sweepSpool = async (spool: string): Promise<void> => {
+  for (const leftover of await readdir(spool)) await rm(join(spool, leftover), { force: true, recursive: true });
+};
+
 class DiskStore implements BlobStore {
   readonly #folder: string;
   readonly #room: Room;
   readonly #unlock: () => void;
+  #naming: Promise<unknown> = Promise.resolve();
+  #isClosed = false;
 
   constructor({ folder, reserve = 0.1, maxSize, room = () => diskRoom(folder) }: DiskOptions, unlock: () => void) {
     this.#folder = folder;
@@ -83,30 +96,61 @@ class DiskStore implements BlobStore {
   }
 
   async stage(expected = 0, algorithm: Algorithm = "sha256"): Promise<Stage> {
-    const settle = await this.#room.take(expected);
+    if (this.#isClosed) throw new Error("the store is closed");
+    const berth = await this.#room.promise(expected);
     const path = join(this.#folder, "spool", randomUUID());
     try {
       const file = await open(path, "wx+", 0o600);
-      return new DiskStage(file, path, algorithm, (digest) => this.#path(digest), settle);
+      const home = (digest: Digest) => this.#path(digest);
+      return new DiskStage({
+        file,
+        path,
+        berth,
+        home,
+        hasher: hasherFor(algorithm),
+        keep: (digest) => this.#keep(path, home(digest), berth),
+      });
     } catch (error) {
-      settle(0);
+      berth.settle(0);
       throw asFull(error);
     }
   }
 
   async delete(digest: Digest): Promise<boolean> {
-    const held = await this.stat(digest);
-    if (held === undefined) return false;
-    const isGone = await unlink(this.#path(digest)).then(
-      () => true,
-      (error: unknown) => absent(error) ?? false,
-    );
-    if (isGone) this.#room.give(held.size);
-    return isGone;
+    return this.#inTurn(async () => {
+      const held = await this.stat(digest);
+      if (held === undefined) return false;
+      await unlink(this.#path(digest));
+      this.#room.give(held.size);
+      return true;
+    });
   }
 
   async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
     this.#unlock();
+  }
+
+  async #keep(spooled: string, home: string, berth: Berth): Promise<void> {
+    const folder = dirname(home);
+    const isNew = (await mkdir(folder, { recursive: true })) !== undefined;
+    await this.#inTurn(async () => {
+      const { size } = await stat(spooled);
+      const replaced = await stat(home).catch(absent);
+      await rename(spooled, home);
+      berth.settle(size - (replaced?.size ?? 0));
+    });
+    await syncFolder(folder);
+    // blobs/<algorithm>, and blobs, where that may be new too
+    if (isNew) for (const above of [dirname(folder), dirname(dirname(folder))]) await syncFolder(above);
+  }
+
+  /** One name is given or taken at a time, so that what is held is counted right when two have the same blob. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#naming.then(work);
+    this.#naming = result.catch(() => undefined);
+    return result;
   }
 
   #path(digest: Digest): string {

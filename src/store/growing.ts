@@ -50,9 +50,10 @@ export interface Source {
 /** The bytes start..end (inclusive), or to the verified end. Errors with the growth's failure, or when it is verified short of `end`. */
 export const follow = (growth: Growth, source: Source, start: number, end: number | undefined): Readable => {
   let position = start;
+  let hasLeft = false;
   const last = () => end ?? (growth.verified ? growth.size - 1 : Number.POSITIVE_INFINITY);
   const advance = async (): Promise<Buffer | null> => {
-    while (position <= last()) {
+    while (!hasLeft && position <= last()) {
       const available = Math.min(growth.visible, last() + 1) - position;
       if (available > 0) {
         const bytes = await source.read(position, Math.min(available, READ));
@@ -84,7 +85,7 @@ export const follow = (growth: Growth, source: Source, start: number, end: numbe
       );
     },
     destroy(error, done) {
-      position = Number.POSITIVE_INFINITY;
+      hasLeft = true;
       wake?.();
       // a read that is under way still uses the descriptor
       void reading.finally(() => {

@@ -1,7 +1,9 @@
 // How much more a store may take: what the file system has free above its reserve, and what is left of the store's own cap.
+// Nothing is written that was not promised before, so that bodies that grow side by side never share the same room.
 import { readdir, stat, statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { StoreFull } from "./blobs.ts";
+import { absent } from "./disk-errors.ts";
 
 /** What was free a moment ago is good enough; asking for every stage is not free itself. Milliseconds. */
 const KNOWN_FOR = 1_000;
@@ -15,6 +17,14 @@ export interface RoomOptions {
   readonly free: () => Promise<{ readonly free: number; readonly total: number }>;
 }
 
+/** One body's part of the room. */
+export interface Berth {
+  /** Before `bytes` are written. What goes beyond the promise is weighed anew. Throws StoreFull. */
+  take(bytes: number): Promise<void>;
+  /** The body is over, and adds `kept` bytes to what is held. Only the first time counts. */
+  settle(kept: number): void;
+}
+
 export const diskRoom = async (folder: string): Promise<{ free: number; total: number }> => {
   const { bavail, blocks, bsize } = await statfs(folder);
   return { free: bavail * bsize, total: blocks * bsize };
@@ -23,29 +33,48 @@ export const diskRoom = async (folder: string): Promise<{ free: number; total: n
 export class Room {
   readonly #options: RoomOptions;
   #seen: { at: number; spare: number } | undefined;
+  /** Bytes of blobs. */
   #held = 0;
+  /** Bytes written to stages. */
+  #staged = 0;
+  /** Bytes promised to stages and not written yet. */
   #promised = 0;
 
   constructor(options: RoomOptions) {
     this.#options = options;
   }
 
-  /** Adds up what is there already, in the background: a start must not wait for a million files. Only a cap needs it. */
+  /**
+   * Adds up what is there already, in the background: a start must not wait for a million files. Only a cap needs it.
+   * A blob that arrives meanwhile may count twice until the next start: the cap is then reached early, never passed.
+   */
   count(folder: string): void {
     if (this.#options.maxSize !== undefined) void this.#add(folder).catch(() => undefined);
   }
 
-  /** Room for `expected` bytes; gives what settles it with the bytes that were kept in the end. Throws StoreFull. */
-  async take(expected: number): Promise<(kept: number) => void> {
-    const { folder, maxSize } = this.#options;
-    const seen = await this.#look();
-    const left = maxSize === undefined ? Number.POSITIVE_INFINITY : maxSize - this.#held - this.#promised;
-    if (Math.min(seen.spare, left) < expected) throw new StoreFull(`${folder} has no room for ${expected} bytes more`);
-    seen.spare -= expected;
-    this.#promised += expected;
-    return (kept) => {
-      this.#promised -= expected;
-      this.#held += kept;
+  /** Promises room for `expected` bytes. Throws StoreFull. */
+  async promise(expected: number): Promise<Berth> {
+    await this.#weigh(expected);
+    let left = expected;
+    let written = 0;
+    let isSettled = false;
+    return {
+      take: async (bytes) => {
+        if (bytes > left) {
+          await this.#weigh(bytes - left);
+          left = bytes;
+        }
+        left -= bytes;
+        written += bytes;
+        this.#written(bytes);
+      },
+      settle: (kept) => {
+        if (isSettled) return;
+        isSettled = true;
+        this.#promised -= left;
+        this.#staged -= written;
+        this.#held += kept;
+      },
     };
   }
 
@@ -54,7 +83,21 @@ export class Room {
     this.#held -= bytes;
   }
 
-  /** What is promised is taken off at once, as it is not on the disk yet. */
+  /** Promises `bytes` more, or throws. */
+  async #weigh(bytes: number): Promise<void> {
+    const { folder, maxSize = Number.POSITIVE_INFINITY } = this.#options;
+    const { spare } = await this.#look();
+    const left = Math.min(spare, maxSize - this.#held - this.#staged) - this.#promised;
+    if (left < bytes) throw new StoreFull(`${folder} has no room for ${bytes} bytes more`);
+    this.#promised += bytes;
+  }
+
+  #written(bytes: number): void {
+    this.#promised -= bytes;
+    this.#staged += bytes;
+    if (this.#seen !== undefined) this.#seen.spare -= bytes;
+  }
+
   async #look(): Promise<{ spare: number }> {
     const { reserve, free } = this.#options;
     if (this.#seen !== undefined && performance.now() - this.#seen.at < KNOWN_FOR) return this.#seen;
@@ -67,7 +110,8 @@ export class Room {
     for (const entry of await readdir(folder, { withFileTypes: true })) {
       const path = join(folder, entry.name);
       if (entry.isDirectory()) await this.#add(path);
-      else this.#held += (await stat(path)).size;
+      // it may have been deleted since it was listed
+      else this.#held += (await stat(path).catch(absent))?.size ?? 0;
     }
   }
 }
