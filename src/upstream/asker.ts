@@ -4,7 +4,7 @@ import type { Context } from "../oci/registry.ts";
 import type { OwnCredentials, Site } from "../sites.ts";
 import { drop } from "./body.ts";
 import { bearerOf, parseChallenges } from "./challenge.ts";
-import { isRealmAllowed, type TokenRequest, type Tokens } from "./token.ts";
+import { isRealmAllowed, isRealmSecure, type TokenRequest, type Tokens } from "./token.ts";
 import type { Received } from "./transport.ts";
 
 /** Sends once with the `Authorization` that it is given. */
@@ -19,14 +19,15 @@ export const asClient: Asker = (send, _upstream, ctx) => send(ctx.credential);
 /** With no credential, fetching the anonymous token that the challenge asks for. */
 export const asAnybody =
   (tokens: Tokens): Asker =>
-  (send, _upstream, ctx) =>
-    meetingBearer(tokens, undefined, () => true, send, ctx);
+  (send, upstream, ctx) =>
+    meetingBearer(tokens, undefined, (realm) => isRealmSecure(realm, upstream), send, ctx);
 
 /** With the site's own credentials, whoever the client is. */
 export const asLayover = (site: Site, tokens: Tokens, credentials: OwnCredentials): Asker => {
   const basic = basicOf(credentials);
   return async (send, upstream, ctx) => {
     if (credentials.token !== undefined) return send(`Bearer ${credentials.token}`);
+    if (basic === undefined) return asAnybody(tokens)(send, upstream, ctx);
     const isAllowed = (realm: URL) => isRealmAllowed(realm, upstream, site.host, site.realms);
     return meetingBearer(tokens, basic, isAllowed, send, ctx);
   };
@@ -48,12 +49,7 @@ const meetingBearer = async (
   const bearer = bearerOf(challenges);
   if (bearer === undefined) return (await metBasic(challenges, credential, first, send)) ?? first;
   drop(first.body);
-  if (credential !== undefined && !isAllowed(bearer.realm)) {
-    throw new OciError(
-      "UPSTREAM_INVALID",
-      `the realm ${bearer.realm.host} is not one that our credentials may go to; list it in the site's realms`,
-    );
-  }
+  if (!isAllowed(bearer.realm)) throw notThere(bearer.realm, credential !== undefined);
   const request: TokenRequest = { ...bearer, credential };
   const wasHeld = tokens.holds(request);
   const second = await send(await tokens.get(request, ctx));
@@ -63,6 +59,14 @@ const meetingBearer = async (
   drop(second.body);
   return send(await tokens.get(request, ctx));
 };
+
+const notThere = ({ protocol, host }: URL, isOurs: boolean): OciError =>
+  new OciError(
+    "UPSTREAM_INVALID",
+    isOurs
+      ? `the realm ${protocol}//${host} is not one that our credentials may go to; list it in the site's realms`
+      : `the realm ${protocol}//${host} is not one that a secure upstream may send to`,
+  );
 
 const metBasic = async (
   challenges: readonly string[],

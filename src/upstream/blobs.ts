@@ -26,7 +26,7 @@ export const readBlob = (answer: Received, { digest, range }: BlobRead, ctx: Con
     throw invalid(answer, "the length of its range");
   return {
     descriptor: { mediaType: BLOB_TYPE, digest, size },
-    body: counted(answer.body, length, ctx),
+    body: counted(answer.body, part === undefined ? length : part.end - part.start + 1, ctx),
     range: part === undefined ? undefined : { start: part.start, end: part.end },
     provenance: MISS,
     metadata: metadataOf(answer),
@@ -34,26 +34,23 @@ export const readBlob = (answer: Received, { digest, range }: BlobRead, ctx: Con
 };
 
 const isWhatWasAsked = (range: RangeRequest, { start, end, total }: ByteRange & { total: number | undefined }): boolean => {
-  if ("suffix" in range) return total !== undefined && end === total - 1;
+  if ("suffix" in range) return total !== undefined && end === total - 1 && start === Math.max(0, total - range.suffix);
   return start === range.start && (range.end === undefined ? total === undefined || end === total - 1 : end <= range.end);
 };
 
-/** Counts what passes, and errors where less comes than was promised. */
-const counted = (body: Readable, length: number | undefined, ctx: Context): Readable => {
+/** Counts what passes, and errors where less comes than was promised, or more. */
+const counted = (body: Readable, length = Number.NaN, ctx: Context): Readable => {
   let seen = 0;
   const counter = new Transform({
     highWaterMark: 256 * 1024,
     transform(chunk: Buffer, _encoding, done) {
       seen += chunk.length;
       ctx.tally.upstreamBytes += chunk.length;
-      done(null, chunk);
+      if (seen > length) done(new OciError("UPSTREAM_INVALID", `upstream sends more than the ${length} bytes it promised`));
+      else done(null, chunk);
     },
     flush(done) {
-      done(
-        length === undefined || seen === length
-          ? null
-          : new OciError("UPSTREAM_UNREACHABLE", `upstream broke off after ${seen} of ${length} bytes`),
-      );
+      done(seen < length ? new OciError("UPSTREAM_UNREACHABLE", `upstream broke off after ${seen} of ${length} bytes`) : null);
     },
     destroy(error, done) {
       body.destroy();

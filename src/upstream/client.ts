@@ -104,7 +104,8 @@ const askOne = async (upstream: URL, transport: Transport, asker: Asker, questio
     upstream,
     ctx,
   );
-  if (answer.status !== 200 && answer.status !== 206) throw await refusalOf(answer, unknown, upstream);
+  const isPart = answer.status === 206 && headers?.["range"] !== undefined;
+  if (answer.status !== 200 && !isPart) throw await refusalOf(answer, unknown, upstream);
   const encoding = answer.header("content-encoding");
   if (encoding !== undefined && encoding !== "identity")
     throw invalid(answer, `it is encoded as ${encoding}, which nobody asked for`);
@@ -136,14 +137,21 @@ export const pingUpstream = async ({ upstreams, transport }: UpstreamOptions, ct
         signal: ctx.signal,
         tally: ctx.tally,
       });
-      if (answer.status >= 500 || answer.status === 429) throw await refusalOf(answer, "UPSTREAM_INVALID", upstream);
-      const { bytes } = await readUpTo(answer.body, MAX_WORDS);
-      const contentType = answer.header("content-type");
-      return { status: answer.status, challenges: answer.headers("www-authenticate"), contentType, body: bytes.toString("utf8") };
+      return await pingAnswer(answer, upstream);
     } catch (error) {
       if (!isOciError(error) || !error.isOutage) throw error;
       failure = error;
     }
   }
   throw failure;
+};
+
+const pingAnswer = async (answer: Received, upstream: URL): Promise<PingAnswer> => {
+  const { status } = answer;
+  if (status >= 500 || status === 429 || (status >= 300 && status < 400)) throw await refusalOf(answer, "UNKNOWN", upstream);
+  const body = (await readUpTo(answer.body, MAX_WORDS)).bytes.toString("utf8");
+  const contentType = answer.header("content-type");
+  // a captive portal; quay's plain "true" calls itself HTML as well
+  if (status < 300 && /^text\/html\b/i.test(contentType ?? "") && /^\s*</.test(body)) throw invalid(answer, "it is an HTML page");
+  return { status, challenges: answer.headers("www-authenticate"), contentType, body };
 };

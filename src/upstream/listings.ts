@@ -10,7 +10,7 @@ export const readListing = async (answer: Received, path: string, ctx: Context):
   ctx.tally.upstreamBytes += bytes.length;
   if (parseObject(bytes) === undefined) throw invalid(answer, "what should be a list is no JSON object");
   const filtersApplied = answer.header("oci-filters-applied");
-  const next = nextPage(answer, path);
+  const next = nextPage(answer.headers("link"), new URL(path, answer.url.origin));
   const metadata = {
     ...metadataOf(answer),
     ...(next === undefined ? {} : { next }),
@@ -19,11 +19,14 @@ export const readListing = async (answer: Received, path: string, ctx: Context):
   return { mediaType, bytes, provenance: MISS, metadata };
 };
 
-/** `Link: <…>; rel="next"` as path and query; one that leads to another origin is no page of this site. */
-const nextPage = (answer: Received, path: string): string | undefined => {
-  const [, target] = /<([^>]+)>\s*;[^,]*\brel="?next"?/i.exec(answer.headers("link").join(", ")) ?? [];
-  const base = new URL(path, answer.url.origin);
-  if (target === undefined || !URL.canParse(target, base.href)) return undefined;
-  const url = new URL(target, base);
-  return url.host === base.host ? `${url.pathname}${url.search}` : undefined;
+/** `[^<>]` and `[^,<]` keep it linear: a header of a thousand `<` is upstream's to send (RFC 8288 §3). */
+const NEXT = /<([^<>]+)>\s*;[^,<]*\brel="?next(?![\w-])/i;
+
+/** `Link: <…>; rel="next"` as path and query; one that leads to another host, or would once a client resolves it, is no page of this site. */
+export const nextPage = (links: readonly string[], base: URL): string | undefined => {
+  const [, target] = NEXT.exec(links.join(", ")) ?? [];
+  const url = target === undefined ? null : URL.parse(target, base.href);
+  if (url === null || !/^https?:$/.test(url.protocol) || url.host !== base.host || url.pathname.startsWith("//"))
+    return undefined;
+  return `${url.pathname}${url.search}`;
 };

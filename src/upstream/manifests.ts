@@ -18,7 +18,7 @@ export const readManifest = async (answer: Received, reference: Reference, ctx: 
   if (length !== undefined && length !== bytes.length) throw invalid(answer, `${bytes.length} bytes of ${length}`);
   const content = parseObject(bytes);
   if (content === undefined) throw invalid(answer, "what should be a manifest is no JSON object");
-  const mediaType = GENERIC.has(type) ? (ownType(content) ?? type) : type;
+  const mediaType = GENERIC.has(type) ? (ownType(content) ?? (type || "application/json")) : type;
   const digest = isSchema1(mediaType) ? claimedDigest(answer, reference, bytes) : checkedDigest(answer, reference, bytes);
   return { descriptor: { mediaType, digest, size: bytes.length }, bytes, provenance: MISS, metadata: metadataOf(answer) };
 };
@@ -49,6 +49,7 @@ export const statOfHead = (answer: Received, reference: Reference): ManifestStat
   const digest = isDigestReference(reference) ? reference : claimOf(answer);
   const mediaType = typeOf(answer);
   const size = lengthOf(answer);
-  if (digest === undefined || size === undefined || GENERIC.has(mediaType)) return undefined;
+  // a length of nothing is some load balancer's idea of HEAD
+  if (digest === undefined || size === undefined || size === 0 || GENERIC.has(mediaType)) return undefined;
   return { descriptor: { mediaType, digest, size }, provenance: MISS, metadata: metadataOf(answer) };
 };

@@ -1,5 +1,6 @@
 // What an upstream's answer that is no success means, with its own words kept for the client.
 import { type ErrorCode, OciError, type UpstreamAnswer } from "../oci/error.ts";
+import { parseObject } from "./answer.ts";
 import { readUpTo } from "./body.ts";
 import type { Received } from "./transport.ts";
 
@@ -20,8 +21,16 @@ export const refusalOf = async (answer: Received, unknown: ErrorCode, asked: URL
   if (answer.status < 400) return new OciError("UPSTREAM_INVALID", message);
   // whoever we were redirected to knows nothing of the client's rights: a signature has run out, or a clock is wrong
   const isElsewhere = answer.url.origin !== asked.origin;
-  if (isElsewhere && (answer.status === 401 || answer.status === 403)) return new OciError("UPSTREAM_UNREACHABLE", message);
-  return new OciError(codeOf(answer.status, unknown), message, { upstream });
+  if (isElsewhere && EXPIRED.has(answer.status)) return new OciError("UPSTREAM_UNREACHABLE", message);
+  return new OciError(codeOf(answer.status, saysNoName(bytes) ? "NAME_UNKNOWN" : unknown), message, { upstream });
+};
+
+/** S3 says 400 (ExpiredToken) where others say 401 or 403. */
+const EXPIRED = new Set([400, 401, 403]);
+
+const saysNoName = (bytes: Buffer): boolean => {
+  const errors = parseObject(bytes)?.["errors"];
+  return Array.isArray(errors) && (errors[0] as { code?: unknown } | null | undefined)?.code === "NAME_UNKNOWN";
 };
 
 const codeOf = (status: number, unknown: ErrorCode): ErrorCode => {

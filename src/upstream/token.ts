@@ -30,6 +30,9 @@ export interface TokenRequest {
   readonly credential: string | undefined;
 }
 
+/** Whether to ask a realm at all: an upstream on https has no business with what speaks plain HTTP inside the house. */
+export const isRealmSecure = (realm: URL, upstream: URL): boolean => realm.protocol === "https:" || upstream.protocol === "http:";
+
 /** Whether our own credentials for a site may go to this realm: https, at the upstream itself, a known one, or one that is listed. */
 export const isRealmAllowed = (realm: URL, upstream: URL, site: string, listed: readonly string[]): boolean => {
   const isSecure = realm.protocol === "https:" || (upstream.protocol === "http:" && realm.host === upstream.host);

@@ -6,6 +6,7 @@ import { Tokens } from "../../src/upstream/token.ts";
 import { redirectTo, status } from "../faults/behaviours.ts";
 import { type FaultOptions, faultUpstream } from "../faults/upstream.ts";
 import { asking, failureOf, registryAt, transportFor } from "./asking.ts";
+import { secureTransport, secureUpstream } from "./secure.ts";
 
 const USERS = { users: { ann: "pw", ben: "pw" }, owners: { "ann/app": "ann" } };
 const repo = parseRepository("ann/app");
@@ -63,6 +64,17 @@ describe("as anybody", () => {
     const credential = basic("ann", "pw");
     await failureOf(anybody.getManifest({ repo, reference }, asking({ credential })));
     expect(upstream.log.some(({ headers }) => headers.authorization === credential)).toBe(false);
+  });
+
+  it("no secure upstream sends to a realm that is not: it could be any server of the house", async () => {
+    const house = await faultUpstream();
+    const upstream = await secureUpstream({ auth: { kind: "bearer", realm: `${house.url.origin}/token` } });
+    const transport = await secureTransport();
+    const anybody = registryAt(upstream.url, asAnybody(new Tokens(transport, Date.now)), transport);
+    const failure = await failureOf(anybody.getManifest({ repo: open, reference }, asking()));
+    expect(failure.code).toBe("UPSTREAM_INVALID");
+    expect(failure.message).toContain(house.url.host);
+    expect(house.count()).toBe(0);
   });
 
   it("a realm that has no token for anybody refuses", async () => {

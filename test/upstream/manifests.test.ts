@@ -64,6 +64,7 @@ describe("a manifest", () => {
     ["an encoding", header("content-encoding", "gzip")],
     ["too much", status(200, {}, " ".repeat(MAX_MANIFEST + 1))],
     ["a redirect to nowhere", status(307, {}, "")],
+    ["a part", status(206, { "content-range": "bytes 0-1/9" }, "{}")],
     ["nothing", status(204)],
   ])("that is %s is refused", async (_what, behaviour) => {
     const { upstream, registry } = await image();
@@ -107,6 +108,7 @@ describe("a manifest", () => {
     expect(await typeWith("text/plain", "a/b\r\nx-evil: 1")).toBe("text/plain");
     expect(await typeWith("application/json", { a: 1 })).toBe("application/json");
     expect(await typeWith(undefined, MANIFEST_TYPES[1])).toBe(MANIFEST_TYPES[1]);
+    expect(await typeWith(undefined, undefined)).toBe("application/json");
   });
 
   it("of schema 1 is taken at upstream's word", async () => {
@@ -140,6 +142,20 @@ describe("a manifest", () => {
       body: "{}",
       retryAfter: "17",
     });
+  });
+
+  it.each([
+    ["NAME_UNKNOWN", '{"errors":[{"code":"NAME_UNKNOWN"}]}'],
+    ["MANIFEST_UNKNOWN", '{"errors":[{"code":"MANIFEST_UNKNOWN"}]}'],
+    ["MANIFEST_UNKNOWN", '{"errors":[{"code":"DENIED"}]}'],
+    ["MANIFEST_UNKNOWN", '{"errors":[null]}'],
+    ["MANIFEST_UNKNOWN", '{"errors":{}}'],
+    ["MANIFEST_UNKNOWN", "404 page not found"],
+  ])("unknown is %s where upstream says %s", async (expected, body) => {
+    const { upstream, registry } = await image();
+    upstream.fault(/manifests/, status(404, {}, body));
+    const failure = await failureOf(registry.getManifest({ repo, reference: tag }, asking()));
+    expect(failure).toMatchObject({ code: expected, status: 404, upstream: { body } });
   });
 
   it("has upstream's words bounded", async () => {
@@ -179,6 +195,7 @@ describe("HEAD of a manifest", () => {
     ["digest", noDigestHeader],
     ["digest that is one", header("docker-content-digest", "md5:0")],
     ["type", header("content-type", "application/octet-stream")],
+    ["length that can be right", header("content-length", "0")],
   ])("without a %s becomes a GET", async (_what, behaviour) => {
     const { upstream, registry, digest } = await image();
     upstream.fault(/manifests/, behaviour, 1);
@@ -237,7 +254,7 @@ describe("several upstreams", () => {
 
   it("are not asked after an answer, be it no", async () => {
     const { first, second, registry } = await two();
-    expect((await failureOf(registry.getManifest({ repo, reference: tag }, asking()))).code).toBe("MANIFEST_UNKNOWN");
+    expect((await failureOf(registry.getManifest({ repo, reference: tag }, asking()))).code).toBe("NAME_UNKNOWN");
     first.fault(/manifests/, status(401));
     expect((await failureOf(registry.getManifest({ repo, reference: tag }, asking()))).code).toBe("UNAUTHORIZED");
     first.fault(/manifests/, hide404);

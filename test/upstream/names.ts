@@ -26,11 +26,16 @@ export const answering = (zone: Zone) => (asked: Asked) => {
 };
 
 /** Resolves every name to `addresses`. */
-export const namesAt = async (...addresses: string[]): Promise<UpstreamResolver> => {
-  const zone = {
+export const namesAt = (...addresses: string[]): Promise<UpstreamResolver> =>
+  namesOf({
     A: addresses.filter((address) => !address.includes(":")),
     AAAA: addresses.filter((address) => address.includes(":")),
-  };
+  });
+
+/** Never answers. */
+export const silentNames = (): Promise<UpstreamResolver> => namesOf({ silent: ["A", "AAAA"] });
+
+const namesOf = async (zone: Zone): Promise<UpstreamResolver> => {
   const fake = await fakeResolver(answering(zone));
   onTestFinished(() => fake[Symbol.asyncDispose]());
   return new UpstreamResolver({ servers: [fake.text], isOurs: () => false });

@@ -6,7 +6,7 @@ import type { Sent } from "../../src/upstream/transport.ts";
 import { redirect, redirectTo, stall, status } from "../faults/behaviours.ts";
 import { faultUpstream } from "../faults/upstream.ts";
 import { asking, failureOf, noResolver, transportFor } from "./asking.ts";
-import { namesAt } from "./names.ts";
+import { namesAt, silentNames } from "./names.ts";
 
 const get = (url: URL | string, more: Partial<Sent> = {}): Sent => {
   const { signal, tally } = asking();
@@ -224,6 +224,18 @@ describe("connections", () => {
     leave.abort(reason);
     await expect(answer.body.arrayBuffer()).rejects.toBe(reason);
     await expect(transportFor().send(get(url, { signal: leave.signal }))).rejects.toBe(reason);
+  });
+
+  it("are left at once while the name is still being looked up", async () => {
+    const client = new AbortController();
+    const waiting = transportFor({ resolver: await silentNames() }).send(
+      get("http://registry.example/", { signal: client.signal }),
+    );
+    const began = performance.now();
+    const reason = new Error("the client left");
+    client.abort(reason);
+    await expect(waiting).rejects.toBe(reason);
+    expect(performance.now() - began).toBeLessThan(500);
   });
 
   it("end with the transport", async () => {
