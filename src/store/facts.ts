@@ -50,7 +50,7 @@ export interface GrantKey {
 export interface GrantFact extends GrantKey {
   /** When upstream last said yes. */
   readonly grantedAt: number;
-  /** Live until then without another question. */
+  /** Live until then without another question. It may come of a token's own claims: `wholeMs` of it is kept. */
   readonly expiresAt: number;
 }
 
@@ -67,6 +67,9 @@ export interface ListingFact {
   readonly filtersApplied: string | undefined;
   readonly checkedAt: number;
 }
+
+/** Tokens may tell their end in fractions, and in any number at all (RFC 7519 §2, NumericDate); a store keeps what is a time. */
+export const wholeMs = (time: number): number => Math.min(Math.max(Math.floor(time), 0), Number.MAX_SAFE_INTEGER);
 
 /** What a site last answered to `GET /v2/` without credentials; kept so that an outage can repeat it. */
 export interface PingFact {

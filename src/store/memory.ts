@@ -1,6 +1,6 @@
-// Both stores in memory: for tests, and for what is meant to be forgotten.
+// Blobs in memory: for tests, and for what is meant to be forgotten.
 import { Readable } from "node:stream";
-import { type Algorithm, type Digest, hasherFor } from "../oci/digest.ts";
+import { type Algorithm, type Digest, type Hasher, hasherFor } from "../oci/digest.ts";
 import type { ByteRange } from "../oci/range.ts";
 import { type BlobStore, type Stage, StoreFull } from "./blobs.ts";
 import { follow, Growth } from "./growing.ts";
@@ -37,11 +37,14 @@ export const memoryBlobs = (limit = Number.POSITIVE_INFINITY): BlobStore => {
 
 class MemoryStage implements Stage {
   readonly #growth = new Growth();
-  readonly #hasher: ReturnType<typeof hasherFor>;
+  readonly #hasher: Hasher;
   readonly #room: (more: number) => void;
   readonly #keep: (digest: Digest, bytes: Buffer) => void;
   #bytes = Buffer.alloc(0);
   #digest: Digest | undefined;
+  #isSound = true;
+  #discarded: Error | undefined;
+  #isCommitted = false;
 
   constructor(algorithm: Algorithm, room: (more: number) => void, keep: (digest: Digest, bytes: Buffer) => void) {
     this.#hasher = hasherFor(algorithm);
@@ -54,8 +57,10 @@ class MemoryStage implements Stage {
   }
 
   async append(bytes: Uint8Array): Promise<void> {
-    if (this.#growth.verified || this.#growth.failure !== undefined) throw new Error("the stage is complete");
+    this.#mustGrow();
+    this.#isSound = false;
     this.#room(this.#bytes.length + bytes.length);
+    this.#isSound = true;
     this.#hasher.update(bytes);
     this.#bytes = Buffer.concat([this.#bytes, bytes]);
     this.#growth.grow(bytes.length);
@@ -67,7 +72,9 @@ class MemoryStage implements Stage {
   }
 
   async verify(digest: Digest): Promise<boolean> {
-    if (this.#hasher.digest() !== digest) return false;
+    this.#mustGrow();
+    this.#isSound = this.#hasher.digest() === digest;
+    if (!this.#isSound) return false;
     this.#digest = digest;
     this.#growth.verify();
     return true;
@@ -75,10 +82,19 @@ class MemoryStage implements Stage {
 
   async commit(): Promise<void> {
     if (this.#digest === undefined) throw new Error("only a verified stage can be committed");
+    if (this.#discarded !== undefined) throw new Error("the stage is discarded", { cause: this.#discarded });
+    this.#isCommitted = true;
     this.#keep(this.#digest, this.#bytes);
   }
 
   async discard(reason: Error): Promise<void> {
+    if (this.#isCommitted) return;
+    this.#discarded ??= reason;
     this.#growth.fail(reason);
+  }
+
+  #mustGrow(): void {
+    if (this.#discarded !== undefined || this.#growth.verified) throw new Error("the stage is complete");
+    if (!this.#isSound) throw new Error("the writing of the stage failed");
   }
 }

@@ -24,12 +24,18 @@ const STEPS = [
    CREATE TABLE pings (site TEXT PRIMARY KEY, status INTEGER NOT NULL, challenges TEXT NOT NULL, at INTEGER NOT NULL) STRICT;`,
 ] as const;
 
-/** Throws when the file was written by a newer version. */
-export const migrate = (database: DatabaseSync): void => {
-  const { user_version: version } = database.prepare("PRAGMA user_version").get() as { user_version: number };
+const versionOf = (database: DatabaseSync): number =>
+  Number((database.prepare("PRAGMA user_version").get() as { user_version: number }).user_version);
+
+/** Throws when the file was written by a newer version. Only reads. */
+export const refuseNewer = (database: DatabaseSync): void => {
+  const version = versionOf(database);
   if (version > STEPS.length)
     throw new Error(`it was written by a newer version of Layover (schema ${version}, this one knows ${STEPS.length})`);
-  for (let step = version; step < STEPS.length; step += 1) {
+};
+
+export const migrate = (database: DatabaseSync): void => {
+  for (let step = versionOf(database); step < STEPS.length; step += 1) {
     database.exec(`BEGIN IMMEDIATE; ${STEPS[step]!} PRAGMA user_version = ${step + 1}; COMMIT`);
   }
 };

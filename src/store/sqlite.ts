@@ -2,98 +2,92 @@
 // whose history nobody can tell again. Statements are compiled once: a hit costs a look-up of microseconds.
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
-import { DatabaseSync, type StatementSync } from "node:sqlite";
 import type { Digest } from "../oci/digest.ts";
-import type {
-  FactStore,
-  GrantFact,
-  GrantKey,
-  Link,
-  LinkKey,
-  ListingFact,
-  ListingKey,
-  PingFact,
-  TagFact,
-  TagKey,
-  TagMove,
+import {
+  type FactStore,
+  type GrantFact,
+  type GrantKey,
+  type Link,
+  type LinkKey,
+  type ListingFact,
+  type ListingKey,
+  type PingFact,
+  type TagFact,
+  type TagKey,
+  type TagMove,
+  wholeMs,
 } from "./facts.ts";
-import { migrate } from "./sqlite-schema.ts";
+import { Connection, type Row } from "./sqlite-connection.ts";
+import { migrate, refuseNewer } from "./sqlite-schema.ts";
 import { StoreUnusable } from "./unusable.ts";
 
-type Row = Record<string, unknown>;
+const TAG = "SELECT digest, checked_at, generation, doubted FROM tags WHERE site = ? AND repo = ? AND tag = ?";
 
-/** Throws StoreUnusable: not writable, damaged, or written by a newer version. It is never deleted here. */
+/** Throws StoreUnusable: not writable, damaged, or written by a newer version. The file is then left as it is. */
 export const openSqlite = (path: string): FactStore => {
-  let hot: DatabaseSync | undefined;
+  const opened: Connection[] = [];
+  const connect = (synchronous: "NORMAL" | "FULL"): Connection => {
+    const connection = new Connection(path);
+    opened.push(connection);
+    refuseNewer(connection.database);
+    connection.database.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = ${synchronous}`);
+    return connection;
+  };
   try {
     mkdirSync(dirname(path), { recursive: true });
-    hot = connect(path, "NORMAL");
-    migrate(hot);
-    return new SqliteFacts(hot, connect(path, "FULL"));
+    const hot = connect("NORMAL");
+    migrate(hot.database);
+    return new SqliteFacts(hot, connect("FULL"));
   } catch (error) {
-    hot?.close();
+    for (const connection of opened) connection.close();
     throw new StoreUnusable(path, error);
   }
 };
 
-const connect = (path: string, synchronous: "NORMAL" | "FULL"): DatabaseSync => {
-  const database = new DatabaseSync(path);
-  database.exec(
-    `PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = ${synchronous}; PRAGMA foreign_keys = ON`,
-  );
-  return database;
-};
-
 class SqliteFacts implements FactStore {
-  readonly #hot: DatabaseSync;
-  readonly #durable: DatabaseSync;
-  readonly #statements = new Map<string, StatementSync>();
+  readonly #hot: Connection;
+  readonly #durable: Connection;
 
-  constructor(hot: DatabaseSync, durable: DatabaseSync) {
+  constructor(hot: Connection, durable: Connection) {
     this.#hot = hot;
     this.#durable = durable;
   }
 
   async tag({ site, repo, tag }: TagKey): Promise<TagFact | undefined> {
-    return tagOf(
-      this.#get(
-        "SELECT digest, checked_at, generation, doubted FROM tags WHERE site = ? AND repo = ? AND tag = ?",
-        site,
-        repo,
-        tag,
-      ),
-    );
+    return tagOf(this.#hot.get(TAG, site, repo, tag));
   }
 
   async moveTag({ site, repo, tag }: TagKey, { digest, at, reason }: TagMove, generation: number): Promise<boolean> {
-    return this.#durably(() => {
-      const now = tagOf(
-        this.#row(
-          this.#durable,
-          "SELECT digest, checked_at, generation, doubted FROM tags WHERE site = ? AND repo = ? AND tag = ?",
+    return this.#durable.atomically(() => {
+      const now = tagOf(this.#durable.get(TAG, site, repo, tag));
+      if ((now?.generation ?? 0) !== generation) return false;
+      this.#durable.run(
+        `INSERT INTO tags (site, repo, tag, digest, checked_at, generation, doubted) VALUES (?, ?, ?, ?, ?, ?, 0)
+         ON CONFLICT DO UPDATE SET digest = excluded.digest, checked_at = excluded.checked_at, doubted = 0`,
+        site,
+        repo,
+        tag,
+        digest ?? null,
+        at,
+        generation,
+      );
+      if (now?.digest !== digest) {
+        this.#durable.run(
+          "INSERT INTO tag_history (site, repo, tag, digest, at, reason) VALUES (?, ?, ?, ?, ?, ?)",
           site,
           repo,
           tag,
-        ),
-      );
-      if ((now?.generation ?? 0) !== generation) return false;
-      this.#durable
-        .prepare(
-          `INSERT INTO tags (site, repo, tag, digest, checked_at, generation, doubted) VALUES (?, ?, ?, ?, ?, ?, 0)
-           ON CONFLICT DO UPDATE SET digest = excluded.digest, checked_at = excluded.checked_at, doubted = 0`,
-        )
-        .run(site, repo, tag, digest ?? null, at, generation);
-      if (now?.digest !== digest) {
-        this.#durable
-          .prepare("INSERT INTO tag_history (site, repo, tag, digest, at, reason) VALUES (?, ?, ?, ?, ?, ?)")
-          .run(site, repo, tag, digest ?? null, at, reason);
+          digest ?? null,
+          at,
+          reason,
+        );
       }
       return true;
     });
   }
 
   async touchTag({ site, repo, tag }: TagKey, digest: Digest, at: number, generation: number): Promise<void> {
-    this.#run(
+    this.#hot.run(
       "UPDATE tags SET checked_at = ?, doubted = 0 WHERE site = ? AND repo = ? AND tag = ? AND digest = ? AND generation = ?",
       at,
       site,
@@ -105,21 +99,27 @@ class SqliteFacts implements FactStore {
   }
 
   async raiseTag({ site, repo, tag }: TagKey): Promise<number> {
-    return this.#durably(() => {
-      const raised = this.#durable
-        .prepare(
-          `INSERT INTO tags (site, repo, tag, digest, checked_at, generation, doubted) VALUES (?, ?, ?, NULL, 0, 1, 1)
-           ON CONFLICT DO UPDATE SET generation = generation + 1, doubted = 1 RETURNING generation`,
-        )
-        .get(site, repo, tag) as Row;
-      return Number(raised["generation"]);
+    // a COMMIT of its own: what goes wrong with the one at the end of a `get` is told to nobody
+    return this.#durable.atomically(() => {
+      const raised = this.#durable.get(
+        `INSERT INTO tags (site, repo, tag, digest, checked_at, generation, doubted) VALUES (?, ?, ?, NULL, 0, 1, 1)
+         ON CONFLICT DO UPDATE SET generation = generation + 1, doubted = 1 RETURNING generation`,
+        site,
+        repo,
+        tag,
+      );
+      return Number(raised?.["generation"]);
     });
   }
 
   async tagHistory({ site, repo, tag }: TagKey, limit: number): Promise<TagMove[]> {
-    const rows = this.#statement(
+    const rows = this.#hot.all(
       "SELECT digest, at, reason FROM tag_history WHERE site = ? AND repo = ? AND tag = ? ORDER BY id DESC LIMIT ?",
-    ).all(site, repo, tag, limit) as Row[];
+      site,
+      repo,
+      tag,
+      limit,
+    );
     return rows.map((row) => ({
       digest: (row["digest"] ?? undefined) as Digest | undefined,
       at: Number(row["at"]),
@@ -128,12 +128,12 @@ class SqliteFacts implements FactStore {
   }
 
   async link({ site, repo, digest }: LinkKey): Promise<Link | undefined> {
-    const row = this.#get("SELECT media_type FROM links WHERE site = ? AND repo = ? AND digest = ?", site, repo, digest);
+    const row = this.#hot.get("SELECT media_type FROM links WHERE site = ? AND repo = ? AND digest = ?", site, repo, digest);
     return row === undefined ? undefined : { mediaType: (row["media_type"] ?? undefined) as string | undefined };
   }
 
   async addLink({ site, repo, digest }: LinkKey, { mediaType }: Link): Promise<void> {
-    this.#run(
+    this.#hot.run(
       `INSERT INTO links (site, repo, digest, media_type) VALUES (?, ?, ?, ?)
        ON CONFLICT DO UPDATE SET media_type = excluded.media_type WHERE excluded.media_type IS NOT NULL AND media_type IS NOT excluded.media_type`,
       site,
@@ -144,11 +144,11 @@ class SqliteFacts implements FactStore {
   }
 
   async removeLink({ site, repo, digest }: LinkKey): Promise<void> {
-    this.#run("DELETE FROM links WHERE site = ? AND repo = ? AND digest = ?", site, repo, digest);
+    this.#hot.run("DELETE FROM links WHERE site = ? AND repo = ? AND digest = ?", site, repo, digest);
   }
 
   async grant({ site, repo, subject }: GrantKey): Promise<GrantFact | undefined> {
-    const row = this.#get(
+    const row = this.#hot.get(
       "SELECT granted_at, expires_at FROM grants WHERE site = ? AND subject = ? AND repo = ?",
       site,
       subject,
@@ -159,27 +159,27 @@ class SqliteFacts implements FactStore {
   }
 
   async putGrants(grants: readonly GrantFact[]): Promise<void> {
-    transaction(this.#hot, () => {
+    this.#hot.atomically(() => {
       for (const { site, repo, subject, grantedAt, expiresAt } of grants) {
-        this.#run(
+        this.#hot.run(
           "INSERT OR REPLACE INTO grants (site, subject, repo, granted_at, expires_at) VALUES (?, ?, ?, ?, ?)",
           site,
           subject,
           repo,
-          grantedAt,
-          expiresAt,
+          wholeMs(grantedAt),
+          wholeMs(expiresAt),
         );
       }
     });
   }
 
   async removeGrant({ site, repo, subject }: GrantKey): Promise<void> {
-    this.#run("DELETE FROM grants WHERE site = ? AND subject = ? AND repo = ?", site, subject, repo);
+    this.#hot.run("DELETE FROM grants WHERE site = ? AND subject = ? AND repo = ?", site, subject, repo);
   }
 
   async anyGrant(site: string, subject: string, since: number): Promise<boolean> {
     return (
-      this.#get(
+      this.#hot.get(
         "SELECT 1 AS yes FROM grants WHERE site = ? AND subject = ? AND granted_at >= ? LIMIT 1",
         site,
         subject,
@@ -189,11 +189,11 @@ class SqliteFacts implements FactStore {
   }
 
   async sweepGrants(before: number): Promise<void> {
-    this.#run("DELETE FROM grants WHERE granted_at < ?", before);
+    this.#hot.run("DELETE FROM grants WHERE granted_at < ?", before);
   }
 
   async listing({ site, repo, key }: ListingKey): Promise<ListingFact | undefined> {
-    const row = this.#get(
+    const row = this.#hot.get(
       "SELECT media_type, bytes, filters, checked_at FROM listings WHERE site = ? AND repo = ? AND key = ?",
       site,
       repo,
@@ -209,7 +209,7 @@ class SqliteFacts implements FactStore {
   }
 
   async putListing({ site, repo, key }: ListingKey, { mediaType, bytes, filtersApplied, checkedAt }: ListingFact): Promise<void> {
-    this.#run(
+    this.#hot.run(
       "INSERT OR REPLACE INTO listings (site, repo, key, media_type, bytes, filters, checked_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
       site,
       repo,
@@ -222,7 +222,7 @@ class SqliteFacts implements FactStore {
   }
 
   async ping(site: string): Promise<PingFact | undefined> {
-    const row = this.#get("SELECT status, challenges, at FROM pings WHERE site = ?", site);
+    const row = this.#hot.get("SELECT status, challenges, at FROM pings WHERE site = ?", site);
     if (row === undefined) return undefined;
     return {
       status: Number(row["status"]),
@@ -232,7 +232,7 @@ class SqliteFacts implements FactStore {
   }
 
   async putPing(site: string, { status, challenges, at }: PingFact): Promise<void> {
-    this.#run(
+    this.#hot.run(
       "INSERT OR REPLACE INTO pings (site, status, challenges, at) VALUES (?, ?, ?, ?)",
       site,
       status,
@@ -242,47 +242,10 @@ class SqliteFacts implements FactStore {
   }
 
   async close(): Promise<void> {
-    this.#statements.clear();
     this.#durable.close();
     this.#hot.close();
   }
-
-  #statement(sql: string): StatementSync {
-    const known = this.#statements.get(sql);
-    if (known !== undefined) return known;
-    const statement = this.#hot.prepare(sql);
-    this.#statements.set(sql, statement);
-    return statement;
-  }
-
-  #get(sql: string, ...values: (string | number)[]): Row | undefined {
-    return this.#statement(sql).get(...values) as Row | undefined;
-  }
-
-  #row(database: DatabaseSync, sql: string, ...values: (string | number)[]): Row | undefined {
-    return database.prepare(sql).get(...values) as Row | undefined;
-  }
-
-  #run(sql: string, ...values: (string | number | null | Buffer)[]): void {
-    this.#statement(sql).run(...values);
-  }
-
-  #durably<T>(work: () => T): T {
-    return transaction(this.#durable, work);
-  }
 }
-
-const transaction = <T>(database: DatabaseSync, work: () => T): T => {
-  database.exec("BEGIN IMMEDIATE");
-  try {
-    const result = work();
-    database.exec("COMMIT");
-    return result;
-  } catch (error) {
-    database.exec("ROLLBACK");
-    throw error;
-  }
-};
 
 const tagOf = (row: Row | undefined): TagFact | undefined =>
   row === undefined

@@ -1,0 +1,89 @@
+// Facts in memory: for tests, and for what is meant to be forgotten.
+import {
+  type FactStore,
+  type GrantFact,
+  type GrantKey,
+  type Link,
+  type LinkKey,
+  type ListingFact,
+  type ListingKey,
+  type PingFact,
+  type TagFact,
+  type TagKey,
+  type TagMove,
+  wholeMs,
+} from "./facts.ts";
+
+const idOf = (...parts: readonly string[]): string => JSON.stringify(parts);
+const tagId = ({ site, repo, tag }: TagKey) => idOf(site, repo, tag);
+const linkId = ({ site, repo, digest }: LinkKey) => idOf(site, repo, digest);
+const grantId = ({ site, repo, subject }: GrantKey) => idOf(site, repo, subject);
+const listingId = ({ site, repo, key }: ListingKey) => idOf(site, repo, key);
+
+const UNKNOWN: TagFact = { digest: undefined, checkedAt: 0, generation: 0, doubted: false };
+
+export const memoryFacts = (): FactStore => {
+  const links = new Map<string, Link>();
+  const listings = new Map<string, ListingFact>();
+  const pings = new Map<string, PingFact>();
+  return {
+    ...memoryTags(),
+    ...memoryGrants(),
+    link: async (key) => links.get(linkId(key)),
+    addLink: async (key, { mediaType }) =>
+      void links.set(linkId(key), { mediaType: mediaType ?? links.get(linkId(key))?.mediaType }),
+    removeLink: async (key) => void links.delete(linkId(key)),
+    listing: async (key) => listings.get(listingId(key)),
+    putListing: async (key, listing) => void listings.set(listingId(key), { ...listing, bytes: Buffer.from(listing.bytes) }),
+    ping: async (site) => pings.get(site),
+    putPing: async (site, ping) => void pings.set(site, ping),
+    close: async () => undefined,
+  };
+};
+
+const memoryTags = (): Pick<FactStore, "tag" | "moveTag" | "touchTag" | "raiseTag" | "tagHistory"> => {
+  const tags = new Map<string, TagFact>();
+  const history = new Map<string, TagMove[]>();
+  return {
+    tag: async (key) => tags.get(tagId(key)),
+    moveTag: async (key, move, generation) => {
+      const now = tags.get(tagId(key)) ?? UNKNOWN;
+      if (now.generation !== generation) return false;
+      tags.set(tagId(key), { digest: move.digest, checkedAt: move.at, generation, doubted: false });
+      if (now.digest !== move.digest) history.set(tagId(key), [move, ...(history.get(tagId(key)) ?? [])]);
+      return true;
+    },
+    touchTag: async (key, digest, at, generation) => {
+      const now = tags.get(tagId(key));
+      if (now?.digest !== digest || now.generation !== generation) return;
+      tags.set(tagId(key), { ...now, checkedAt: at, doubted: false });
+    },
+    raiseTag: async (key) => {
+      const now = tags.get(tagId(key)) ?? UNKNOWN;
+      tags.set(tagId(key), { ...now, generation: now.generation + 1, doubted: true });
+      return now.generation + 1;
+    },
+    tagHistory: async (key, limit) => (history.get(tagId(key)) ?? []).slice(0, limit),
+  };
+};
+
+const memoryGrants = (): Pick<FactStore, "grant" | "putGrants" | "removeGrant" | "anyGrant" | "sweepGrants"> => {
+  const grants = new Map<string, GrantFact>();
+  return {
+    grant: async (key) => grants.get(grantId(key)),
+    putGrants: async (more) => {
+      for (const grant of more)
+        grants.set(grantId(grant), {
+          ...grant,
+          grantedAt: wholeMs(grant.grantedAt),
+          expiresAt: wholeMs(grant.expiresAt),
+        });
+    },
+    removeGrant: async (key) => void grants.delete(grantId(key)),
+    anyGrant: async (site, subject, since) =>
+      [...grants.values()].some((grant) => grant.site === site && grant.subject === subject && grant.grantedAt >= since),
+    sweepGrants: async (before) => {
+      for (const [id, { grantedAt }] of grants) if (grantedAt < before) grants.delete(id);
+    },
+  };
+};
