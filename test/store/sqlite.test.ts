@@ -1,9 +1,14 @@
 // The SQLite store: its suite, and files that are not what they should be.
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import fc from "fast-check";
 import { describe, expect, it, onTestFinished } from "vitest";
+import { digestOf } from "../../src/oci/digest.ts";
+import type { Repository, Tag } from "../../src/oci/reference.ts";
+import type { FactStore } from "../../src/store/facts.ts";
+import { memoryFacts } from "../../src/store/memory-facts.ts";
 import { openSqlite } from "../../src/store/sqlite.ts";
 import { StoreUnusable } from "../../src/store/unusable.ts";
 import { factStoreSuite } from "../suites/facts.ts";
@@ -14,10 +19,120 @@ const file = (): string => {
   return join(folder, "facts.sqlite");
 };
 
+factStoreSuite("memory", async () => memoryFacts());
+
 factStoreSuite("sqlite", async () => {
   const facts = openSqlite(file());
   onTestFinished(() => facts.close());
   return facts;
+});
+
+const KEY = { site: "s.example", repo: "acme/app" as Repository, tag: "v1" as Tag };
+const DIGESTS = ["a", "b"].map((text) => digestOf(Buffer.from(text)));
+
+describe("facts in a file", () => {
+  const key = fc.record({
+    site: fc.constantFrom("s.example", "t.example"),
+    repo: fc.constantFrom("acme" as Repository, "acme/app" as Repository),
+    tag: fc.constantFrom("v1" as Tag, "v2" as Tag),
+  });
+  const digest = fc.constantFrom(...DIGESTS, undefined);
+  const time = fc.nat(50);
+  const subject = fc.constantFrom("x", "y");
+  /** A question or an intention, as what is done to any store. */
+  const step: fc.Arbitrary<(facts: FactStore) => Promise<unknown>> = fc.oneof(
+    key.map((k) => (facts: FactStore) => facts.tag(k)),
+    key.map((k) => (facts: FactStore) => facts.raiseTag(k)),
+    key.map((k) => (facts: FactStore) => facts.tagHistory(k, 3)),
+    fc.tuple(key, digest, time, fc.nat(2)).map(
+      ([k, to, at, generation]) =>
+        (facts: FactStore) =>
+          facts.moveTag(k, { digest: to, at, reason: "pull" }, generation),
+    ),
+    fc.tuple(key, fc.constantFrom(...DIGESTS), time, fc.nat(2)).map(
+      ([k, of, at, generation]) =>
+        (facts: FactStore) =>
+          facts.touchTag(k, of, at, generation),
+    ),
+    fc.tuple(key, fc.constantFrom(...DIGESTS), fc.constantFrom("a/b", "c/d", undefined)).map(
+      ([k, of, mediaType]) =>
+        (facts: FactStore) =>
+          facts.addLink({ ...k, digest: of }, { mediaType }),
+    ),
+    fc.tuple(key, fc.constantFrom(...DIGESTS)).map(
+      ([k, of]) =>
+        (facts: FactStore) =>
+          facts.link({ ...k, digest: of }),
+    ),
+    fc.tuple(key, subject, time).map(
+      ([k, who, at]) =>
+        (facts: FactStore) =>
+          facts.putGrants([{ site: k.site, repo: k.repo, subject: who, grantedAt: at, expiresAt: at + 5 }]),
+    ),
+    fc.tuple(key, subject).map(
+      ([k, who]) =>
+        (facts: FactStore) =>
+          facts.grant({ site: k.site, repo: k.repo, subject: who }),
+    ),
+    fc.tuple(key, subject, time).map(
+      ([k, who, since]) =>
+        (facts: FactStore) =>
+          facts.anyGrant(k.site, who, since),
+    ),
+    time.map((before) => (facts: FactStore) => facts.sweepGrants(before)),
+  );
+
+  it("are those that a store in memory would have, and still after it is opened again", async () => {
+    const folder = dirname(file());
+    let run = 0;
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 60 }), fc.array(step, { maxLength: 20 }), async (before, after) => {
+        run += 1;
+        const path = join(folder, `${run}.sqlite`);
+        const model = memoryFacts();
+        const first = openSqlite(path);
+        for (const act of before) expect(await act(first)).toEqual(await act(model));
+        await first.close();
+        const second = openSqlite(path);
+        for (const act of after) expect(await act(second)).toEqual(await act(model));
+        await second.close();
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  it("are not to be had from a store that is closed", async () => {
+    const facts = openSqlite(file());
+    await facts.raiseTag(KEY);
+    await facts.close();
+    await expect(facts.tag(KEY)).rejects.toThrow(/not open/);
+    await expect(facts.raiseTag(KEY)).rejects.toThrow(/not open/);
+  });
+
+  it("are moved as a whole or not at all, and the store goes on", async () => {
+    const path = file();
+    const facts = openSqlite(path);
+    onTestFinished(() => facts.close());
+    const move = { digest: DIGESTS[0], at: 0.5, reason: "pull" } as const;
+    await expect(facts.moveTag(KEY, move, 0)).rejects.toThrow(/INTEGER/);
+    expect(await facts.tag(KEY)).toBeUndefined();
+    expect(await facts.moveTag(KEY, { ...move, at: 1 }, 0)).toBe(true);
+    expect(await facts.tagHistory(KEY, 10)).toHaveLength(1);
+  });
+
+  it("that are locked by somebody else are an error before long, and are read all the while", async () => {
+    const path = file();
+    const facts = openSqlite(path);
+    onTestFinished(() => facts.close());
+    expect(await facts.raiseTag(KEY)).toBe(1);
+    const other = new DatabaseSync(path);
+    other.exec("BEGIN IMMEDIATE");
+    expect(await facts.tag(KEY)).toMatchObject({ generation: 1 });
+    await expect(facts.raiseTag(KEY)).rejects.toThrow(/locked/);
+    other.exec("ROLLBACK");
+    other.close();
+    expect(await facts.raiseTag(KEY)).toBe(2);
+  });
 });
 
 describe("a file that cannot be used", () => {
@@ -25,10 +140,12 @@ describe("a file that cannot be used", () => {
     const path = file();
     await openSqlite(path).close();
     const database = new DatabaseSync(path);
-    database.exec("PRAGMA user_version = 99");
+    database.exec("PRAGMA user_version = 99; PRAGMA journal_mode = DELETE");
     database.close();
+    const before = readFileSync(path);
     expect(() => openSqlite(path)).toThrow(/newer version/);
     expect(() => openSqlite(path)).toThrow(StoreUnusable);
+    expect(readFileSync(path).equals(before)).toBe(true);
   });
 
   it("because it is damaged, is left as it is", () => {
@@ -37,6 +154,18 @@ describe("a file that cannot be used", () => {
     writeFileSync(path, noise);
     expect(() => openSqlite(path)).toThrow(StoreUnusable);
     expect(readFileSync(path)).toEqual(noise);
+  });
+
+  it("because it is cut short, is left as it is", async () => {
+    const path = file();
+    const facts = openSqlite(path);
+    for (let n = 0; n < 300; n += 1) await facts.putPing(`${n}.example`, { status: 200, challenges: [], at: n });
+    await facts.close();
+    truncateSync(path, 8_192);
+    const before = readFileSync(path);
+    expect(() => openSqlite(path)).toThrow(/malformed/);
+    expect(() => openSqlite(path)).toThrow(StoreUnusable);
+    expect(readFileSync(path).equals(before)).toBe(true);
   });
 
   it("because there is no such place, is named", () => {

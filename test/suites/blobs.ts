@@ -26,8 +26,12 @@ const put = async (store: BlobStore, bytes: Buffer, algorithm: "sha256" | "sha51
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
-/** `make` gives an empty store; its maker cleans up. */
-export const blobStoreSuite = (name: string, make: () => Promise<BlobStore>): void => {
+/** `make` gives an empty store; its maker cleans up. `settled` resolves once nothing of what was opened is open any more. */
+export const blobStoreSuite = (
+  name: string,
+  make: () => Promise<BlobStore>,
+  settled: () => Promise<void> = async () => undefined,
+): void => {
   describe(`${name}: blobs`, () => {
     it("are there once committed, whole and by range, under either algorithm", async () => {
       const store = await make();
@@ -149,7 +153,77 @@ export const blobStoreSuite = (name: string, make: () => Promise<BlobStore>): vo
     });
   });
 
+  describe(`${name}: a stage that is over`, () => {
+    it("cannot be committed once it is discarded, verified or not", async () => {
+      const store = await make();
+      const bytes = bytesOf(100);
+      const stage = await store.stage();
+      await stage.append(bytes);
+      await stage.verify(digestOf(bytes));
+      await stage.discard(new Error("not wanted"));
+      await expect(stage.commit()).rejects.toThrow(/discarded/);
+      expect(await store.stat(digestOf(bytes))).toBeUndefined();
+      await stage.discard(new Error("again"));
+    });
+
+    it("because its bytes are wrong takes no more, and gets no second verdict", async () => {
+      const store = await make();
+      const bytes = bytesOf(100);
+      const stage = await store.stage();
+      await stage.append(bytes);
+      expect(await stage.verify(digestOf(Buffer.from("another")))).toBe(false);
+      await expect(stage.append(bytes)).rejects.toThrow();
+      await expect(stage.verify(digestOf(bytes))).rejects.toThrow();
+      await expect(stage.commit()).rejects.toThrow();
+      await stage.discard(new Error("wrong bytes"));
+      expect(await store.stat(digestOf(bytes))).toBeUndefined();
+    });
+
+    it("is committed once, however often and at once it is asked for, and a discard takes nothing back", async () => {
+      const store = await make();
+      const bytes = bytesOf(100_000);
+      const stage = await store.stage();
+      await stage.append(bytes);
+      await stage.verify(digestOf(bytes));
+      await Promise.all([stage.commit(), stage.commit(), stage.discard(new Error("too late"))]);
+      await stage.commit();
+      expect(await read(store, digestOf(bytes))).toEqual(bytes);
+      expect(await all(stage)).toEqual(bytes);
+    });
+
+    it("can be asked for nothing past its end", async () => {
+      const store = await make();
+      const bytes = bytesOf(1_000);
+      const stage = await store.stage();
+      await stage.append(bytes);
+      const tooLong = Promise.allSettled([all(stage, 500, 1_000)]);
+      await stage.verify(digestOf(bytes));
+      expect((await tooLong)[0].status).toBe("rejected");
+      expect(await all(stage, 1_000)).toEqual(Buffer.alloc(0));
+      expect(await all(stage, 999)).toEqual(bytes.subarray(999));
+      await stage.discard(new Error("over"));
+    });
+  });
+
+  describe(`${name}: a store that is closed`, () => {
+    it("can be closed again", async () => {
+      const store = await make();
+      await store.close();
+      await store.close();
+    });
+  });
+
   describe(`${name}: readers of what grows`, () => {
+    it("that leave are gone at once, not when the writer comes to an end", async () => {
+      const store = await make();
+      const stage = await store.stage();
+      await stage.append(bytesOf(100));
+      const follower = stage.follow(0).resume();
+      for (let turns = 0; turns < 20; turns += 1) await turn();
+      await new Promise((resolve) => follower.once("close", resolve).destroy());
+      await stage.discard(new Error("over"));
+    });
+
     const reader = fc.record({
       joins: fc.nat(12),
       start: fc.nat(4_999),
@@ -172,6 +246,7 @@ export const blobStoreSuite = (name: string, make: () => Promise<BlobStore>): vo
             pieces.length,
           );
           const stage = await store.stage();
+          let isJudged = false;
           const following = readers.map(async ({ joins, start, length, leaves, slow }) => {
             for (let turns = 0; turns < joins; turns += 1) await turn();
             const from = start % bytes.length;
@@ -186,9 +261,11 @@ export const blobStoreSuite = (name: string, make: () => Promise<BlobStore>): vo
             try {
               for await (const chunk of body as AsyncIterable<Buffer>) {
                 chunks.push(chunk);
+                if (!isJudged) expect(from + Buffer.concat(chunks).length).toBeLessThanOrEqual(stage.size - HOLDBACK);
                 if (slow) await turn();
               }
-            } catch {
+            } catch (error) {
+              expect(error).toMatchObject({ message: "no good" });
               // wherever it broke off, it never got past what was held back
               expect(end).not.toBe("commit");
               expect(from + Buffer.concat(chunks).length).toBeLessThanOrEqual(bytes.length - HOLDBACK);
@@ -204,6 +281,7 @@ export const blobStoreSuite = (name: string, make: () => Promise<BlobStore>): vo
             at += piece;
           }
           const digest = end === "commit" ? digestOf(bytes) : digestOf(Buffer.from("another"));
+          isJudged = end === "commit";
           const isRight = end === "discard" ? false : await stage.verify(digest);
           if (isRight) await stage.commit();
           else await stage.discard(new Error("no good"));
@@ -213,6 +291,7 @@ export const blobStoreSuite = (name: string, make: () => Promise<BlobStore>): vo
         }),
         { numRuns: 150 },
       );
+      await settled();
     });
   });
 };

@@ -1,4 +1,5 @@
 // What every fact store must do: atomic intentions, and nothing lost that was said to be kept.
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { digestOf } from "../../src/oci/digest.ts";
 import type { Repository, Tag } from "../../src/oci/reference.ts";
@@ -119,7 +120,51 @@ export const factStoreSuite = (name: string, make: () => Promise<FactStore>): vo
     });
   });
 
+  describe(`${name}: grants of odd tokens`, () => {
+    it("spoil no batch: a time that is none is brought to one", async () => {
+      const facts = await make();
+      const key = { site: "s.example", repo: REPO };
+      await facts.putGrants([
+        { ...key, subject: "fraction", grantedAt: 10.5, expiresAt: 1_700_000_000_123.4 },
+        { ...key, subject: "past", grantedAt: 10, expiresAt: -1e300 },
+        { ...key, subject: "plain", grantedAt: 10, expiresAt: 20 },
+        { ...key, subject: "never", grantedAt: 10, expiresAt: Number.POSITIVE_INFINITY },
+      ]);
+      expect(await facts.grant({ ...key, subject: "fraction" })).toMatchObject({ grantedAt: 10, expiresAt: 1_700_000_000_123 });
+      expect(await facts.grant({ ...key, subject: "past" })).toMatchObject({ expiresAt: 0 });
+      expect(await facts.grant({ ...key, subject: "plain" })).toMatchObject({ expiresAt: 20 });
+      expect(await facts.grant({ ...key, subject: "never" })).toMatchObject({ expiresAt: Number.MAX_SAFE_INTEGER });
+    });
+  });
+
+  describe(`${name}: a store that is closed`, () => {
+    it("can be closed again", async () => {
+      const facts = await make();
+      await facts.raiseTag(KEY);
+      await facts.close();
+      await facts.close();
+    });
+  });
+
   describe(`${name}: documents and pings`, () => {
+    it("come back as they were, whatever is in them and in their keys", async () => {
+      const facts = await make();
+      const text = fc.string({ unit: "grapheme" });
+      const document = fc.record({
+        key: text,
+        mediaType: text,
+        bytes: fc.uint8Array(),
+        filtersApplied: fc.option(text, { nil: undefined }),
+      });
+      await fc.assert(
+        fc.asyncProperty(document, text, async ({ key, bytes, ...rest }, site) => {
+          const listing = { ...rest, bytes: Buffer.from(bytes), checkedAt: 1 };
+          await facts.putListing({ site, repo: REPO, key }, listing);
+          expect(await facts.listing({ site, repo: REPO, key })).toEqual(listing);
+        }),
+      );
+    });
+
     it("come back as they were", async () => {
       const facts = await make();
       const key = { site: "s.example", repo: REPO, key: "tags" };
