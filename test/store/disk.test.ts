@@ -1,5 +1,4 @@
 // The disk store: its suite, and what can happen to a disk and to a process.
-import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -114,68 +113,5 @@ describe("a cap on a disk store", () => {
     await expect.poll(attempt).toBe("StoreFull");
     await second.delete(digestOf(Buffer.alloc(600, 1)));
     await (await second.stage(500)).discard(new Error("not wanted"));
-  });
-});
-
-describe("kill -9", () => {
-  const CHILD = `
-    import { openDisk } from ${JSON.stringify(new URL("../../src/store/disk.ts", import.meta.url).href)};
-    import { openSqlite } from ${JSON.stringify(new URL("../../src/store/sqlite.ts", import.meta.url).href)};
-    import { digestOf } from ${JSON.stringify(new URL("../../src/oci/digest.ts", import.meta.url).href)};
-    const folder = process.argv[1];
-    const blobs = await openDisk({ folder, room: async () => ({ free: 2 ** 40, total: 2 ** 40 }) });
-    const facts = openSqlite(folder + "/facts.sqlite");
-    for (let n = Number(process.argv[2]); ; n += 1) {
-      const bytes = Buffer.alloc(20_000 + n, n % 256);
-      const digest = digestOf(bytes);
-      const stage = await blobs.stage(bytes.length);
-      for (let at = 0; at < bytes.length; at += 4_000) await stage.append(bytes.subarray(at, at + 4_000));
-      await stage.verify(digest);
-      await stage.commit();
-      await facts.moveTag({ site: "s", repo: "r", tag: "t" + n }, { digest, at: n, reason: "pull" }, 0);
-      process.stdout.write(n + " " + digest + "\\n");
-    }`;
-
-  const lines = (child: ChildProcess, count: number): Promise<string[]> =>
-    new Promise((resolve, reject) => {
-      let heard = "";
-      child.stdout!.on("data", (chunk: Buffer) => {
-        heard += chunk.toString();
-        if (heard.split("\n").length > count) child.kill("SIGKILL");
-      });
-      child.stderr!.on("data", (chunk: Buffer) => reject(new Error(chunk.toString())));
-      child.once("close", () => resolve(heard.split("\n").slice(0, -1)));
-    });
-
-  it("at any moment loses nothing that was committed, and shows nothing that was not", { timeout: 60_000 }, async () => {
-    const { openSqlite } = await import("../../src/store/sqlite.ts");
-    const path = folder();
-    let next = 0;
-    for (const count of [1, 7, 20]) {
-      const child = spawn(process.execPath, ["--input-type=module", "-e", CHILD, path, String(next)], {
-        stdio: ["ignore", "pipe", "pipe"],
-      });
-      const committed = (await lines(child, count)).map((line) => line.split(" ") as [string, string]);
-      expect(committed.length).toBeGreaterThanOrEqual(count);
-      const store = await openDisk({ folder: path, room: ROOMY });
-      const facts = openSqlite(join(path, "facts.sqlite"));
-      try {
-        for (const [n, digest] of committed) {
-          const bytes = await store.readAll(digest as never, 1_000_000);
-          expect(bytes === undefined ? "lost" : digestOf(bytes)).toBe(digest);
-          expect((await facts.tag({ site: "s", repo: "r" as never, tag: `t${n}` as never }))?.digest).toBe(digest);
-        }
-        const held = readdirSync(join(path, "blobs"), { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
-        for (const { name } of held) {
-          const bytes = await store.readAll(`sha256:${name}` as never, 1_000_000);
-          expect(digestOf(bytes!)).toBe(`sha256:${name}`);
-        }
-        expect(readdirSync(join(path, "spool"))).toEqual([]);
-      } finally {
-        await store.close();
-        await facts.close();
-      }
-      next = Number(committed.at(-1)![0]) + 10;
-    }
   });
 });
