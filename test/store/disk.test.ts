@@ -1,5 +1,5 @@
 // The disk store: its suite, and what can happen to a disk and to a process.
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -25,10 +25,24 @@ const open = async (options: Partial<DiskOptions> = {}) => {
   return store;
 };
 
-blobStoreSuite("disk", open);
-blobStoreSuite("memory", async () => memoryBlobs());
-
 const descriptors = (): number => readdirSync("/proc/self/fd").length;
+
+/** No file under a test's folder is open. */
+const nothingOpen = async (): Promise<void> => {
+  const openFiles = () => readdirSync("/proc/self/fd").flatMap((fd) => targetOf(fd));
+  await expect.poll(() => openFiles().filter((path) => /layover-disk-.*\/(spool|blobs)\//.test(path))).toEqual([]);
+};
+
+const targetOf = (fd: string): string[] => {
+  try {
+    return [readlinkSync(`/proc/self/fd/${fd}`)];
+  } catch {
+    return [];
+  }
+};
+
+blobStoreSuite("disk", open, nothingOpen);
+blobStoreSuite("memory", async () => memoryBlobs());
 
 describe("a disk store", () => {
   it("leaves no descriptor and no spool file behind, however its readers and writers end", async () => {
