@@ -15,6 +15,8 @@ export interface Logged {
   status: number;
   /** Of the body, as given to the socket in steps of 64 KiB under back pressure: what a client that leaves did not take is not in it. */
   bytes: number;
+  /** The answer was given whole, or its connection is gone. */
+  isOver: boolean;
 }
 
 export type Match = RegExp | ((request: Logged) => boolean);
@@ -32,4 +34,5 @@ export const loggedOf = (origin: Logged["origin"], req: IncomingMessage): Logged
   connection: req.socket.remotePort,
   status: 0,
   bytes: 0,
+  isOver: false,
 });

@@ -115,6 +115,9 @@ export class FaultUpstream {
   async #serve(origin: Logged["origin"], req: IncomingMessage, res: ServerResponse): Promise<void> {
     const logged = loggedOf(origin, req);
     this.log.push(logged);
+    res.once("close", () => {
+      logged.isOver = true;
+    });
     if (this.#isFrozen) return;
     try {
       const answer = origin === "store" ? this.#answerStored(req) : await this.#answer(req);

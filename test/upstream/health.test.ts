@@ -127,6 +127,18 @@ describe("the health of an upstream", () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
+  it("has nothing more to say once it is closed", async () => {
+    const { health, probe, lines } = breaker();
+    const { promise, resolve } = Promise.withResolvers<never>();
+    probe.mockReturnValueOnce(promise);
+    health.failed(AWAY);
+    await vi.advanceTimersByTimeAsync(400);
+    health.close();
+    resolve(undefined as never);
+    await vi.advanceTimersByTimeAsync(0);
+    expect(lines).toHaveLength(1);
+  });
+
   it("says once that it went away, with why, and once that it is back", async () => {
     const { health, probe, lines } = breaker();
     health.failed(AWAY);

@@ -50,6 +50,14 @@ describe("a manifest", () => {
     expect((await failureOf(registry.getManifest({ repo, reference: digest }, asking()))).code).toBe("UPSTREAM_INVALID");
   });
 
+  it("by digest that is another one, rightly named, is refused", async () => {
+    const { upstream, registry, digest } = await image();
+    const other = upstream.content.putManifest(repo, undefined, { layers: [] });
+    const lie = { "content-type": other.mediaType, "docker-content-digest": other.digest };
+    upstream.fault(/manifests/, status(200, lie, other.bytes.toString()));
+    expect((await failureOf(registry.getManifest({ repo, reference: digest }, asking()))).code).toBe("UPSTREAM_INVALID");
+  });
+
   it("gets its digest from its bytes where upstream says none", async () => {
     const { upstream, registry, digest } = await image();
     upstream.fault(/manifests/, noDigestHeader);
