@@ -15,6 +15,7 @@ export interface BlobStore {
   stage(expected?: number, algorithm?: Algorithm): Promise<Stage>;
   /** True when it was held. */
   delete(digest: Digest): Promise<boolean>;
+  /** Frees the folder for another process; stages and readers are to be over by then. Idempotent. */
   close(): Promise<void>;
 }
 
@@ -25,15 +26,15 @@ export interface BlobStore {
 export interface Stage {
   /** Bytes appended so far. */
   readonly size: number;
-  /** Writes and hashes. The buffer is not kept. Throws StoreFull, or what the disk says; the stage is then only good for `discard`. */
+  /** Writes and hashes; one at a time. The buffer is not kept. Throws StoreFull, or what the disk says; the stage is then only good for `discard`. */
   append(bytes: Uint8Array): Promise<void>;
   /** Reads from `start` and goes on as it grows, up to `end` (inclusive) or the end of a verified stage; errors when it is discarded. */
   follow(start: number, end?: number): Readable;
-  /** True when what was appended has this digest; followers are then released to the last byte. After it nothing may be appended. */
+  /** True when what was appended has this digest; followers are then released to the last byte. Asked once; after it nothing may be appended. */
   verify(digest: Digest): Promise<boolean>;
-  /** Makes a verified stage durable under its digest. Idempotent with a blob that is already held. Readers under way go on. */
+  /** Makes a verified stage durable under its digest. Idempotent, also with a blob that is already held. Readers under way go on, even when it fails. */
   commit(): Promise<void>;
-  /** Throws the bytes away; followers that have not got all get `reason`. After `commit` it does nothing. */
+  /** Throws the bytes away; followers of what is not verified get `reason`. During and after a `commit` that succeeds it does nothing. */
   discard(reason: Error): Promise<void>;
 }
 

@@ -25,6 +25,13 @@ export interface Berth {
   settle(kept: number): void;
 }
 
+/** Bytes of one body. */
+interface Share {
+  /** Promised and not written yet. */
+  promised: number;
+  written: number;
+}
+
 export const diskRoom = async (folder: string): Promise<{ free: number; total: number }> => {
   const { bavail, blocks, bsize } = await statfs(folder);
   return { free: bavail * bsize, total: blocks * bsize };
@@ -35,10 +42,8 @@ export class Room {
   #seen: { at: number; spare: number } | undefined;
   /** Bytes of blobs. */
   #held = 0;
-  /** Bytes written to stages. */
-  #staged = 0;
-  /** Bytes promised to stages and not written yet. */
-  #promised = 0;
+  /** Of the bodies that are under way. They are added up anew each time: a sum that is carried on would keep every slip. */
+  readonly #shares = new Set<Share>();
 
   constructor(options: RoomOptions) {
     this.#options = options;
@@ -54,26 +59,21 @@ export class Room {
 
   /** Promises room for `expected` bytes. Throws StoreFull. */
   async promise(expected: number): Promise<Berth> {
-    await this.#weigh(expected);
-    let left = expected;
-    let written = 0;
-    let isSettled = false;
+    const share: Share = { promised: 0, written: 0 };
+    this.#shares.add(share);
+    await this.#weigh(share, expected).catch((error: unknown) => {
+      this.#shares.delete(share);
+      throw error;
+    });
     return {
       take: async (bytes) => {
-        if (bytes > left) {
-          await this.#weigh(bytes - left);
-          left = bytes;
-        }
-        left -= bytes;
-        written += bytes;
-        this.#written(bytes);
+        if (bytes > share.promised) await this.#weigh(share, bytes - share.promised);
+        share.promised -= bytes;
+        share.written += bytes;
+        if (this.#seen !== undefined) this.#seen.spare -= bytes;
       },
       settle: (kept) => {
-        if (isSettled) return;
-        isSettled = true;
-        this.#promised -= left;
-        this.#staged -= written;
-        this.#held += kept;
+        if (this.#shares.delete(share)) this.#held += kept;
       },
     };
   }
@@ -84,18 +84,18 @@ export class Room {
   }
 
   /** Promises `bytes` more, or throws. */
-  async #weigh(bytes: number): Promise<void> {
+  async #weigh(share: Share, bytes: number): Promise<void> {
     const { folder, maxSize = Number.POSITIVE_INFINITY } = this.#options;
     const { spare } = await this.#look();
-    const left = Math.min(spare, maxSize - this.#held - this.#staged) - this.#promised;
+    let promised = 0;
+    let written = 0;
+    for (const other of this.#shares) {
+      promised += other.promised;
+      written += other.written;
+    }
+    const left = Math.min(spare, maxSize - this.#held - written) - promised;
     if (left < bytes) throw new StoreFull(`${folder} has no room for ${bytes} bytes more`);
-    this.#promised += bytes;
-  }
-
-  #written(bytes: number): void {
-    this.#promised -= bytes;
-    this.#staged += bytes;
-    if (this.#seen !== undefined) this.#seen.spare -= bytes;
+    share.promised += bytes;
   }
 
   async #look(): Promise<{ spare: number }> {
