@@ -28,7 +28,7 @@ import { pingUpstream, upstreamRegistry } from "./upstream/client.ts";
 import { UpstreamHealth } from "./upstream/health.ts";
 import { UpstreamResolver } from "./upstream/resolver.ts";
 import { trusting } from "./upstream/roots.ts";
-import { Tokens } from "./upstream/token.ts";
+import { isRealmSecure, Tokens } from "./upstream/token.ts";
 import { Transport } from "./upstream/transport.ts";
 
 export interface SharedParts {
@@ -86,14 +86,15 @@ const openSite = (site: Site, resolver: UpstreamResolver, shared: SharedParts): 
   const finder = publicity(upstreamRegistry({ upstreams, transport, asker: asAnybody(tokens) }), rights, site.publicFor, log);
   const registry = siteRegistry({ ...shared, site, upstream, rights, publicity: finder, health });
   const first = upstreams[0]!;
-  const lookup = resolver.lookupFor(Number(first.port) || (first.protocol === "https:" ? 443 : 80));
+  const port = Number(first.port) || (first.protocol === "https:" ? 443 : 80);
+  const lookup = resolver.lookupFor(port);
   const through = passThrough({ site, upstream: first, lookup, secureContext, via });
   const mayAsk = site.allow.length === 0 ? () => true : globMatcher(site.allow);
 
   const ping = pingDoor({
     site,
     ask: (ctx) => pingUpstream({ upstreams, transport, asker }, ctx),
-    realmAnswers: realmProbe(transport),
+    realmAnswers: realmProbe(transport, first),
     facts,
     rights,
     health,
@@ -105,6 +106,8 @@ const openSite = (site: Site, resolver: UpstreamResolver, shared: SharedParts): 
     ping: own === undefined ? ping : async ({ res }) => void res.writeHead(200, { "content-type": "application/json" }).end("{}"),
     async passThrough(exchange, request) {
       refuseByPolicy(site, mayAsk, exchange.method, request);
+      // a socket looks no address up: one that stands in the URL is held against our own here
+      await resolver.resolve(first.hostname, port);
       await observe({ site, facts, clock, log }, exchange.method, exchange.path, request, () => through.forward(exchange));
     },
   };
@@ -144,7 +147,7 @@ const PROBED_FOR = 10_000;
  * Whether the realm of a challenge gives any answer at all: a client that is sent there then gets somewhere.
  * Remembered for a while, so that in an outage not every client waits to find out the same.
  */
-const realmProbe = (transport: Transport): ((challenges: readonly string[]) => Promise<boolean>) => {
+const realmProbe = (transport: Transport, upstream: URL): ((challenges: readonly string[]) => Promise<boolean>) => {
   const probed = new LRUCache<string, Promise<boolean>>({ max: 100, ttl: PROBED_FOR });
   const probe = async (realm: URL): Promise<boolean> => {
     const { tally } = background();
@@ -164,7 +167,7 @@ const realmProbe = (transport: Transport): ((challenges: readonly string[]) => P
   };
   return async (challenges) => {
     const realm = bearerOf(challenges)?.realm;
-    if (realm === undefined) return false;
+    if (realm === undefined || !isRealmSecure(realm, upstream)) return false;
     const answer = probed.get(realm.href) ?? probe(realm);
     // the time begins with the first question, not with the last look
     if (!probed.has(realm.href)) probed.set(realm.href, answer);

@@ -14,7 +14,7 @@ import {
 } from "./faults/behaviours.ts";
 import { digestOf } from "./faults/content.ts";
 import { faultUpstream } from "./faults/upstream.ts";
-import { type Front, HOST, startFront } from "./front.ts";
+import { Front, freePort, HOST, startFront } from "./front.ts";
 
 const basic = (name: string, password: string) => ({
   authorization: `Basic ${Buffer.from(`${name}:${password}`).toString("base64")}`,
@@ -340,6 +340,25 @@ describe("names", () => {
     expect((await front.ask("/v2/", { servername: "ghcr.io", host: HOST })).status).toBe(421);
     await expect(front.ask("/v2/", { servername: "evil.example", host: HOST })).rejects.toThrow(/unrecognized|alert/i);
     expect((await front.ask("/v2/", { servername: HOST, host: "evil.example" })).status).toBe(421);
+  });
+});
+
+describe("an upstream that is ourselves", () => {
+  it("is refused, for reads and for writes, and nothing goes round", async () => {
+    const front = new Front("http://127.0.0.1:9", {});
+    const port = await freePort();
+    await front.start({
+      listen: { dns: [], https: ["127.0.0.1:0"], http: [`127.0.0.1:${port}`] },
+      upstream: `http://127.0.0.1:${port}`,
+    });
+    for (const [method, path] of [
+      ["GET", "/v2/acme/app/manifests/v1"],
+      ["POST", "/v2/acme/app/blobs/uploads/"],
+    ] as const) {
+      const answer = await front.ask(path, { method });
+      expect(answer.status).toBe(508);
+      expect(JSON.parse(answer.body.toString())).toMatchObject({ errors: [{ code: "LOOP_DETECTED" }] });
+    }
   });
 });
 

@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { request as httpRequest, type IncomingHttpHeaders } from "node:http";
 import { request as httpsRequest, type RequestOptions } from "node:https";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
@@ -44,12 +45,12 @@ export class Front {
     });
   }
 
-  async start(): Promise<void> {
+  async start({ listen = {}, upstream = this.#upstream } = {}): Promise<void> {
     const file = join(this.folder, "layover.yaml");
     const settings = {
-      listen: { dns: [], https: ["127.0.0.1:0"], http: ["127.0.0.1:0"] },
+      listen: { dns: [], https: ["127.0.0.1:0"], http: ["127.0.0.1:0"], ...listen },
       resolvers: ["127.0.0.1:9"],
-      sites: { [HOST]: { upstream: this.#upstream, ...this.#site } },
+      sites: { [HOST]: { upstream, ...this.#site } },
     };
     writeFileSync(file, JSON.stringify(settings));
     const config = await loadConfig({ file, env: {}, cwd: this.folder });
@@ -76,6 +77,14 @@ export class Front {
     return send(httpRequest, { port: this.#ports[1]! }, path, { host });
   }
 }
+
+export const freePort = (): Promise<number> =>
+  new Promise((resolve) => {
+    const server = createServer().listen(0, "127.0.0.1", () => {
+      const { port } = server.address() as { port: number };
+      server.close(() => resolve(port));
+    });
+  });
 
 export const startFront = async (upstream: FaultUpstream | string, site: object = {}): Promise<Front> => {
   const front = new Front(typeof upstream === "string" ? upstream : upstream.url.origin, site);
