@@ -66,6 +66,8 @@ const noted = async ({ log }: ObserveParts, key: TagKey, note: () => Promise<voi
 
 /** Done: what was held is not the tag any more. Refused: it is. Unknown: upstream is to be asked. */
 const settle = async ({ facts, clock }: ObserveParts, key: TagKey, outcome: Outcome | undefined): Promise<void> => {
+  // upstream took nothing: what was asked meanwhile is as good as what was asked before, and strangers drive no more writes here
+  if (outcome?.status === 401 || outcome?.status === 403) return;
   const isKnown = (await facts.tag(key)) !== undefined;
   if (!isKnown && outcome !== undefined && !isDone(outcome)) return;
   const generation = await facts.raiseTag(key);

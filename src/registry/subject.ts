@@ -18,7 +18,7 @@ interface Claims {
 /** When a bearer JWT says that it ends, in ms since the epoch; `undefined` for anything else. */
 export const expiryOf = (credential: Credential | undefined): number | undefined => {
   const exp = claimsOf(credential)?.exp;
-  return typeof exp === "number" && Number.isFinite(exp) ? exp * 1000 : undefined;
+  return typeof exp === "number" && Number.isFinite(exp) ? Math.floor(exp * 1000) : undefined;
 };
 
 /** Whether a bearer token shows, by its `access` claim, that nothing but pulling is allowed to it. */
