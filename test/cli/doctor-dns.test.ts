@@ -26,28 +26,41 @@ const answerTo = (query: Buffer, records: Records, rcode: number): Buffer => {
   return reply.toBuffer();
 };
 
+/** UDP and TCP on one port, which either may find taken by others: tried a few times. */
+const samePort = async () => {
+  for (let attempt = 0; attempt < 20; attempt += 1) {
+    const tcp = createServer().listen(0, "127.0.0.1");
+    await once(tcp, "listening");
+    const { port } = tcp.address() as { port: number };
+    const udp = createSocket("udp4");
+    const isBound = await new Promise<boolean>((resolve) => {
+      udp.once("error", () => resolve(false));
+      udp.bind(port, "127.0.0.1", () => resolve(true));
+    });
+    if (isBound) return { tcp, udp, port };
+    tcp.close();
+  }
+  throw new Error("no port is free for both");
+};
+
 /** A DNS server with one answer for every name. */
-const serve = async (records: Records, { tcp = true, rcode = 0, silent = false } = {}) => {
-  const udp = createSocket("udp4").bind(0, "127.0.0.1");
+const serve = async (records: Records, { tcp: hasTcp = true, rcode = 0, silent = false } = {}) => {
+  const { tcp, udp, port } = await samePort();
   open.push(udp);
-  await once(udp, "listening");
-  const { port } = udp.address();
   udp.on("message", (query, from) => {
     if (!silent) udp.send(answerTo(query, records, rcode), from.port, from.address);
   });
-  if (tcp) {
-    const server = createServer((socket) => {
-      socket.once("data", (bytes: Buffer) => {
-        const reply = answerTo(bytes.subarray(2), records, rcode);
-        const framed = Buffer.concat([Buffer.of(reply.length >> 8, reply.length & 255), reply]);
-        socket.write(framed.subarray(0, 5));
-        socket.end(framed.subarray(5));
-      });
-      socket.on("error", () => undefined);
-    }).listen(port, "127.0.0.1");
-    open.push(server);
-    await once(server, "listening");
-  }
+  if (hasTcp) open.push(tcp);
+  else tcp.close();
+  tcp.on("connection", (socket) => {
+    socket.once("data", (bytes: Buffer) => {
+      const reply = answerTo(bytes.subarray(2), records, rcode);
+      const framed = Buffer.concat([Buffer.of(reply.length >> 8, reply.length & 255), reply]);
+      socket.write(framed.subarray(0, 5));
+      socket.end(framed.subarray(5));
+    });
+    socket.on("error", () => undefined);
+  });
   return { host: "127.0.0.1", port };
 };
 
