@@ -1,4 +1,5 @@
-// What certificates of upstreams are checked against: the roots of the system and of Node, and those that a site adds. Never our own CA.
+// What certificates of upstreams are checked against: the roots of the system and of Node, and those that a site adds. Where the system trusts our
+// own CA as well (a Docker host that is its own Layover), a loop would verify here: the loop guard, not this, stops it.
 import { createSecureContext, getCACertificates, type SecureContext } from "node:tls";
 
 const contexts = new Map<string, SecureContext>();
