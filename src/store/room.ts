@@ -51,7 +51,8 @@ export class Room {
 
   /**
    * Adds up what is there already, in the background: a start must not wait for a million files. Only a cap needs it.
-   * A blob that arrives meanwhile may count twice until the next start: the cap is then reached early, never passed.
+   * Until it is done the cap holds only what has been counted, and can be passed by the rest; the reserve holds all the time.
+   * A blob that arrives meanwhile may count twice until the next start: the cap is then reached early.
    */
   count(folder: string): void {
     if (this.#options.maxSize !== undefined) void this.#add(folder).catch(() => undefined);
