@@ -68,7 +68,8 @@ export class Tags {
     const fallback = age < policy.staleIfError ? fact?.digest : undefined;
     if (fallback !== undefined && !this.#parts.health.up) return { digest: fallback, how: "stale", age };
     try {
-      const question = this.ask(repo, tag, ctx);
+      // whoever's credential it is asked with: the digest is then confirmed for this client before it is given anything
+      const question = this.#question(repo, tag, ctx, "everybody");
       const answer = await (fallback === undefined ? question : patiently(question, this.#parts.health));
       return { digest: answer.descriptor.digest, how: "confirmed", age: 0 };
     } catch (error) {
@@ -77,13 +78,18 @@ export class Tags {
     }
   }
 
-  /** One HEAD for all who ask at the same time; a failure that another's credential met is not this client's. */
-  async ask(repo: Repository, tag: Tag, ctx: Context): Promise<ManifestStat> {
+  /** What upstream says to this client's own credential; only those who bring the same share the question. */
+  ask(repo: Repository, tag: Tag, ctx: Context): Promise<ManifestStat> {
+    return this.#question(repo, tag, ctx, `as ${ctx.credential ?? ""}`);
+  }
+
+  /** One HEAD for all `among` whom it is shared; a failure that another's credential met is not this client's. */
+  async #question(repo: Repository, tag: Tag, ctx: Context, among: string): Promise<ManifestStat> {
     const key = this.keyOf(repo, tag);
     // read before the question: whatever is written from now on outdates its answer
     const generation = (await this.#parts.facts.tag(key))?.generation ?? 0;
     const question = (signal: AbortSignal) => this.#parts.upstream.statManifest({ repo, reference: tag }, { ...ctx, signal });
-    const shared = `${repo}:${tag}\n${generation}\n${ctx.accept.join()}`;
+    const shared = `${repo}:${tag}\n${generation}\n${ctx.accept.join()}\n${among}`;
     const answer = await this.#questions
       .run(shared, ctx.signal, question)
       .then(({ value }) => value)

@@ -1,5 +1,5 @@
 // A hit needs the same right as a miss: every way of reading, by whom it belongs to and by whom it does not.
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { OciError } from "../../src/oci/error.ts";
 import type { Context, Registry } from "../../src/oci/registry.ts";
 import { blob, context, HOUR, MINUTE, manifest, readBlob, seen, stack } from "./stack.ts";
@@ -132,6 +132,29 @@ describe("links", () => {
     expect(await readBlob(registry, blob("bob/app", layer), context(BOB))).toEqual(BYTES);
     expect(upstream.blobBytes).toBe(before);
     expect(upstream.count(`statBlob bob/app ${layer} ${BOB}`)).toBe(1);
+  });
+});
+
+describe("a question that is under way", () => {
+  it.each([
+    ["that nobody asked for before", false],
+    ["that is held", true],
+  ])("for a tag %s answers only whose credential it was asked with", async (_what, isHeld) => {
+    const { registry, upstream, fill, pass } = await prepared();
+    if (isHeld) await fill();
+    pass(6 * MINUTE);
+    let open: () => void = () => undefined;
+    upstream.gate = new Promise((resolve) => {
+      open = resolve;
+    });
+    const query = manifest("alice/app", "v1");
+    const asked = [ALICE, BOB, undefined].map((credential) => seen(registry.statManifest(query, context(credential))));
+    await vi.waitFor(() => expect(upstream.count("statManifest")).toBeGreaterThan(0));
+    for (let turn = 0; turn < 50; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+    open();
+    const [owner, other, stranger] = await Promise.all(asked);
+    expect(owner).toMatch(/miss|hit|revalidated/);
+    expect([other, stranger]).toEqual(["UNAUTHORIZED", "UNAUTHORIZED"]);
   });
 });
 
