@@ -21,6 +21,7 @@ import { flights } from "./registry/flights.ts";
 import { grants } from "./registry/grants.ts";
 import { siteTable } from "./sites.ts";
 import { openDisk } from "./store/disk.ts";
+import { hot } from "./store/hot.ts";
 import { openSqlite } from "./store/sqlite.ts";
 import { openCa } from "./tls/ca.ts";
 import { secureContexts } from "./tls/sni.ts";
@@ -57,7 +58,9 @@ export const frontEnd = async (config: Config, log: Logger): Promise<FrontEnd> =
   });
   if (ca.origin !== "found")
     log.warn({ origin: ca.origin, file: certificateFile }, "the CA certificate is new: clients need it before they pull");
-  const blobs = await openDisk({ folder: config.data, ...(config.maxSize === undefined ? {} : { maxSize: config.maxSize }) });
+  const blobs = hot(
+    await openDisk({ folder: config.data, ...(config.maxSize === undefined ? {} : { maxSize: config.maxSize }) }),
+  );
   const facts = openSqlite(join(config.data, "facts.sqlite"));
   const subjectKey = await installationSecret(join(config.data, "subject.key"));
   const granted = grants(facts, log, { clock, keepFor: Math.max(...config.sites.map((site) => site.staleAccess), 0) });

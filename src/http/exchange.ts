@@ -29,9 +29,6 @@ export interface Exchange {
 export const exchangeOf = (req: IncomingMessage, res: ServerResponse, door: Door): Exchange => {
   const target = req.url ?? "/";
   const mark = target.indexOf("?");
-  const gone = new AbortController();
-  res.once("close", () => gone.abort(new ClientGone()));
-  const tally: Tally = { upstreamBytes: 0, upstreamRequests: 0 };
   const servername = (req.socket as Partial<TLSSocket>).servername;
   return {
     req,
@@ -41,18 +38,15 @@ export const exchangeOf = (req: IncomingMessage, res: ServerResponse, door: Door
     serverName: typeof servername === "string" && servername !== "" ? plainHost(servername) : undefined,
     method: req.method ?? "GET",
     path: mark === -1 ? target : target.slice(0, mark),
-    query: new URLSearchParams(mark === -1 ? "" : target.slice(mark + 1)),
+    query: mark === -1 ? NO_QUERY : new URLSearchParams(target.slice(mark + 1)),
     client: (req.socket.remoteAddress ?? "").replace(/^::ffff:/, ""),
-    ctx: {
-      credential: req.headers.authorization,
-      accept: parseAccept(req.headersDistinct["accept"] ?? []),
-      signal: gone.signal,
-      trace: randomBytes(6).toString("hex"),
-      tally,
-    },
+    ctx: new ClientContext(req, res),
     note: {},
   };
 };
+
+/** Read only, as every query is. */
+const NO_QUERY = new URLSearchParams();
 
 export class ClientGone extends Error {
   constructor() {
@@ -60,6 +54,40 @@ export class ClientGone extends Error {
     this.name = "ClientGone";
   }
 }
+
+/** Names requests of this process apart from those of others; a number of their own tells them apart among themselves. */
+const TRACES = randomBytes(4).toString("hex");
+let requests = 0;
+
+/** A client's context. Its signal costs more than a hit does, and a hit never looks at it: it is made when it is first asked for. */
+class ClientContext implements Context {
+  readonly credential: string | undefined;
+  readonly accept: readonly string[];
+  readonly trace: string;
+  readonly tally: Tally = { upstreamBytes: 0, upstreamRequests: 0 };
+  #gone: AbortController | undefined;
+  readonly #res: ServerResponse;
+
+  constructor({ headers }: IncomingMessage, res: ServerResponse) {
+    this.credential = headers.authorization;
+    this.accept = headers.accept === undefined ? [] : parseAccept([headers.accept]);
+    requests += 1;
+    this.trace = `${TRACES}${requests.toString(16).padStart(4, "0")}`;
+    this.#res = res;
+  }
+
+  get signal(): AbortSignal {
+    this.#gone ??= goneOf(this.#res);
+    return this.#gone.signal;
+  }
+}
+
+const goneOf = (res: ServerResponse): AbortController => {
+  const gone = new AbortController();
+  if (res.closed) gone.abort(new ClientGone());
+  else res.once("close", () => gone.abort(new ClientGone()));
+  return gone;
+};
 
 /** `Host` → name: without port, brackets, case or trailing dot. */
 const hostOf = (header: string | undefined): string => {

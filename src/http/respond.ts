@@ -1,45 +1,38 @@
 // Values → HTTP. The only place that writes status codes and headers of registry answers.
 import type { ServerResponse } from "node:http";
-import { pipeline } from "node:stream/promises";
 import { errorBody, isOciError, OciError } from "../oci/error.ts";
 import type { Blob, BlobStat, Listing, Manifest, ManifestStat, Metadata, Provenance } from "../oci/registry.ts";
+import { pour } from "./pour.ts";
 
-type Headers = Record<string, string | number | readonly string[]>;
+/** Names and values in turn: as they go out, which is what Node takes with the least work. */
+type Headers = string[];
 
-/** A body that breaks off must not look complete: the connection is cut (pipeline destroys the response), never ended cleanly. */
+/** A body that breaks off must not look complete: the connection is cut, never ended cleanly. */
 export const sendBlob = async (res: ServerResponse, blob: Blob): Promise<void> => {
-  const { descriptor, range } = blob;
+  const { descriptor, range, body } = blob;
   const length = range === undefined ? descriptor.size : range.end - range.start + 1;
-  res.writeHead(range === undefined ? 200 : 206, {
-    ...blobHeaders(blob),
-    ...(length === undefined ? {} : { "content-length": length }),
-    ...(range === undefined ? {} : { "content-range": `bytes ${range.start}-${range.end}/${descriptor.size}` }),
-  });
-  // a reader that waits for the first byte should learn at once that there is an answer
-  res.flushHeaders();
-  await pipeline(blob.body, res);
+  const headers = blobHeaders(blob);
+  if (length !== undefined) headers.push("content-length", String(length));
+  if (range !== undefined) headers.push("content-range", `bytes ${range.start}-${range.end}/${descriptor.size}`);
+  res.writeHead(range === undefined ? 200 : 206, headers);
+  await pour(body, res);
 };
 
 export const sendBlobStat = (res: ServerResponse, stat: BlobStat): void => {
-  const { size } = stat.descriptor;
-  res.writeHead(200, { ...blobHeaders(stat), ...(size === undefined ? {} : { "content-length": size }) }).end();
+  res.writeHead(200, [...blobHeaders(stat), ...lengthHeader(stat.descriptor.size)]).end();
 };
 
 export const sendManifest = (res: ServerResponse, manifest: Manifest): void => {
-  res.writeHead(200, { ...manifestHeaders(manifest), "content-length": manifest.bytes.length }).end(manifest.bytes);
+  res.writeHead(200, [...answerHeaders(manifest), ...lengthHeader(manifest.bytes.length)]).end(manifest.bytes);
 };
 
 export const sendManifestStat = (res: ServerResponse, stat: ManifestStat): void => {
-  const { size } = stat.descriptor;
-  res.writeHead(200, { ...manifestHeaders(stat), ...(size === undefined ? {} : { "content-length": size }) }).end();
+  res.writeHead(200, [...answerHeaders(stat), ...lengthHeader(stat.descriptor.size)]).end();
 };
 
 export const sendListing = (res: ServerResponse, listing: Listing, head: boolean): void => {
-  res.writeHead(200, {
-    ...common(listing.provenance, listing.metadata),
-    "content-type": listing.mediaType,
-    "content-length": listing.bytes.length,
-  });
+  const headers = common(listing.provenance, listing.metadata);
+  res.writeHead(200, [...headers, "content-type", listing.mediaType, ...lengthHeader(listing.bytes.length)]);
   res.end(head ? undefined : listing.bytes);
 };
 
@@ -52,47 +45,40 @@ export const sendError = (res: ServerResponse, error: unknown): void => {
   const failure = isOciError(error) ? error : new OciError("UNKNOWN", "internal error", { cause: error });
   const { upstream } = failure;
   const body = upstream === undefined || upstream.body === "" ? errorBody(failure) : upstream.body;
-  res.writeHead(failure.status, {
-    ...API,
-    "content-type": upstream?.contentType ?? "application/json",
-    "content-length": Buffer.byteLength(body),
-    ...(upstream === undefined || upstream.challenges.length === 0 ? {} : { "www-authenticate": [...upstream.challenges] }),
-    ...retryAfter(failure),
-  });
-  res.end(body);
+  const headers = [...API, "content-type", upstream?.contentType ?? "application/json", ...lengthHeader(Buffer.byteLength(body))];
+  for (const challenge of upstream?.challenges ?? []) headers.push("www-authenticate", challenge);
+  res.writeHead(failure.status, [...headers, ...retryAfter(failure)]).end(body);
 };
 
-const API = { "docker-distribution-api-version": "registry/2.0" } as const;
+const API: readonly string[] = ["docker-distribution-api-version", "registry/2.0"];
+
+const lengthHeader = (length: number | undefined): Headers => (length === undefined ? [] : ["content-length", String(length)]);
 
 const retryAfter = (failure: OciError): Headers => {
-  if (failure.upstream?.retryAfter !== undefined) return { "retry-after": failure.upstream.retryAfter };
-  return failure.status === 503 || failure.status === 429 ? { "retry-after": "5" } : {};
+  if (failure.upstream?.retryAfter !== undefined) return ["retry-after", failure.upstream.retryAfter];
+  return failure.status === 503 || failure.status === 429 ? ["retry-after", "5"] : [];
 };
 
-const blobHeaders = ({ descriptor, provenance, metadata }: BlobStat): Headers => ({
-  ...common(provenance, metadata),
-  "content-type": descriptor.mediaType,
-  "docker-content-digest": descriptor.digest,
-  etag: `"${descriptor.digest}"`,
-  "accept-ranges": "bytes",
-});
+const blobHeaders = (stat: BlobStat): Headers => {
+  const headers = answerHeaders(stat);
+  headers.push("accept-ranges", "bytes");
+  return headers;
+};
 
-const manifestHeaders = ({ descriptor, provenance, metadata }: ManifestStat): Headers => ({
-  ...common(provenance, metadata),
-  "content-type": descriptor.mediaType,
-  "docker-content-digest": descriptor.digest,
-  etag: `"${descriptor.digest}"`,
-});
+const answerHeaders = ({ descriptor, provenance, metadata }: BlobStat | ManifestStat): Headers => {
+  const { mediaType, digest } = descriptor;
+  const headers = common(provenance, metadata);
+  headers.push("content-type", mediaType, "docker-content-digest", digest, "etag", `"${digest}"`);
+  return headers;
+};
 
-const common = ({ source, age }: Provenance, metadata: Metadata): Headers => {
-  const warnings = [...(source === "stale" ? ['110 layover "Response is Stale"'] : []), ...(metadata.warnings ?? [])];
-  return {
-    ...API,
-    "x-cache": source.toUpperCase(),
-    ...(age === undefined ? {} : { age }),
-    ...(warnings.length === 0 ? {} : { warning: warnings }),
-    ...(metadata.next === undefined ? {} : { link: `<${metadata.next}>; rel="next"` }),
-    ...(metadata.filtersApplied === undefined ? {} : { "oci-filters-applied": metadata.filtersApplied }),
-    ...metadata.rateLimit,
-  };
+const common = ({ source, age }: Provenance, { warnings, next, filtersApplied, rateLimit }: Metadata): Headers => {
+  const headers = [...API, "x-cache", source.toUpperCase()];
+  if (age !== undefined) headers.push("age", String(age));
+  if (source === "stale") headers.push("warning", '110 layover "Response is Stale"');
+  for (const warning of warnings ?? []) headers.push("warning", warning);
+  if (next !== undefined) headers.push("link", `<${next}>; rel="next"`);
+  if (filtersApplied !== undefined) headers.push("oci-filters-applied", filtersApplied);
+  for (const [name, value] of Object.entries(rateLimit ?? {})) headers.push(name, value);
+  return headers;
 };

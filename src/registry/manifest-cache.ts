@@ -13,6 +13,7 @@ import {
   type Provenance,
 } from "../oci/registry.ts";
 import { type BlobStore, StoreFull } from "../store/blobs.ts";
+import type { TagFact } from "../store/facts.ts";
 import { type ConfirmParts, confirm, stillThere } from "./confirm.ts";
 import type { Resolved, Tags } from "./tags.ts";
 
@@ -30,8 +31,8 @@ export interface ManifestCache {
 export const manifestCache = (parts: ManifestCacheParts): ManifestCache => {
   const { upstream, tags } = parts;
 
-  const byTag = async (repo: Repository, tag: Tag, ctx: Context): Promise<Manifest | undefined> => {
-    const resolved = await resolveOrKeep(parts, repo, tag, ctx);
+  const byTag = async (repo: Repository, tag: Tag, fact: TagFact, ctx: Context): Promise<Manifest | undefined> => {
+    const resolved = await resolveOrKeep(parts, repo, tag, fact, ctx);
     const manifest = await held(parts, repo, resolved.digest, ctx);
     if (manifest === undefined) return undefined;
     return { ...manifest, provenance: tagProvenance(resolved, manifest.provenance) };
@@ -40,8 +41,8 @@ export const manifestCache = (parts: ManifestCacheParts): ManifestCache => {
   const find = async ({ repo, reference }: ManifestQuery, ctx: Context): Promise<Manifest | undefined> => {
     if (isDigestReference(reference)) return held(parts, repo, reference, ctx);
     // a tag that nothing is known of is fetched at once: a HEAD before it would be a question more
-    if ((await tags.fact(repo, reference))?.digest === undefined) return undefined;
-    return byTag(repo, reference, ctx);
+    const fact = await tags.fact(repo, reference);
+    return fact?.digest === undefined ? undefined : byTag(repo, reference, fact, ctx);
   };
 
   return {
@@ -69,10 +70,16 @@ const tagProvenance = ({ how, age }: Resolved, byDigest: Provenance): Provenance
 };
 
 /** Upstream's 404 for a tag that is held goes by `onGone`, once the right to know has been shown. */
-const resolveOrKeep = async (parts: ManifestCacheParts, repo: Repository, tag: Tag, ctx: Context): Promise<Resolved> => {
+const resolveOrKeep = async (
+  parts: ManifestCacheParts,
+  repo: Repository,
+  tag: Tag,
+  fact: TagFact,
+  ctx: Context,
+): Promise<Resolved> => {
   const { tags, facts, site } = parts;
   try {
-    return await tags.resolve(repo, tag, ctx);
+    return await tags.resolve(repo, tag, fact, ctx);
   } catch (error) {
     if (!isOciError(error) || !error.isUnknown) throw error;
     const digest = (await tags.fact(repo, tag))?.digest;
@@ -91,13 +98,14 @@ const held = async (parts: ManifestCacheParts, repo: Repository, digest: Digest,
   const bytes = await blobs.readAll(digest, MAX_MANIFEST);
   if (bytes === undefined) return undefined;
   const key = { site: site.host, repo, digest };
-  const linked = (await facts.link(key))?.mediaType !== undefined;
+  const link = await facts.link(key);
   const confirmation = await confirm(
     parts,
-    { repo, digest, linked, ask: (c) => upstream.statManifest({ repo, reference: digest }, c) },
+    { repo, digest, linked: link?.mediaType !== undefined, ask: (c) => upstream.statManifest({ repo, reference: digest }, c) },
     ctx,
   );
-  const mediaType = (await facts.link(key))?.mediaType;
+  // a question may have made the link
+  const mediaType = (confirmation === "asked" ? await facts.link(key) : link)?.mediaType;
   if (mediaType === undefined) return undefined;
   const source = confirmation === "stale" ? "stale" : "hit";
   return { descriptor: { mediaType, digest, size: bytes.length }, bytes, provenance: { source }, metadata: {} };

@@ -56,16 +56,15 @@ export class Tags {
     return this.#parts.facts.tag(this.keyOf(repo, tag));
   }
 
-  /** Upstream's 404 and refusals are thrown; an outage too, when there is nothing to fall back on. */
-  async resolve(repo: Repository, tag: Tag, ctx: Context): Promise<Resolved> {
+  /** By what is known of the tag just now. Upstream's 404 and refusals are thrown; an outage too, when there is nothing to fall back on. */
+  async resolve(repo: Repository, tag: Tag, fact: TagFact, ctx: Context): Promise<Resolved> {
     const { policy } = this.#parts.site;
-    const fact = await this.fact(repo, tag);
-    const sinceChecked = fact === undefined ? 0 : this.#parts.clock() - fact.checkedAt;
+    const sinceChecked = this.#parts.clock() - fact.checkedAt;
     const age = Math.max(0, sinceChecked);
     // a fact from the future comes of a clock that was turned back: nobody knows how old it is
-    const isFresh = sinceChecked >= 0 && age < policy.freshFor && fact?.doubted === false;
-    if (fact?.digest !== undefined && isFresh) return { digest: fact.digest, how: "fresh", age };
-    const fallback = age < policy.staleIfError ? fact?.digest : undefined;
+    const isFresh = sinceChecked >= 0 && age < policy.freshFor && !fact.doubted;
+    if (fact.digest !== undefined && isFresh) return { digest: fact.digest, how: "fresh", age };
+    const fallback = age < policy.staleIfError ? fact.digest : undefined;
     if (fallback !== undefined && !this.#parts.health.up) return { digest: fallback, how: "stale", age };
     try {
       // whoever's credential it is asked with: the digest is then confirmed for this client before it is given anything

@@ -1,14 +1,13 @@
 // A body that grows as one file under spool/, shared by its writer and its followers, and closed when the last of them is done.
-import { createReadStream } from "node:fs";
-import { type FileHandle, unlink } from "node:fs/promises";
-import { Readable } from "node:stream";
+import { type FileHandle, open, unlink } from "node:fs/promises";
+import type { Readable } from "node:stream";
+import { ByteStream } from "../lib/byte-stream.ts";
 import type { Digest, Hasher } from "../oci/digest.ts";
 import type { Stage } from "./blobs.ts";
 import { absent, asFull } from "./disk-errors.ts";
+import { FileSource, readAt } from "./file-source.ts";
 import { follow, Growth } from "./growing.ts";
 import type { Berth } from "./room.ts";
-
-const READ = 1024 * 1024;
 
 export interface DiskStageParts {
   readonly file: FileHandle;
@@ -57,11 +56,7 @@ export class DiskStage implements Stage {
   follow(start: number, end?: number): Readable {
     if (this.#users === 0) return this.#followClosed(start, end);
     this.#users += 1;
-    const read = async (position: number, length: number) => {
-      const { bytesRead, buffer } = await this.#parts.file.read(Buffer.allocUnsafe(length), 0, length, position);
-      if (bytesRead === 0) throw new Error("a stage is shorter than it was");
-      return buffer.subarray(0, bytesRead);
-    };
+    const read = (into: Buffer, position: number) => readAt(this.#parts.file, into, position);
     return follow(this.#growth, { read, release: () => this.#release() }, start, end);
   }
 
@@ -117,13 +112,11 @@ export class DiskStage implements Stage {
   }
 
   /** Who joined just before the commit and reads just after it finds the bytes under their final name. */
-  #followClosed(start: number, end: number | undefined): Readable {
-    const readable =
-      this.#discarded === undefined
-        ? createReadStream(this.#parts.home(this.#digest!), { start, ...(end === undefined ? {} : { end }), highWaterMark: READ })
-        : new Readable({ read: () => undefined }).destroy(this.#discarded);
-    // it may fail before anybody reads it: its reader finds the error then, and no process ends of it
-    return readable.on("error", () => undefined);
+  #followClosed(start: number, end = this.size - 1): Readable {
+    const file = this.#discarded === undefined ? open(this.#parts.home(this.#digest!)) : Promise.reject(this.#discarded);
+    const stream = new ByteStream(new FileSource(file, start, end));
+    file.catch((error: unknown) => stream.destroy(error as Error));
+    return stream;
   }
 
   #mustGrow(): void {

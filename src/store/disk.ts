@@ -1,19 +1,19 @@
 // Blobs as files: blobs/<algorithm>/<2 hex>/<hex>, and stages under spool/. A name under blobs/ is only ever given to verified, synced bytes.
 import { randomUUID } from "node:crypto";
-import { access, constants, mkdir, open, readdir, rename, rm, stat, unlink } from "node:fs/promises";
+import { access, constants, type FileHandle, mkdir, open, readdir, rename, rm, stat, unlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Readable } from "node:stream";
+import { ByteStream } from "../lib/byte-stream.ts";
 import { type Algorithm, algorithmOf, type Digest, hasherFor, hexOf } from "../oci/digest.ts";
 import type { ByteRange } from "../oci/range.ts";
 import type { BlobStore, Stage } from "./blobs.ts";
 import { absent, asFull } from "./disk-errors.ts";
 import { DiskStage } from "./disk-stage.ts";
+import { FileSource } from "./file-source.ts";
 import { lockFolder } from "./lock.ts";
 import { type Berth, diskRoom, Room } from "./room.ts";
 import { syncFolder } from "./sync.ts";
 import { StoreUnusable } from "./unusable.ts";
-
-const READ = 1024 * 1024;
 
 export interface DiskOptions {
   readonly folder: string;
@@ -57,6 +57,15 @@ const sweepSpool = async (spool: string): Promise<void> => {
   for (const leftover of await readdir(spool)) await rm(join(spool, leftover), { force: true, recursive: true });
 };
 
+const sizeOf = async (file: FileHandle): Promise<number> => {
+  try {
+    return (await file.stat()).size;
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+};
+
 class DiskStore implements BlobStore {
   readonly #folder: string;
   readonly #room: Room;
@@ -79,9 +88,8 @@ class DiskStore implements BlobStore {
   async read(digest: Digest, range?: ByteRange): Promise<Readable | undefined> {
     const file = await open(this.#path(digest)).catch(absent);
     if (file === undefined) return undefined;
-    const { start, end } = range ?? { start: 0, end: Number.POSITIVE_INFINITY };
-    // it may fail before anybody reads it: its reader finds the error then, and no process ends of it
-    return file.createReadStream({ start, end, highWaterMark: READ, autoClose: true }).on("error", () => undefined);
+    const { start, end } = range ?? { start: 0, end: (await sizeOf(file)) - 1 };
+    return new ByteStream(new FileSource(Promise.resolve(file), start, end));
   }
 
   async readAll(digest: Digest, limit: number): Promise<Buffer | undefined> {

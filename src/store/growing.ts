@@ -1,10 +1,7 @@
 // Readers of something that grows: each waits for bytes that it may have, reads them by position, and never holds up the writer.
 import { EventEmitter } from "node:events";
-import { Readable } from "node:stream";
+import { type ByteSource, ByteStream } from "../lib/byte-stream.ts";
 import { HOLDBACK } from "./blobs.ts";
-
-/** Reads at most this much at once: fewer, larger reads measured twice as fast as the default 64 KiB. */
-const READ = 1024 * 1024;
 
 /** How far something has grown, and whether its end has been verified. One writer tells it, followers listen. */
 export class Growth extends EventEmitter<{ change: [] }> {
@@ -40,60 +37,69 @@ export class Growth extends EventEmitter<{ change: [] }> {
   }
 }
 
-export interface Source {
-  /** Reads up to `length` bytes at `position`; never past what is visible. */
-  read(position: number, length: number): Promise<Buffer>;
+/** Where the bytes of a growth are. */
+export interface Grown {
+  /** Reads at least one byte, and at most all of `into`, at `position`; never past what is visible. */
+  read(into: Buffer, position: number): Promise<number>;
   /** Called once, when the follower is over however it ended. */
   release(): void;
 }
 
 /** The bytes start..end (inclusive), or to the verified end. Errors with the growth's failure, or when it is verified short of `end`. */
-export const follow = (growth: Growth, source: Source, start: number, end: number | undefined): Readable => {
-  let position = start;
-  let hasLeft = false;
-  const last = () => end ?? (growth.verified ? growth.size - 1 : Number.POSITIVE_INFINITY);
-  const advance = async (): Promise<Buffer | null> => {
-    while (!hasLeft && position <= last()) {
-      const available = Math.min(growth.visible, last() + 1) - position;
+export const follow = (growth: Growth, grown: Grown, start: number, end: number | undefined): ByteStream =>
+  new ByteStream(new Follower(growth, grown, start, end));
+
+class Follower implements ByteSource {
+  readonly #growth: Growth;
+  readonly #grown: Grown;
+  readonly #end: number | undefined;
+  #position: number;
+  #hasLeft = false;
+  #wake: (() => void) | undefined;
+
+  constructor(growth: Growth, grown: Grown, start: number, end: number | undefined) {
+    this.#growth = growth;
+    this.#grown = grown;
+    this.#position = start;
+    this.#end = end;
+  }
+
+  async read(into: Buffer): Promise<number> {
+    const growth = this.#growth;
+    while (!this.#hasLeft && this.#position <= this.#last) {
+      const available = Math.min(growth.visible, this.#last + 1) - this.#position;
       if (available > 0) {
-        const bytes = await source.read(position, Math.min(available, READ));
-        position += bytes.length;
-        return bytes;
+        const length = await this.#grown.read(available < into.length ? into.subarray(0, available) : into, this.#position);
+        this.#position += length;
+        return length;
       }
       if (growth.failure !== undefined) throw growth.failure;
-      if (growth.verified) throw new Error(`only ${growth.size} bytes of ${last() + 1}`);
-      await changed();
+      if (growth.verified) throw new Error(`only ${growth.size} bytes of ${this.#last + 1}`);
+      await this.#changed();
     }
-    return null;
-  };
-  let wake: (() => void) | undefined;
-  const changed = () =>
-    new Promise<void>((resolve) => {
-      wake = () => {
-        growth.off("change", wake!);
+    return 0;
+  }
+
+  leave(): void {
+    this.#hasLeft = true;
+    this.#wake?.();
+  }
+
+  release(): void {
+    this.#grown.release();
+  }
+
+  get #last(): number {
+    return this.#end ?? (this.#growth.verified ? this.#growth.size - 1 : Number.POSITIVE_INFINITY);
+  }
+
+  #changed(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = () => {
+        this.#growth.off("change", this.#wake!);
         resolve();
       };
-      growth.on("change", wake);
+      this.#growth.on("change", this.#wake);
     });
-  let reading: Promise<void> = Promise.resolve();
-  const readable = new Readable({
-    highWaterMark: READ,
-    read() {
-      reading = advance().then(
-        (bytes) => void (readable.destroyed || readable.push(bytes)),
-        (error: unknown) => void readable.destroy(error as Error),
-      );
-    },
-    destroy(error, done) {
-      hasLeft = true;
-      wake?.();
-      // a read that is under way still uses the descriptor
-      void reading.finally(() => {
-        source.release();
-        done(error);
-      });
-    },
-  });
-  // it may fail before anybody reads it: its reader finds the error then, and no process ends of it
-  return readable.on("error", () => undefined);
-};
+  }
+}

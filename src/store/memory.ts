@@ -1,5 +1,6 @@
 // Blobs in memory: for tests, and for what is meant to be forgotten.
-import { Readable } from "node:stream";
+import type { Readable } from "node:stream";
+import { ByteStream } from "../lib/byte-stream.ts";
 import { type Algorithm, type Digest, type Hasher, hasherFor } from "../oci/digest.ts";
 import type { ByteRange } from "../oci/range.ts";
 import { type BlobStore, type Stage, StoreFull } from "./blobs.ts";
@@ -20,7 +21,7 @@ export const memoryBlobs = (limit = Number.POSITIVE_INFINITY): BlobStore => {
     read: async (digest, range?: ByteRange) => {
       const bytes = held.get(digest);
       if (bytes === undefined) return undefined;
-      return Readable.from([range === undefined ? bytes : bytes.subarray(range.start, range.end + 1)], { objectMode: false });
+      return ByteStream.of(range === undefined ? bytes : bytes.subarray(range.start, range.end + 1));
     },
     readAll: async (digest, most) => {
       const bytes = held.get(digest);
@@ -67,7 +68,7 @@ class MemoryStage implements Stage {
   }
 
   follow(start: number, end?: number): Readable {
-    const read = async (position: number, length: number) => this.#bytes.subarray(position, position + length);
+    const read = async (into: Buffer, position: number) => this.#bytes.copy(into, 0, position);
     return follow(this.#growth, { read, release: () => undefined }, start, end);
   }
 

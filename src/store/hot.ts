@@ -1,0 +1,53 @@
+// Around a blob store: small blobs that are asked for often are answered from memory. Opening, reading and closing a file for
+// 4 KiB costs fifty times what sending them does. Bytes never change under their digest, so only a delete ends what is remembered.
+import { LRUCache } from "lru-cache";
+import { ByteStream } from "../lib/byte-stream.ts";
+import type { Digest } from "../oci/digest.ts";
+import type { BlobStore } from "./blobs.ts";
+
+/** Manifests, configurations, and the small layers. Bytes. */
+const SMALL = 64 * 1024;
+/** Of all that is remembered. Bytes. */
+const MEMORY = 16 * 1024 * 1024;
+
+export const hot = (inner: BlobStore): BlobStore => {
+  const memory = new LRUCache<Digest, Buffer>({ maxSize: MEMORY, sizeCalculation: ({ length }) => Math.max(1, length) });
+  let deletes = 0;
+
+  /** `undefined`: not held, or not small. What was read while something was deleted may be what was deleted: it is not remembered. */
+  const small = async (digest: Digest): Promise<Buffer | undefined> => {
+    const before = deletes;
+    const bytes = await inner.readAll(digest, SMALL);
+    if (bytes !== undefined && deletes === before) memory.set(digest, bytes);
+    return bytes;
+  };
+
+  return {
+    async stat(digest) {
+      const bytes = memory.get(digest);
+      return bytes === undefined ? inner.stat(digest) : { size: bytes.length };
+    },
+    async read(digest, range) {
+      const bytes = memory.get(digest) ?? (await small(digest));
+      if (bytes === undefined) return inner.read(digest, range);
+      return ByteStream.of(range === undefined ? bytes : bytes.subarray(range.start, range.end + 1));
+    },
+    async readAll(digest, limit) {
+      const bytes = memory.get(digest) ?? (limit >= SMALL ? await small(digest) : undefined);
+      if (bytes === undefined) return inner.readAll(digest, limit);
+      return bytes.length > limit ? undefined : bytes;
+    },
+    async delete(digest) {
+      deletes += 1;
+      memory.delete(digest);
+      try {
+        return await inner.delete(digest);
+      } finally {
+        deletes += 1;
+        memory.delete(digest);
+      }
+    },
+    stage: (expected, algorithm) => inner.stage(expected, algorithm),
+    close: () => inner.close(),
+  };
+};
