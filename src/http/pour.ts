@@ -12,8 +12,8 @@ const SMALL = 64 * 1024;
 const LARGE = 512 * 1024;
 /** A write that the client took within this was worth a large buffer; 512 KiB in 50 ms are 10 MiB/s. Milliseconds. */
 const QUICK = 50;
-/** Large buffers that are kept for the next reader. */
-const KEPT = 8;
+/** Large buffers there are in all: a client that stops reading in the middle of one keeps it until it goes on. */
+const LARGE_BUFFERS = 16;
 
 /** Ends the response when the body does. Rejects with what broke the body off, or with ClientGone; the response is cut then. */
 export const pour = async (body: Readable, res: ServerResponse): Promise<void> => {
@@ -36,10 +36,10 @@ const pump = async (body: ByteStream, res: ServerResponse): Promise<void> => {
       buffer = fitting(buffer, ms);
     }
     if (client.gone) throw new ClientGone();
-    // not given back after a failure: a socket that has broken may still look at it
     spare(buffer);
     res.end();
   } catch (error) {
+    lose(buffer);
     res.destroy();
     throw client.gone ? new ClientGone() : error;
   } finally {
@@ -83,15 +83,29 @@ class Client {
   }
 }
 
-const pool: Buffer[] = [];
+/** Large buffers that nobody has just now. */
+const idle: Buffer[] = [];
+let made = 0;
 
+/** What a reader that took `buffer` in `ms` reads into next. */
 const fitting = (buffer: Buffer, ms: number): Buffer => {
-  const size = ms < QUICK ? LARGE : SMALL;
-  if (size === buffer.length) return buffer;
-  spare(buffer);
-  return size === LARGE ? (pool.pop() ?? Buffer.allocUnsafeSlow(LARGE)) : Buffer.allocUnsafeSlow(SMALL);
+  const isLarge = buffer.length === LARGE;
+  if (isLarge === ms < QUICK) return buffer;
+  if (isLarge) {
+    spare(buffer);
+    return Buffer.allocUnsafeSlow(SMALL);
+  }
+  const ready = idle.pop();
+  if (ready !== undefined || made >= LARGE_BUFFERS) return ready ?? buffer;
+  made += 1;
+  return Buffer.allocUnsafeSlow(LARGE);
 };
 
 const spare = (buffer: Buffer): void => {
-  if (buffer.length === LARGE && pool.length < KEPT) pool.push(buffer);
+  if (buffer.length === LARGE) idle.push(buffer);
+};
+
+/** A socket that has broken may still look at it: it goes, and another may be made in its place. */
+const lose = (buffer: Buffer): void => {
+  if (buffer.length === LARGE) made -= 1;
 };

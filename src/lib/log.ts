@@ -21,23 +21,20 @@ export const logger = (options: LogOptions): Logger => {
   return pino(settings, { write: (line: string) => void process.stdout.write(`${readable(JSON.parse(line) as Line)}\n`) });
 };
 
-/** Most that is kept back, in bytes. */
-const BATCH = 64 * 1024;
-
 /** All lines of one turn of the event loop in one write, which costs as much as one line does. Nothing waits for longer. */
 const inBatches = (): { write(line: string): void } => {
-  const out = pino.destination({ dest: 1, sync: true, minLength: BATCH });
-  let due = false;
-  process.on("exit", () => out.flushSync());
+  const out = pino.destination({ dest: 1, sync: true });
+  let waiting = "";
+  const flush = () => {
+    const lines = waiting;
+    waiting = "";
+    if (lines !== "") out.write(lines);
+  };
+  process.on("exit", flush);
   return {
     write(line) {
-      out.write(line);
-      if (due) return;
-      due = true;
-      setImmediate(() => {
-        due = false;
-        out.flushSync();
-      });
+      if (waiting === "") setImmediate(flush);
+      waiting += line;
     },
   };
 };
