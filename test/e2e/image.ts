@@ -7,10 +7,14 @@ export type Blob = { digest: string; bytes: Buffer };
 type Layer = Blob & { tar: Buffer };
 type Entry = { path: string; body?: Buffer; link?: string };
 
+const INDEX = "application/vnd.oci.image.index.v1+json";
 const MANIFEST = "application/vnd.oci.image.manifest.v1+json";
 const CONFIG = "application/vnd.oci.image.config.v1+json";
 const LAYER = "application/vnd.oci.image.layer.v1.tar+gzip";
 const BUSYBOX = "/usr/bin/busybox";
+/** What this machine runs, in the words of image configurations. */
+const NATIVE = process.arch === "arm64" ? "arm64" : "amd64";
+const FOREIGN = ["arm64", "amd64", "s390x"].filter((each) => each !== NATIVE);
 
 export const sha256 = (bytes: Buffer): string => `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
 const blob = (bytes: Buffer): Blob => ({ digest: sha256(bytes), bytes });
@@ -53,22 +57,25 @@ export class Image {
   readonly manifest: Blob;
   readonly mediaType = MANIFEST;
 
-  private constructor(layers: readonly Layer[]) {
+  readonly architecture: string;
+
+  private constructor(layers: readonly Layer[], architecture: string) {
     this.layers = layers;
+    this.architecture = architecture;
     const rootfs = { type: "layers", diff_ids: layers.map(({ tar }) => sha256(tar)) };
     const history = layers.map(() => ({ created: "2025-01-01T00:00:00Z", created_by: "lab" }));
     const runs = { Entrypoint: ["/bin/busybox"], Env: ["PATH=/bin"] };
-    const facts = { created: "2025-01-01T00:00:00Z", architecture: process.arch === "arm64" ? "arm64" : "amd64", os: "linux" };
+    const facts = { created: "2025-01-01T00:00:00Z", architecture, os: "linux" };
     this.config = blob(Buffer.from(JSON.stringify({ ...facts, config: runs, rootfs, history })));
     const parts = { config: describe(CONFIG, this.config), layers: layers.map((each) => describe(LAYER, each)) };
     this.manifest = blob(Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: MANIFEST, ...parts })));
   }
 
   /** A new image that shares no blob with any other; `size` is that of its random layer. */
-  static async make(size = 20 * 1024 * 1024): Promise<Image> {
+  static async make(size = 20 * 1024 * 1024, architecture = NATIVE): Promise<Image> {
     const busybox = { path: "bin/busybox", body: await readFile(BUSYBOX) };
     const system = [busybox, { path: "bin/sh", link: "busybox" }, { path: "serial", body: randomBytes(16) }];
-    return new Image([layer(system), layer([{ path: "random", body: randomBytes(size) }])]);
+    return new Image([layer(system), layer([{ path: "random", body: randomBytes(size) }])], architecture);
   }
 
   get blobs(): readonly Blob[] {
@@ -99,5 +106,27 @@ export class Image {
       `${dir}/index.json`,
       JSON.stringify({ schemaVersion: 2, manifests: [{ ...describe(MANIFEST, this.manifest), annotations }] }),
     );
+  }
+}
+
+/** A multi-platform image: one for this machine, and others that no client here has a use for. */
+export class Index {
+  readonly wanted: Image;
+  readonly images: readonly Image[];
+  readonly manifest: Blob;
+  readonly mediaType = INDEX;
+
+  private constructor(foreign: readonly Image[], wanted: Image) {
+    this.wanted = wanted;
+    this.images = [...foreign, wanted];
+    const manifests = this.images.map(({ manifest, architecture }) => ({
+      ...describe(MANIFEST, manifest),
+      platform: { architecture, os: "linux" },
+    }));
+    this.manifest = blob(Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: INDEX, manifests })));
+  }
+
+  static async make(size: number): Promise<Index> {
+    return new Index(await Promise.all(FOREIGN.map((each) => Image.make(size, each))), await Image.make(size));
   }
 }

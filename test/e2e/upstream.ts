@@ -1,10 +1,11 @@
 // A real registry behind nginx under its real hostname; nginx's log says what was asked of it and how much it gave.
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import type { Authority, Pair } from "./authority.ts";
-import type { Image } from "./image.ts";
+import type { Image, Index } from "./image.ts";
 import { listens } from "./internet.ts";
 import { Part } from "./part.ts";
 import { ISSUER, SERVICE, type TokenServer } from "./tokens.ts";
+import { until } from "./until.ts";
 
 export type Hit = { method: string; path: string; status: number; bytes: number };
 type Answer = { status: number; headers: Headers; bytes: Buffer };
@@ -101,6 +102,12 @@ export class Upstream {
     return gets.filter(({ status }) => status === 200 || status === 206).reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
+  /** The same when at least `expected` bytes are in nginx's log, which is written after an answer has ended; or after 5 s. */
+  async settledBlobBytes(mark: number, expected: number): Promise<number> {
+    await until("nginx to have written its log", 5_000, async () => (await this.blobBytes(mark)) >= expected).catch(() => {});
+    return this.blobBytes(mark);
+  }
+
   /** Asks the registry itself, past nginx and everything before it, with all rights. */
   async straight(method: string, path: string, body?: Buffer, type = "application/octet-stream"): Promise<Answer> {
     const [, repository = ""] = /^\/v2\/(.+?)\/(?:blobs|manifests|tags)\//.exec(path) ?? [];
@@ -119,11 +126,18 @@ export class Upstream {
       place.searchParams.set("digest", digest);
       expectStatus(201, await this.straight("PUT", place.pathname + place.search, bytes), `blob ${digest}`);
     }
-    expectStatus(
-      201,
-      await this.straight("PUT", `/v2/${repository}/manifests/${tag}`, image.manifest.bytes, image.mediaType),
-      `${repository}:${tag}`,
-    );
+    await this.#putManifest(image, repository, tag);
+  }
+
+  /** The same with the images of every platform, which have no tags of their own. */
+  async putIndex(index: Index, repository: string, tag: string): Promise<void> {
+    for (const image of index.images) await this.put(image, repository, image.manifest.digest);
+    await this.#putManifest(index, repository, tag);
+  }
+
+  async #putManifest({ manifest, mediaType }: Image | Index, repository: string, reference: string): Promise<void> {
+    const answer = await this.straight("PUT", `/v2/${repository}/manifests/${reference}`, manifest.bytes, mediaType);
+    expectStatus(201, answer, `${repository}:${reference}`);
   }
 
   /** The digest of a manifest that is there with all its blobs, whole; undefined when it is not there. */
