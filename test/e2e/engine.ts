@@ -10,10 +10,11 @@ export type Kind = "classic" | "containerd";
 export type Network = { dns: string; ca?: { certificate: string; hosts: readonly string[] }; publicCa: string };
 
 const NOBODY = "nobody";
-const PATH = "/usr/sbin:/usr/bin:/sbin:/bin";
+/** Where Debian's commands are. */
+export const PATH = "/usr/sbin:/usr/bin:/sbin:/bin";
 
 /** A namespace that sees `network`: a prefix for any command line, and the environment that goes with it. */
-const builder = async (dir: string, network: Network): Promise<string[]> => {
+export const builder = async (dir: string, network: Network): Promise<string[]> => {
   await mkdir(`${dir}/docker/certs.d`, { recursive: true });
   await writeFile(`${dir}/resolv.conf`, `nameserver ${network.dns}\n`);
   for (const host of network.ca?.hosts ?? []) {
@@ -47,9 +48,10 @@ export class Engine {
     this.#daemon = daemon;
   }
 
-  /** A pristine engine. SSL_CERT_FILE is how it trusts the public CA, as any machine trusts the real ones. */
-  static async start(kind: Kind, name: string, dir: string, network: Network): Promise<Engine> {
+  /** A pristine engine, `settings` its daemon.json. SSL_CERT_FILE is how it trusts the public CA, as any machine trusts the real ones. */
+  static async start(kind: Kind, name: string, dir: string, network: Network, settings: object = {}): Promise<Engine> {
     const enter = await builder(dir, network);
+    await writeFile(`${dir}/docker/daemon.json`, JSON.stringify(settings));
     const dockerd = kind === "classic" ? "/usr/sbin/dockerd" : `${process.env["LAYOVER_LAB"]}/bin/dockerd`;
     const places = [
       "--data-root",

@@ -2,6 +2,7 @@
 // Every test file starts one of its own and stops it; ./run keeps it apart from the machine.
 import { mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
 import { Authority } from "./authority.ts";
+import type { Client, Start } from "./clients/client.ts";
 import { Engine, type Kind, type Network, Skopeo } from "./engine.ts";
 import { sha256 } from "./image.ts";
 import { DNS as INTERNET, Internet } from "./internet.ts";
@@ -24,7 +25,7 @@ export class World {
   readonly open: Upstream;
   readonly guarded: Upstream;
   readonly layover: Layover;
-  readonly #engines: Engine[] = [];
+  readonly #running: { stop(): Promise<void> }[] = [];
   #builders = 0;
   #answers = 0;
 
@@ -85,8 +86,16 @@ export class World {
   /** A pristine engine. */
   async engine(kind: Kind, network: Network = this.behind): Promise<Engine> {
     const engine = await Engine.start(kind, `${kind} ${++this.#builders}`, await this.#place(), network);
-    this.#engines.push(engine);
+    this.#running.push(engine);
     return engine;
+  }
+
+  /** A client, or whatever else `start` gives, in a pristine place of its own. */
+  async client<T extends { stop(): Promise<void> } = Client>(start: Start<T>, network: Network = this.behind): Promise<T> {
+    this.#builders++;
+    const client = await start(await this.#place(), network);
+    this.#running.push(client);
+    return client;
   }
 
   async skopeo(network: Network = this.behind): Promise<Skopeo> {
@@ -109,7 +118,7 @@ export class World {
   }
 
   async stop(): Promise<void> {
-    await Promise.all(this.#engines.map((engine) => engine.stop()));
+    await Promise.all(this.#running.map((each) => each.stop()));
     await this.layover.stop();
     this.open.thaw();
     this.guarded.thaw();

@@ -1,0 +1,70 @@
+// What the tests ask of every client, and the place that each one works in: a namespace with its own DNS, certs.d and home.
+// A driver says how one client does it; it knows nothing of Layover, and works on any network.
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { builder, type Network, PATH } from "../engine.ts";
+import type { Image } from "../image.ts";
+import { must, type Options } from "../part.ts";
+import { USERS } from "../tokens.ts";
+
+/** Each of these fails with what the client said. */
+export type Client = {
+  /** Pulls for this machine's platform; gives the digest that the client says it holds, the index's or the manifest's. */
+  pull(reference: string): Promise<string>;
+  /** Pushes an image that is nowhere yet, or what the client makes of it; gives the digest that it says it has pushed. */
+  push?(image: Image, reference: string): Promise<string>;
+  /** From now on it acts as this user. */
+  login(user: string, host: string): Promise<void>;
+  /** Pushes a small artifact of a type that refers to an image; gives its digest. */
+  attach?(reference: string, type: string): Promise<string>;
+  /** The digests of what refers to an image. */
+  referrers?(reference: string): Promise<string[]>;
+  stop(): Promise<void>;
+};
+
+/** Brings a pristine client (or builder) up in an empty folder. */
+export type Start<T = Client> = (dir: string, network: Network) => Promise<T>;
+
+const DIGEST = /sha256:[0-9a-f]{64}/;
+
+/** The first digest in what a client printed. */
+export const digestIn = (text: string): string => {
+  const [digest] = DIGEST.exec(text) ?? [];
+  if (!digest) throw new Error(`no digest in: ${text}`);
+  return digest;
+};
+
+export const password = (user: string): string => USERS[user] ?? "";
+
+export class Place {
+  readonly dir: string;
+  readonly enter: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  #files = 0;
+
+  private constructor(dir: string, enter: readonly string[], env: Record<string, string>) {
+    this.dir = dir;
+    this.enter = enter;
+    this.env = env;
+  }
+
+  /** `roots` is what stands in for the machine's own store: the public CA alone, or with it the CA of `network`. */
+  static async make(dir: string, network: Network, roots: "public" | "both" = "public"): Promise<Place> {
+    const home = `${dir}/home`;
+    const trusted = [network.publicCa, ...(roots === "both" && network.ca ? [network.ca.certificate] : [])];
+    await mkdir(home, { recursive: true });
+    await writeFile(`${dir}/roots.pem`, (await Promise.all(trusted.map((file) => readFile(file, "utf8")))).join("\n"));
+    const path = `${process.env["LAYOVER_LAB"]}/bin:${PATH}`;
+    const env = { PATH: path, HOME: home, TMPDIR: dir, SSL_CERT_FILE: `${dir}/roots.pem`, DOCKER_CONFIG: `${home}/.docker` };
+    return new Place(dir, await builder(dir, network), env);
+  }
+
+  /** A path where nothing is yet. */
+  fresh(): string {
+    return `${this.dir}/f${++this.#files}`;
+  }
+
+  /** Runs a command there; gives what it printed. */
+  must(argv: readonly string[], options: Options = {}): Promise<string> {
+    return must([...this.enter, ...argv], { ...options, env: { ...this.env, ...options.env } });
+  }
+}

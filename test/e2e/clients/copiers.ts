@@ -1,0 +1,119 @@
+// Clients without a daemon that copy between a registry and a folder: skopeo, crane, regctl, oras.
+import { readFile } from "node:fs/promises";
+import type { Image } from "../image.ts";
+import { type Client, digestIn, Place, password, type Start } from "./client.ts";
+
+const NATIVE = process.arch === "arm64" ? "linux/arm64" : "linux/amd64";
+const nothing = async (): Promise<void> => {};
+
+/** What an OCI layout says that it holds. */
+const heldIn = async (dir: string): Promise<string> => digestIn(await readFile(`${dir}/index.json`, "utf8"));
+
+/** An image as a layout of its own: the folder. */
+const layoutOf = async (image: Image, place: Place): Promise<string> => {
+  const dir = place.fresh();
+  await image.layout(dir, "v1");
+  return dir;
+};
+
+/** skopeo reads /etc/docker/certs.d. */
+export const skopeo: Start = async (dir, network): Promise<Client> => {
+  const place = await Place.make(dir, network);
+  const copy = (...args: string[]) => place.must(["skopeo", "--insecure-policy", "copy", ...args]);
+  return {
+    async pull(reference) {
+      const target = place.fresh();
+      await copy(`docker://${reference}`, `oci:${target}:v1`);
+      return heldIn(target);
+    },
+    async push(image, reference) {
+      const file = place.fresh();
+      const source = await layoutOf(image, place);
+      await copy("--preserve-digests", "--digestfile", file, `oci:${source}:v1`, `docker://${reference}`);
+      return digestIn(await readFile(file, "utf8"));
+    },
+    async login(user, host) {
+      await place.must(["skopeo", "login", "-u", user, "--password-stdin", host], { input: password(user) });
+    },
+    stop: nothing,
+  };
+};
+
+/** crane trusts the system's roots alone. */
+export const crane: Start = async (dir, network): Promise<Client> => {
+  const place = await Place.make(dir, network, "both");
+  return {
+    async pull(reference) {
+      const target = place.fresh();
+      await place.must(["crane", "pull", "--format=oci", `--platform=${NATIVE}`, reference, target]);
+      return heldIn(target);
+    },
+    async push(image, reference) {
+      return digestIn(await place.must(["crane", "push", await layoutOf(image, place), reference]));
+    },
+    async login(user, host) {
+      await place.must(["crane", "auth", "login", host, "-u", user, "--password-stdin"], { input: password(user) });
+    },
+    stop: nothing,
+  };
+};
+
+/** regctl reads /etc/docker/certs.d. */
+export const regctl: Start = async (dir, network): Promise<Client> => {
+  const place = await Place.make(dir, network);
+  const regctl = (...args: string[]) => place.must(["regctl", ...args]);
+  return {
+    async pull(reference) {
+      const target = place.fresh();
+      await regctl("image", "copy", `--platform=${NATIVE}`, reference, `ocidir://${target}:v1`);
+      return heldIn(target);
+    },
+    async push(image, reference) {
+      const source = await layoutOf(image, place);
+      await regctl("image", "copy", `ocidir://${source}:v1`, reference);
+      return heldIn(source);
+    },
+    async login(user, host) {
+      await place.must(["regctl", "registry", "login", host, "-u", user, "--pass-stdin"], { input: password(user) });
+    },
+    async attach(reference, type) {
+      const argv = ["regctl", "artifact", "put", `--subject=${reference}`, `--artifact-type=${type}`];
+      return digestIn(await place.must([...argv, "--format={{.Manifest.GetDescriptor.Digest}}"], { input: "a note by regctl" }));
+    },
+    async referrers(reference) {
+      const lines = await regctl("artifact", "list", reference, "--format={{range .Descriptors}}{{println .Digest}}{{end}}");
+      return lines.split("\n").filter(Boolean);
+    },
+    stop: nothing,
+  };
+};
+
+/** oras trusts the system's roots alone. */
+export const oras: Start = async (dir, network): Promise<Client> => {
+  const place = await Place.make(dir, network, "both");
+  const oras = (...args: string[]) => place.must(["oras", ...args], { cwd: dir });
+  return {
+    async pull(reference) {
+      const target = place.fresh();
+      await oras("copy", `--platform=${NATIVE}`, "--to-oci-layout", reference, `${target}:v1`);
+      return heldIn(target);
+    },
+    async push(image, reference) {
+      const source = await layoutOf(image, place);
+      return digestIn(await oras("copy", "--from-oci-layout", `${source}:v1`, reference));
+    },
+    async login(user, host) {
+      await place.must(["oras", "login", host, "-u", user, "--password-stdin"], { input: password(user) });
+    },
+    async attach(reference, type) {
+      return digestIn(
+        await oras("attach", `--artifact-type=${type}`, "--format=go-template", "--template={{.digest}}", reference, "roots.pem"),
+      );
+    },
+    async referrers(reference) {
+      const answer = JSON.parse(await oras("discover", "--format=json", reference)) as { referrers?: { digest: string }[] };
+      return (answer.referrers ?? []).map(({ digest }) => digest);
+    },
+    stop: nothing,
+  };
+};

@@ -1,0 +1,51 @@
+// podman and buildah: no daemon, and an image store of their own. Both read /etc/docker/certs.d.
+import { readFile, writeFile } from "node:fs/promises";
+import { type Client, digestIn, Place, password, type Start } from "./client.ts";
+
+const store = (command: "podman" | "buildah", dir: string): string[] => [
+  command,
+  "--root",
+  `${dir}/store`,
+  "--runroot",
+  `${dir}/run`,
+  "--storage-driver=vfs",
+];
+
+const start = async (place: Place, argv: string[], held: (reference: string) => string[]): Promise<Client> => {
+  const env = { REGISTRY_AUTH_FILE: `${place.dir}/auth.json` };
+  await writeFile(env.REGISTRY_AUTH_FILE, "{}"); // one that is named has to be there
+  const ask = (...args: string[]) => place.must([...argv, ...args], { env });
+  return {
+    async pull(reference) {
+      await ask("pull", "-q", reference);
+      return digestIn(await ask(...held(reference)));
+    },
+    async push(image, reference) {
+      const [source, file] = [place.fresh(), place.fresh()];
+      await image.save(source, reference);
+      await ask("pull", "-q", `docker-archive:${source}`);
+      await ask("push", "--digestfile", file, reference);
+      return digestIn(await readFile(file, "utf8"));
+    },
+    async login(user, host) {
+      await place.must([...argv, "login", "-u", user, "--password-stdin", host], { input: password(user), env });
+    },
+    stop: async () => {},
+  };
+};
+
+export const podman: Start = async (dir, network) =>
+  start(await Place.make(dir, network), [...store("podman", dir), "--cgroup-manager=cgroupfs"], (reference) => [
+    "image",
+    "inspect",
+    "--format={{.Digest}}",
+    reference,
+  ]);
+
+export const buildah: Start = async (dir, network) =>
+  start(await Place.make(dir, network), store("buildah", dir), (reference) => [
+    "inspect",
+    "--type=image",
+    "--format={{.FromImageDigest}}",
+    reference,
+  ]);
