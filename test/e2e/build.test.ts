@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, onTestFailed, test } from "vitest";
 import { type Builder, buildkit, buildxDocker, buildxRemote } from "./clients/builds.ts";
 import type { Start } from "./clients/client.ts";
+import { dockerBuildClassic, dockerBuildKit } from "./clients/docker-build.ts";
 import { Image } from "./image.ts";
 import { GUARDED, OPEN, World } from "./world.ts";
 
@@ -9,10 +10,11 @@ const BUILDERS: [string, Start<Builder>][] = [
   ["buildctl", buildkit],
   ["buildx-remote", buildxRemote],
   ["buildx-docker", buildxDocker],
+  ["docker-20.10-build", dockerBuildClassic],
+  ["docker-20.10-buildkit", dockerBuildKit],
 ];
 // Its result is another one each time that it is run.
-const recipeFrom = (base: string): string =>
-  `FROM ${base}\nRUN --network=none echo ran $(cat /proc/sys/kernel/random/uuid) | tee /made\n`;
+const recipeFrom = (base: string): string => `FROM ${base}\nRUN echo ran $(cat /proc/sys/kernel/random/uuid) | tee /made\n`;
 const RAN = /ran [0-9a-f]{8}-/;
 
 let world: World;
@@ -40,7 +42,7 @@ describe.each(BUILDERS)("%s", (name, start) => {
     onTestFailed(() => world.explain());
     const mark = await world.open.mark();
     const first = await (await builder()).build({ dockerfile: recipeFrom(base), to: `${to}:first`, cacheTo: cache });
-    expect(first.log).toContain(`FROM ${base}@${image.manifest.digest}`);
+    expect(first.log).toContain(image.manifest.digest);
     expect(first.log).toMatch(RAN);
     expect(await world.guarded.whole(`alice/${name}`, "first")).toBe(first.digest);
     expect(await world.open.settledBlobBytes(mark, image.size)).toBe(image.size);

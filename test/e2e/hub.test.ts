@@ -14,6 +14,7 @@ const SYSTEM = "the system's store";
 /** The one place that is enough: a folder of certs.d (a registry of buildkitd.toml), or the system's store. */
 const PLACES: Record<ClientName, string> = {
   "docker-20.10": SYSTEM,
+  "docker-20.10-buildkit": "docker.io",
   "docker-29": "docker.io",
   "docker-29-classic-store": SYSTEM,
   ctr: "docker.io",

@@ -24,7 +24,15 @@ const buildctl =
   (socket: string): Command =>
   ({ to, cacheFrom, cacheTo }, { context, metadata }) => [
     ...["buildctl", "--addr", `unix://${socket}`, "build", "--progress=plain", "--metadata-file", metadata],
-    ...["--frontend=dockerfile.v0", "--local", `context=${context}`, "--local", `dockerfile=${context}`],
+    ...[
+      "--frontend=dockerfile.v0",
+      "--opt",
+      "force-network-mode=none",
+      "--local",
+      `context=${context}`,
+      "--local",
+      `dockerfile=${context}`,
+    ],
     ...(to ? ["--output", `type=image,name=${to},push=true`] : []),
     ...(cacheTo ? ["--export-cache", `${cache(cacheTo)},mode=max`] : []),
     ...(cacheFrom ? ["--import-cache", cache(cacheFrom)] : []),
@@ -34,12 +42,19 @@ const buildx =
   (builder: string): Command =>
   ({ to, cacheFrom, cacheTo }, { context, metadata }) => [
     ...["/usr/bin/docker", "buildx", "build", "--builder", builder, "--progress=plain", "--metadata-file", metadata],
-    "--provenance=false",
+    ...["--network=none", "--provenance=false"],
     ...(to ? ["--push", "--tag", to] : ["--output=type=cacheonly"]),
     ...(cacheTo ? ["--cache-to", `${cache(cacheTo)},mode=max`] : []),
     ...(cacheFrom ? ["--cache-from", cache(cacheFrom)] : []),
     context,
   ];
+
+/** What `docker login` leaves behind. */
+export const logIn = async (place: Place, user: string, host: string): Promise<void> => {
+  const auth = Buffer.from(`${user}:${password(user)}`).toString("base64");
+  await mkdir(`${place.env["DOCKER_CONFIG"]}`, { recursive: true });
+  await writeFile(`${place.env["DOCKER_CONFIG"]}/config.json`, JSON.stringify({ auths: { [host]: { auth } } }));
+};
 
 const builderOf = (place: Place, command: Command, env: Record<string, string>, stop: () => Promise<void>): Builder => ({
   async build(recipe) {
@@ -53,11 +68,7 @@ const builderOf = (place: Place, command: Command, env: Record<string, string>, 
     const facts = JSON.parse(await readFile(metadata, "utf8").catch(() => "{}")) as Record<string, string>;
     return { log: err + out, digest: facts["containerimage.digest"] };
   },
-  async login(user, host) {
-    const auth = Buffer.from(`${user}:${password(user)}`).toString("base64");
-    await mkdir(`${place.env["DOCKER_CONFIG"]}`, { recursive: true });
-    await writeFile(`${place.env["DOCKER_CONFIG"]}/config.json`, JSON.stringify({ auths: { [host]: { auth } } }));
-  },
+  login: (user, host) => logIn(place, user, host),
   stop,
 });
 
@@ -110,7 +121,7 @@ export const client =
     const builder = await start(dir, network);
     return {
       async pull(reference) {
-        const { log } = await builder.build({ dockerfile: `FROM ${reference}\nRUN --network=none true\n` });
+        const { log } = await builder.build({ dockerfile: `FROM ${reference}\nRUN true\n` });
         return digestIn(log.slice(log.indexOf(`FROM ${reference}`)));
       },
       async push(image, reference) {
