@@ -1,7 +1,7 @@
 // Every client through the hijack, with DNS and a CA as its whole set-up and with unchanged image names.
 import { afterAll, beforeAll, describe, expect, onTestFailed, test } from "vitest";
 import type { Client } from "./clients/client.ts";
-import { CLIENTS, type ClientName, NAMES } from "./clients/every.ts";
+import { CLIENTS, NAMES } from "./clients/every.ts";
 import { Image, Index } from "./image.ts";
 import { GUARDED, OPEN, World } from "./world.ts";
 
@@ -65,19 +65,5 @@ describe.each(NAMES)("%s", (name) => {
     if (first.push) expect(await first.push(another, pushed)).toBe(await world.guarded.whole(repository, "v1"));
     else await world.guarded.put(another, repository, "v1");
     expect(await second.pull(pushed)).toBe(await world.guarded.whole(repository, "v1"));
-  });
-});
-
-describe.each<ClientName>(["regctl", "oras"])("referrers with %s", (name) => {
-  test("what is attached in one place is found in a second one, and with it what is attached later", async () => {
-    onTestFailed(() => world.explain());
-    const subject = `${OPEN}/acme/referred-${name}:v1`;
-    await world.open.putIndex(await Index.make(1024), `acme/referred-${name}`, "v1");
-    const [first, second] = [await world.client(CLIENTS[name]), await world.client(CLIENTS[name])];
-    expect(await second.referrers!(subject)).toEqual([]);
-    const note = await first.attach!(subject, "application/vnd.lab.note");
-    expect(await second.referrers!(subject)).toEqual([note]);
-    const later = await first.attach!(subject, "application/vnd.lab.later");
-    for (const client of [first, second]) expect((await client.referrers!(subject)).toSorted()).toEqual([note, later].toSorted());
   });
 });

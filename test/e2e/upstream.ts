@@ -8,6 +8,9 @@ import { ISSUER, SERVICE, type TokenServer } from "./tokens.ts";
 import { until } from "./until.ts";
 
 export type Hit = { method: string; path: string; status: number; bytes: number };
+/** distribution, or go-containerregistry's, which has the referrers API and forgets all when it stops. */
+export type Software = "registry" | "referrers-registry";
+type Where = { host: string; address: string; dir: string };
 type Answer = { status: number; headers: Headers; bytes: Buffer };
 
 const MANIFESTS = [
@@ -25,21 +28,31 @@ export class Upstream {
   readonly #pair: Pair;
   readonly #roots: string;
   readonly #tokens: TokenServer | undefined;
+  readonly #software: Software;
   #registry: Part | undefined;
   #nginx: Part | undefined;
 
-  private constructor(host: string, address: string, dir: string, pair: Pair, roots: string, tokens: TokenServer | undefined) {
-    this.host = host;
-    this.address = address;
-    this.#dir = dir;
+  private constructor(where: Where, pair: Pair, roots: string, tokens: TokenServer | undefined, software: Software) {
+    this.host = where.host;
+    this.address = where.address;
+    this.#dir = where.dir;
     this.#pair = pair;
     this.#roots = roots;
     this.#tokens = tokens;
+    this.#software = software;
   }
 
-  static async make(authority: Authority, host: string, address: string, dir: string, tokens?: TokenServer): Promise<Upstream> {
+  static async make(
+    authority: Authority,
+    host: string,
+    address: string,
+    dir: string,
+    tokens?: TokenServer,
+    software: Software = "registry",
+  ): Promise<Upstream> {
     await mkdir(`${dir}/nginx`, { recursive: true });
-    return new Upstream(host, address, dir, await authority.issue(host), authority.certificate, tokens);
+    const pair = await authority.issue(host);
+    return new Upstream({ host, address, dir }, pair, authority.certificate, tokens, software);
   }
 
   async start(): Promise<void> {
@@ -153,18 +166,12 @@ export class Upstream {
   }
 
   async #startRegistry(): Promise<void> {
-    await writeFile(`${this.#dir}/registry.json`, JSON.stringify(this.#settings()));
-    const argv = [`${process.env["LAYOVER_LAB"]}/bin/registry`, "serve", `${this.#dir}/registry.json`];
-    const env = { OTEL_TRACES_EXPORTER: "none" };
-    this.#registry = await Part.start(
-      `registry ${this.host}`,
-      argv,
-      `${this.#dir}/registry.log`,
-      () => listens(this.address, 5000),
-      {
-        env,
-      },
-    );
+    const settings = `${this.#dir}/registry.json`;
+    await writeFile(settings, JSON.stringify(this.#settings()));
+    const args = this.#software === "registry" ? ["serve", settings] : [`${this.address}:5000`];
+    const argv = [`${process.env["LAYOVER_LAB"]}/bin/${this.#software}`, ...args];
+    const [name, log, env] = [`registry ${this.host}`, `${this.#dir}/registry.log`, { OTEL_TRACES_EXPORTER: "none" }];
+    this.#registry = await Part.start(name, argv, log, () => listens(this.address, 5000), { env });
   }
 
   async #startNginx(rate: number): Promise<void> {

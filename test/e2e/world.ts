@@ -16,6 +16,8 @@ export const OPEN = "ghcr.io";
 export const GUARDED = "registry.gitlab.com";
 /** Docker Hub, for the tests that start a registry in its part. */
 export const HUB = { host: "registry-1.docker.io", address: "127.0.0.8" };
+/** quay.io, the same with one that has the referrers API. */
+export const QUAY = { host: "quay.io", address: "127.0.0.9" };
 
 export class World {
   readonly dir: string;
@@ -40,6 +42,7 @@ export class World {
       [GUARDED, guarded.address],
       ["gitlab.com", TOKENS],
       [HUB.host, HUB.address],
+      [QUAY.host, QUAY.address],
     ] as const;
     this.internet = new Internet(new Map(names), `${dir}/dnsmasq.log`);
     this.layover = new Layover(`${dir}/layover`, authority.certificate);
@@ -73,7 +76,7 @@ export class World {
   get behind(): Network {
     return {
       dns: DNS,
-      ca: { certificate: this.layover.certificate, hosts: [OPEN, GUARDED] },
+      ca: { certificate: this.layover.certificate, hosts: [OPEN, GUARDED, QUAY.host] },
       publicCa: this.authority.certificate,
     };
   }

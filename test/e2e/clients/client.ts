@@ -16,8 +16,8 @@ export type Client = {
   login(user: string, host: string): Promise<void>;
   /** Pushes a small artifact of a type that refers to an image; gives its digest. */
   attach?(reference: string, type: string): Promise<string>;
-  /** The digests of what refers to an image. */
-  referrers?(reference: string): Promise<string[]>;
+  /** The digests of what refers to an image, of one type or of all. */
+  referrers?(reference: string, type?: string): Promise<string[]>;
   stop(): Promise<void>;
 };
 

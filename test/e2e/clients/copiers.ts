@@ -80,8 +80,10 @@ export const regctl: Start = async (dir, network): Promise<Client> => {
       const argv = ["regctl", "artifact", "put", `--subject=${reference}`, `--artifact-type=${type}`];
       return digestIn(await place.must([...argv, "--format={{.Manifest.GetDescriptor.Digest}}"], { input: "a note by regctl" }));
     },
-    async referrers(reference) {
-      const lines = await regctl("artifact", "list", reference, "--format={{range .Descriptors}}{{println .Digest}}{{end}}");
+    async referrers(reference, type) {
+      const filter = type ? [`--filter-artifact-type=${type}`] : [];
+      const format = "--format={{range .Descriptors}}{{println .Digest}}{{end}}";
+      const lines = await regctl("artifact", "list", reference, format, ...filter);
       return lines.split("\n").filter(Boolean);
     },
     stop: nothing,
@@ -110,8 +112,10 @@ export const oras: Start = async (dir, network): Promise<Client> => {
         await oras("attach", `--artifact-type=${type}`, "--format=go-template", "--template={{.digest}}", reference, "roots.pem"),
       );
     },
-    async referrers(reference) {
-      const answer = JSON.parse(await oras("discover", "--format=json", reference)) as { referrers?: { digest: string }[] };
+    async referrers(reference, type) {
+      const filter = type ? [`--artifact-type=${type}`] : [];
+      const text = await oras("discover", "--format=json", ...filter, reference);
+      const answer = JSON.parse(text) as { referrers?: { digest: string }[] };
       return (answer.referrers ?? []).map(({ digest }) => digest);
     },
     stop: nothing,
