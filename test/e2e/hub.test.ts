@@ -14,6 +14,7 @@ const SYSTEM = "the system's store";
 /** The one place that is enough: a folder of certs.d (a registry of buildkitd.toml), or the system's store. */
 const PLACES: Record<ClientName, string> = {
   "docker-20.10": SYSTEM,
+  "docker-20.10-build": SYSTEM,
   "docker-20.10-buildkit": "docker.io",
   "docker-29": "docker.io",
   "docker-29-classic-store": SYSTEM,
@@ -66,9 +67,12 @@ test.each(NAMES.map((name) => [name, PLACES[name]] as const))("%s finds the CA i
 });
 
 describe("is not looked for in certs.d", () => {
-  test.each<ClientName>(["docker-20.10", "docker-29-classic-store"])("by %s, whatever it is called there", async (name) => {
-    const client = await world.client(CLIENTS[name], trusting(CERTS_D));
-    await expect(client.pull(NAME)).rejects.toThrow(/x509/);
-    await client.stop();
-  });
+  test.each<ClientName>(["docker-20.10", "docker-20.10-build", "docker-29-classic-store"])(
+    "by %s, whatever it is called there",
+    async (name) => {
+      const client = await world.client(CLIENTS[name], trusting(CERTS_D));
+      await expect(client.pull(NAME)).rejects.toThrow(/x509/);
+      await client.stop();
+    },
+  );
 });

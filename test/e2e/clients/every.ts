@@ -5,10 +5,11 @@ import { cri, ctr } from "./containerd.ts";
 import { crane, oras, regctl, skopeo } from "./copiers.ts";
 import { buildah, podman } from "./daemonless.ts";
 import { docker20, docker29, docker29classic } from "./docker.ts";
-import { dockerBuildKit } from "./docker-build.ts";
+import { dockerBuildClassic, dockerBuildKit } from "./docker-build.ts";
 
 export const CLIENTS = {
   "docker-20.10": docker20,
+  "docker-20.10-build": client(dockerBuildClassic),
   "docker-20.10-buildkit": client(dockerBuildKit),
   "docker-29": docker29,
   "docker-29-classic-store": docker29classic,
