@@ -2,8 +2,8 @@
 // and again, small for who is slow and large for who is quick. A body that breaks off, and a client that leaves, end both.
 import type { ServerResponse } from "node:http";
 import type { Readable } from "node:stream";
-import { pipeline } from "node:stream/promises";
-import { ByteStream } from "../lib/byte-stream.ts";
+import type { ByteStream } from "../lib/byte-stream.ts";
+import { byteStreamOf } from "../lib/readable-source.ts";
 import { ClientGone } from "./exchange.ts";
 
 /** Each write costs TLS and the socket as much again, for as long as the client lets it wait. Bytes. */
@@ -17,14 +17,14 @@ const LARGE_BUFFERS = 16;
 
 /** Ends the response when the body does. Rejects with what broke the body off, or with ClientGone; the response is cut then. */
 export const pour = async (body: Readable, res: ServerResponse): Promise<void> => {
-  if (!(body instanceof ByteStream)) return pipeline(body, res);
-  if (body.whole !== undefined) {
-    res.end(body.whole);
+  const bytes = byteStreamOf(body);
+  if (bytes.whole !== undefined) {
+    res.end(bytes.whole);
     return;
   }
   // a reader that waits for the first byte should learn at once that there is an answer
   res.flushHeaders();
-  await pump(body, res);
+  await pump(bytes, res);
 };
 
 const pump = async (body: ByteStream, res: ServerResponse): Promise<void> => {

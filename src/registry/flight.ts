@@ -2,7 +2,9 @@
 // Each joiner brings its own way to open upstream, under its own credential; a refusal concerns only whom it was said to.
 import type { Readable } from "node:stream";
 import { abortable, pause } from "../lib/abort.ts";
+import type { ByteStream } from "../lib/byte-stream.ts";
 import type { Logger } from "../lib/log.ts";
+import { byteStreamOf } from "../lib/readable-source.ts";
 import { algorithmOf, type Digest } from "../oci/digest.ts";
 import { isOciError, OciError } from "../oci/error.ts";
 import { type BlobStore, type Stage, StoreFull } from "../store/blobs.ts";
@@ -122,20 +124,32 @@ export class Flight {
     this.#log.debug({ digest: this.#digest, at: this.head ?? 0, err: error.message }, "upstream broke off");
   }
 
+  /** While one buffer is written and hashed, the other is filled. */
   async #pour({ body, start, total }: Opened): Promise<void> {
+    const bytes = byteStreamOf(body);
+    let writing: Promise<void> = Promise.resolve();
     try {
       const boarding = await this.#boardAll(total);
       let skip = boarding.stage.size - start;
       if (skip < 0) throw new OciError("UPSTREAM_INVALID", `upstream began at byte ${start}, past what was asked for`);
-      for await (const chunk of bytesOf(body)) {
-        const fresh = skip < chunk.length ? chunk.subarray(skip) : undefined;
-        skip = Math.max(0, skip - chunk.length);
-        if (fresh !== undefined) await this.#append(boarding, fresh);
+      const buffers = twoBuffers(total);
+      for (let turn = 0; ; turn = 1 - turn) {
+        const buffer = buffers[turn]!;
+        const length = await read(bytes, buffer);
+        await writing;
+        if (length === 0) break;
+        const fresh = buffer.subarray(Math.min(skip, length), length);
+        skip -= length - fresh.length;
+        if (fresh.length > 0) writing = this.#append(boarding, fresh);
+        // it is waited for above; until then its failure is nobody's surprise
+        writing.catch(() => undefined);
       }
       // without a length only the digest tells that this was the end
       if (boarding.total === undefined) this.#boarding = { ...boarding, total: boarding.stage.size };
     } finally {
-      body.destroy();
+      bytes.destroy();
+      // what had come is kept before upstream is asked for the rest; what the store says of it weighs more than a torn line
+      await writing;
     }
   }
 
@@ -181,11 +195,19 @@ export class Flight {
   }
 }
 
+/** Bytes that are hashed and written at once. */
+const PORTION = 512 * 1024;
+
+const twoBuffers = (total: number | undefined): readonly Buffer[] => {
+  const size = Math.min(PORTION, Math.max(1, total ?? PORTION));
+  return [Buffer.allocUnsafeSlow(size), Buffer.allocUnsafeSlow(size)];
+};
+
 /** A body that breaks off is an upstream that went away, whatever the socket calls it. */
-async function* bytesOf(body: Readable): AsyncGenerator<Buffer> {
+const read = async (bytes: ByteStream, into: Buffer): Promise<number> => {
   try {
-    yield* body as AsyncIterable<Buffer>;
+    return await bytes.readInto(into);
   } catch (error) {
     throw isOciError(error) ? error : new OciError("UPSTREAM_UNREACHABLE", "upstream broke off", { cause: error });
   }
-}
+};

@@ -44,11 +44,13 @@ export class DiskStage implements Stage {
     this.#isSound = false;
     try {
       await this.#parts.berth.take(bytes.length);
-      await this.#write(bytes);
+      const writing = this.#write(bytes);
+      // the disk's threads write meanwhile
+      this.#parts.hasher.update(bytes);
+      await writing;
     } catch (error) {
       throw asFull(error);
     }
-    this.#parts.hasher.update(bytes);
     this.#isSound = true;
     this.#growth.grow(bytes.length);
   }

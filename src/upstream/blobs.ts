@@ -1,5 +1,7 @@
 // Answers that are blobs, whole or in part: streamed, counted, and never ended cleanly short of what was promised.
-import { type Readable, Transform } from "node:stream";
+import type { Readable } from "node:stream";
+import { type ByteSource, ByteStream } from "../lib/byte-stream.ts";
+import { ReadableSource } from "../lib/readable-source.ts";
 import type { Digest } from "../oci/digest.ts";
 import { OciError } from "../oci/error.ts";
 import { type ByteRange, parseContentRange, type RangeRequest } from "../oci/range.ts";
@@ -39,29 +41,40 @@ const isWhatWasAsked = (range: RangeRequest, { start, end, total }: ByteRange & 
 };
 
 /** Counts what passes, and errors where less comes than was promised, or more. */
-const counted = (body: Readable, length = Number.NaN, ctx: Context): Readable => {
-  let seen = 0;
-  const counter = new Transform({
-    highWaterMark: 256 * 1024,
-    transform(chunk: Buffer, _encoding, done) {
-      seen += chunk.length;
-      ctx.tally.upstreamBytes += chunk.length;
-      if (seen > length) done(new OciError("UPSTREAM_INVALID", `upstream sends more than the ${length} bytes it promised`));
-      else done(null, chunk);
-    },
-    flush(done) {
-      done(seen < length ? new OciError("UPSTREAM_UNREACHABLE", `upstream broke off after ${seen} of ${length} bytes`) : null);
-    },
-    destroy(error, done) {
-      body.destroy();
-      done(error);
-    },
-  });
-  // it may break off before anybody reads it: its reader finds the error then, and no process ends of it
-  counter.on("error", () => undefined);
-  body.on("error", (error) => {
-    const isOurs = ctx.signal.aborted || error instanceof OciError;
-    counter.destroy(isOurs ? error : new OciError("UPSTREAM_UNREACHABLE", "upstream broke off", { cause: error }));
-  });
-  return body.pipe(counter);
-};
+const counted = (body: Readable, length: number | undefined, ctx: Context): ByteStream =>
+  new ByteStream(new Counted(new ReadableSource(body), length, ctx));
+
+class Counted implements ByteSource {
+  readonly #inner: ByteSource;
+  readonly #length: number;
+  readonly #ctx: Context;
+  #seen = 0;
+
+  constructor(inner: ByteSource, length = Number.NaN, ctx: Context) {
+    this.#inner = inner;
+    this.#length = length;
+    this.#ctx = ctx;
+  }
+
+  async read(into: Buffer): Promise<number> {
+    const length = await this.#inner.read(into).catch((error: unknown) => {
+      if (this.#ctx.signal.aborted || error instanceof OciError) throw error;
+      throw new OciError("UPSTREAM_UNREACHABLE", "upstream broke off", { cause: error });
+    });
+    this.#seen += length;
+    this.#ctx.tally.upstreamBytes += length;
+    if (this.#seen > this.#length)
+      throw new OciError("UPSTREAM_INVALID", `upstream sends more than the ${this.#length} bytes it promised`);
+    if (length === 0 && this.#seen < this.#length)
+      throw new OciError("UPSTREAM_UNREACHABLE", `upstream broke off after ${this.#seen} of ${this.#length} bytes`);
+    return length;
+  }
+
+  leave(): void {
+    this.#inner.leave();
+  }
+
+  release(): void {
+    this.#inner.release();
+  }
+}
