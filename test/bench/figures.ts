@@ -1,0 +1,127 @@
+// The one table of what is measured, in what units, and what is to be reached.
+import { coldBare, coldLimited, firstByte } from "./cold.ts";
+import { forwarded, forwardedFree, hijacked, hijackedFree } from "./dns.ts";
+import { herd } from "./herd.ts";
+import { memory, takeRest } from "./memory.ts";
+import type { Rounds } from "./rounds.ts";
+import type { Name } from "./server.ts";
+import type { Stage } from "./stage.ts";
+import { again, first } from "./start.ts";
+import { largeBlob, manifestByDigest, manifestByTag, smallBlobs } from "./warm.ts";
+
+/** Without `than` it is an absolute figure, else ours divided by theirs. */
+export type Target = { than?: Name; atLeast?: number; atMost?: number };
+export type Metric = { key: string; unit: string; digits: number; targets?: readonly Target[] };
+export type Figure = {
+  name: string;
+  title: string;
+  metrics: readonly Metric[];
+  measure: (stage: Stage) => Promise<Rounds>;
+  /** Done before the first measurement. */
+  before?: (stage: Stage) => Promise<void>;
+};
+
+const rate = (...targets: Target[]): Metric => ({ key: "rate", unit: "requests/s", digits: 0, targets });
+const cpu: Metric = { key: "cpu", unit: "µs of server CPU each", digits: 0 };
+const client: Metric = { key: "client", unit: "cores that the client used", digits: 2 };
+const perGiB = (...targets: Target[]): Metric => ({ key: "cpu", unit: "s of server CPU per GiB", digits: 2, targets });
+const seconds = (...targets: Target[]): Metric => ({ key: "seconds", unit: "s", digits: 3, targets });
+const queries = (...targets: Target[]): Metric => ({ key: "rate", unit: "queries/s", digits: 0, targets });
+const queryCpu: Metric = { key: "cpu", unit: "µs of server CPU each", digits: 1 };
+const megabytes = (key: string, what: string, ...targets: Target[]): Metric => ({ key, unit: `MB ${what}`, digits: 0, targets });
+
+export const FIGURES: readonly Figure[] = [
+  {
+    name: "manifest-digest",
+    title: "Warm manifest by digest",
+    metrics: [rate({ than: "distribution", atLeast: 4 }, { than: "nginx", atLeast: 0.5 }), cpu, client],
+    measure: manifestByDigest,
+  },
+  {
+    name: "manifest-tag",
+    title: "Warm manifest by tag",
+    metrics: [rate({ than: "distribution", atLeast: 20 }), cpu, client],
+    measure: manifestByTag,
+  },
+  {
+    name: "blob-small",
+    title: "Warm blob of 4 KiB",
+    metrics: [rate({ than: "nginx", atLeast: 0.5 }), cpu, client],
+    measure: smallBlobs,
+  },
+  {
+    name: "blob-large",
+    title: "Warm blob of 256 MiB, 4 clients",
+    metrics: [
+      {
+        key: "rate",
+        unit: "MiB/s",
+        digits: 0,
+        targets: [
+          { than: "distribution", atLeast: 1 },
+          { than: "nginx", atLeast: 0.9 },
+        ],
+      },
+      perGiB({ than: "nginx", atMost: 1.2 }),
+      { key: "client", unit: "s of client CPU per GiB", digits: 2 },
+    ],
+    measure: largeBlob,
+  },
+  {
+    name: "cold-100",
+    title: "Cold large blob, upstream of 100 MB/s",
+    metrics: [seconds({ than: "direct", atMost: 1.05 }), perGiB()],
+    measure: coldLimited,
+  },
+  {
+    name: "cold-bare",
+    title: "Cold large blob, bare loopback",
+    metrics: [seconds({ than: "direct", atMost: 1.5 }), perGiB()],
+    measure: coldBare,
+  },
+  {
+    name: "first-byte",
+    title: "First byte on a miss",
+    metrics: [
+      { key: "ms", unit: "ms", digits: 2 },
+      { key: "added", unit: "ms more than direct", digits: 2 },
+    ],
+    measure: firstByte,
+  },
+  {
+    name: "herd",
+    title: "Herd of 12, 3 leave, upstream of 20 MB/s",
+    metrics: [
+      { key: "upstream", unit: "upstream bytes ÷ unique bytes", digits: 2, targets: [{ atMost: 1 }] },
+      seconds({ than: "direct", atMost: 1.1 }),
+      { key: "first", unit: "ms to a follower's first byte, median", digits: 1, targets: [{ atMost: 50 }] },
+      { key: "worst", unit: "ms to a follower's first byte, worst", digits: 1 },
+    ],
+    measure: herd,
+  },
+  {
+    name: "dns-hijacked",
+    title: "DNS of hijacked names, server on one core",
+    metrics: [queries({ than: "dnsmasq", atLeast: 0.3 }), queryCpu],
+    measure: hijacked,
+  },
+  { name: "dns-hijacked-free", title: "The same, not pinned", metrics: [queries(), queryCpu], measure: hijackedFree },
+  { name: "dns-forwarded", title: "DNS forwarded, server on one core", metrics: [queries(), queryCpu], measure: forwarded },
+  { name: "dns-forwarded-free", title: "The same, not pinned", metrics: [queries(), queryCpu], measure: forwardedFree },
+  { name: "start", title: "Start, with what was held before", metrics: [seconds({ atMost: 0.5 })], measure: again },
+  { name: "start-first", title: "Very first start, with a new CA", metrics: [seconds({ atMost: 0.5 })], measure: first },
+  {
+    name: "memory",
+    title: "Memory (RSS and PSS, whole process tree)",
+    metrics: [
+      megabytes("rest", "RSS at rest"),
+      megabytes("restPss", "PSS at rest"),
+      megabytes("after", "RSS after the run"),
+      megabytes("afterPss", "PSS after the run"),
+      megabytes("readers", "RSS with 100 slow readers", { atMost: 150 }),
+      megabytes("readersPss", "PSS with 100 slow readers", { atMost: 150 }),
+    ],
+    measure: memory,
+    before: takeRest,
+  },
+];

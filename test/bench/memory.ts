@@ -1,0 +1,54 @@
+// Memory of the whole process tree: at rest, after all other measurements, and while a hundred clients read a large blob slowly.
+import { setTimeout as sleep } from "node:timers/promises";
+import { verify } from "./ask.ts";
+import { clients } from "./clients.ts";
+import { type Memory, memoryOf } from "./processes.ts";
+import { interleave, type Rounds } from "./rounds.ts";
+import type { Door, Name, Server } from "./server.ts";
+import type { Stage } from "./stage.ts";
+
+const READERS = 100;
+const BYTES_PER_SECOND = 256 * 1024;
+const HOLD_MS = 6_000;
+
+const resting = new WeakMap<Stage, Map<Name, Memory>>();
+
+/** Before anything is asked of them. */
+export const takeRest = async (stage: Stage): Promise<void> => {
+  await sleep(1_000);
+  const all = await Promise.all(stage.doors.map(async ({ name, pid }) => [name, await memoryOf(pid)] as const));
+  resting.set(stage, new Map(all));
+};
+
+export const memory = async (stage: Stage): Promise<Rounds> => {
+  const thing = await stage.large();
+  return interleave("memory", stage.doors, 1, async (server) => {
+    const rest = resting.get(stage)?.get(server.name);
+    const after = await memoryOf(server.pid);
+    await verify(server, thing);
+    const most = await withReaders(server, thing.path);
+    await verify(server, thing);
+    if (rest === undefined) throw new Error("nobody has looked at them at rest");
+    const [restPss, afterPss, readersPss] = [rest.pss, after.pss, most.pss];
+    return { rest: rest.rss, after: after.rss, readers: most.rss, restPss, afterPss, readersPss };
+  });
+};
+
+/** The most that it takes while all of them read. */
+const withReaders = async (server: Server & Door, path: string): Promise<Memory> => {
+  const asks = Array.from({ length: READERS }, () => ({ path, rate: BYTES_PER_SECOND }));
+  const most = { rss: 0, pss: 0 };
+  let reading = true;
+  const reads = clients(server, asks, { holdMs: HOLD_MS }).finally(() => (reading = false));
+  reads.catch(() => {}); // it is waited for below
+  while (reading) {
+    const { rss, pss } = await memoryOf(server.pid);
+    most.rss = Math.max(most.rss, rss);
+    most.pss = Math.max(most.pss, pss);
+    await sleep(200);
+  }
+  const came = await reads;
+  const idle = came.filter(({ status, bytes }) => status !== 200 || bytes === 0).length;
+  if (idle > 0) throw new Error(`${server.name}: ${idle} of ${READERS} readers had nothing`);
+  return most;
+};

@@ -1,0 +1,33 @@
+// How much is done: --quick for a look while working, full for figures that are shown.
+export type Pace = {
+  /** Rounds of what takes seconds, and how many. */
+  rounds: number;
+  seconds: number;
+  /** MiB of a large blob, of a cold one and of the herd's, and the rounds of each. */
+  large: { size: number; times: number; rounds: number };
+  cold: { size: number; rounds: number };
+  herd: { size: number; rounds: number };
+  /** Cold blobs of one round of first bytes. */
+  misses: number;
+  starts: number;
+};
+
+export const FULL: Pace = {
+  rounds: 5,
+  seconds: 4,
+  large: { size: 256, times: 2, rounds: 5 },
+  cold: { size: 256, rounds: 4 },
+  herd: { size: 96, rounds: 3 },
+  misses: 20,
+  starts: 5,
+};
+
+export const QUICK: Pace = {
+  rounds: 3,
+  seconds: 2,
+  large: { size: 256, times: 1, rounds: 3 },
+  cold: { size: 128, rounds: 3 },
+  herd: { size: 48, rounds: 1 },
+  misses: 10,
+  starts: 3,
+};
