@@ -23,16 +23,20 @@ const queries =
         await check(server.dns);
         const file = `${stage.dir}/queries`;
         const ask = () => dnsperf(server.dns, names, stage.pace.seconds, file, isPinned ? CLIENT : undefined);
-        const [{ perSecond, completed }, { cpu }] = await costOf(server, ask);
+        const [{ perSecond, completed }, { cpu, clientCpu, seconds }] = await costOf(server, ask);
         await check(server.dns);
-        return { rate: perSecond, cpu: (cpu / completed) * 1e6 };
+        return { rate: perSecond, perCore: completed / cpu, client: clientCpu / seconds };
       });
     if (!isPinned) return measure();
-    for (const server of stage.resolvers) await server.pin(SERVER);
+    const pin = async (servers: string, internet: string) => {
+      for (const server of stage.resolvers) await server.pin(servers);
+      await stage.internet.pin(internet);
+    };
+    await pin(SERVER, CLIENT);
     try {
       return await measure();
     } finally {
-      for (const server of stage.resolvers) await server.pin(BOTH);
+      await pin(BOTH, BOTH);
     }
   };
 

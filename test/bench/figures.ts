@@ -11,7 +11,8 @@ import { largeBlob, manifestByDigest, manifestByTag, smallBlobs } from "./warm.t
 
 /** Without `than` it is an absolute figure, else ours divided by theirs. */
 export type Target = { than?: Name; atLeast?: number; atMost?: number };
-export type Metric = { key: string; unit: string; digits: number; targets?: readonly Target[] };
+/** `alone`: what is not to be divided by that of others. */
+export type Metric = { key: string; unit: string; digits: number; targets?: readonly Target[]; alone?: true };
 export type Figure = {
   name: string;
   title: string;
@@ -23,11 +24,15 @@ export type Figure = {
 
 const rate = (...targets: Target[]): Metric => ({ key: "rate", unit: "requests/s", digits: 0, targets });
 const cpu: Metric = { key: "cpu", unit: "µs of server CPU each", digits: 0 };
-const client: Metric = { key: "client", unit: "cores that the client used", digits: 2 };
+const client: Metric = { key: "client", unit: "cores that the client used", digits: 2, alone: true };
 const perGiB = (...targets: Target[]): Metric => ({ key: "cpu", unit: "s of server CPU per GiB", digits: 2, targets });
 const seconds = (...targets: Target[]): Metric => ({ key: "seconds", unit: "s", digits: 3, targets });
-const queries = (...targets: Target[]): Metric => ({ key: "rate", unit: "queries/s", digits: 0, targets });
-const queryCpu: Metric = { key: "cpu", unit: "µs of server CPU each", digits: 1 };
+/** On one core dnsperf is slower than what it asks: what a core is good for shows in what it spends. */
+const queries = (...targets: Target[]): readonly Metric[] => [
+  { key: "perCore", unit: "queries per second of server CPU", digits: 0, targets },
+  { key: "rate", unit: "queries/s", digits: 0 },
+  client,
+];
 const megabytes = (key: string, what: string, ...targets: Target[]): Metric => ({ key, unit: `MB ${what}`, digits: 0, targets });
 
 export const FIGURES: readonly Figure[] = [
@@ -63,13 +68,13 @@ export const FIGURES: readonly Figure[] = [
         ],
       },
       perGiB({ than: "nginx", atMost: 1.2 }),
-      { key: "client", unit: "s of client CPU per GiB", digits: 2 },
+      { key: "client", unit: "s of client CPU per GiB", digits: 2, alone: true },
     ],
     measure: largeBlob,
   },
   {
     name: "cold-100",
-    title: "Cold large blob, upstream of 100 MB/s",
+    title: "Cold large blob, line of 100 MB/s",
     metrics: [seconds({ than: "direct", atMost: 1.05 }), perGiB()],
     measure: coldLimited,
   },
@@ -84,13 +89,13 @@ export const FIGURES: readonly Figure[] = [
     title: "First byte on a miss",
     metrics: [
       { key: "ms", unit: "ms", digits: 2 },
-      { key: "added", unit: "ms more than direct", digits: 2 },
+      { key: "added", unit: "ms more than direct", digits: 2, alone: true },
     ],
     measure: firstByte,
   },
   {
     name: "herd",
-    title: "Herd of 12, 3 leave, upstream of 20 MB/s",
+    title: "Herd of 12, 3 leave, line of 20 MB/s",
     metrics: [
       { key: "upstream", unit: "upstream bytes ÷ unique bytes", digits: 2, targets: [{ atMost: 1 }] },
       seconds({ than: "direct", atMost: 1.1 }),
@@ -102,24 +107,24 @@ export const FIGURES: readonly Figure[] = [
   {
     name: "dns-hijacked",
     title: "DNS of hijacked names, server on one core",
-    metrics: [queries({ than: "dnsmasq", atLeast: 0.3 }), queryCpu],
+    metrics: queries({ than: "dnsmasq", atLeast: 0.3 }),
     measure: hijacked,
   },
-  { name: "dns-hijacked-free", title: "The same, not pinned", metrics: [queries(), queryCpu], measure: hijackedFree },
-  { name: "dns-forwarded", title: "DNS forwarded, server on one core", metrics: [queries(), queryCpu], measure: forwarded },
-  { name: "dns-forwarded-free", title: "The same, not pinned", metrics: [queries(), queryCpu], measure: forwardedFree },
+  { name: "dns-hijacked-free", title: "The same, not pinned", metrics: queries(), measure: hijackedFree },
+  { name: "dns-forwarded", title: "DNS forwarded, server on one core", metrics: queries(), measure: forwarded },
+  { name: "dns-forwarded-free", title: "The same, not pinned", metrics: queries(), measure: forwardedFree },
   { name: "start", title: "Start, with what was held before", metrics: [seconds({ atMost: 0.5 })], measure: again },
   { name: "start-first", title: "Very first start, with a new CA", metrics: [seconds({ atMost: 0.5 })], measure: first },
   {
     name: "memory",
-    title: "Memory (RSS and PSS, whole process tree)",
+    title: "Memory of the whole process tree",
     metrics: [
-      megabytes("rest", "RSS at rest"),
-      megabytes("restPss", "PSS at rest"),
-      megabytes("after", "RSS after the run"),
-      megabytes("afterPss", "PSS after the run"),
-      megabytes("readers", "RSS with 100 slow readers", { atMost: 150 }),
-      megabytes("readersPss", "PSS with 100 slow readers", { atMost: 150 }),
+      megabytes("rest", "at rest, shared pages once"),
+      megabytes("restRss", "at rest, sum of RSS"),
+      megabytes("after", "after the run, shared pages once"),
+      megabytes("afterRss", "after the run, sum of RSS"),
+      megabytes("readers", "with 100 slow readers, shared pages once", { atMost: 150 }),
+      megabytes("readersRss", "with 100 slow readers, sum of RSS"),
     ],
     measure: memory,
     before: takeRest,

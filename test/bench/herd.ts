@@ -1,22 +1,29 @@
 // Twelve clients that come one after the other for the same cold blob of a slow upstream; three leave, the first one among them.
+import { setTimeout as sleep } from "node:timers/promises";
 import { clients } from "./clients.ts";
 import { perRound } from "./cold.ts";
-import { RATES, type Thing } from "./origin.ts";
+import { narrowed } from "./line.ts";
+import type { Thing } from "./origin.ts";
 import { costOf, interleave, type Rounds } from "./rounds.ts";
 import type { Stage } from "./stage.ts";
 import { median } from "./statistics.ts";
 
+const LINE = 20e6;
 const HERD = 12;
 const LEAVERS = [0, 4, 8];
 const LEAVE_AT = 0.25;
 /** The last one comes when about so much of the download is done. */
 const STAGGERED_OVER = 0.5;
+/** A download that nobody waits for any more may go on, and counts. */
+const AFTERWARDS = 500;
 
-export const herd = async (stage: Stage): Promise<Rounds> => {
+export const herd = (stage: Stage): Promise<Rounds> => narrowed(LINE, () => come(stage));
+
+const come = (stage: Stage): Promise<Rounds> => {
   const { size: mebibytes, rounds } = stage.pace.herd;
   const size = mebibytes * 2 ** 20;
-  const step = ((size / RATES["bench/slow"]) * 1_000 * STAGGERED_OVER) / HERD;
-  const blobs = perRound(stage, "bench/slow", size, 1);
+  const step = ((size / LINE) * 1_000 * STAGGERED_OVER) / HERD;
+  const blobs = perRound(stage, size, 1);
   return interleave("herd", [stage.origin, ...stage.doors], rounds, async (server, round) => {
     const [thing] = (await blobs(round)) as [Thing];
     const isAlone = server === stage.origin;
@@ -32,7 +39,8 @@ export const herd = async (stage: Stage): Promise<Rounds> => {
     if (wrong) throw new Error(`${server.name}: one that stayed has ${wrong.bytes} of ${size} bytes, status ${wrong.status}`);
     const seconds = (Math.max(...stayed.map(({ ended }) => ended)) - came[0]!.began) / 1_000;
     const followers = came.slice(1).map((each) => each.firstByte);
+    await sleep(AFTERWARDS);
     const upstream = ((await stage.origin.bytesOf(thing)) - before) / size;
-    return { seconds, upstream, cpu, ...(!isAlone && { first: median(followers), worst: Math.max(...followers) }) };
+    return { seconds, ...(!isAlone && { upstream, cpu, first: median(followers), worst: Math.max(...followers) }) };
   });
 };

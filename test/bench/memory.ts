@@ -3,13 +3,13 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { verify } from "./ask.ts";
 import { clients } from "./clients.ts";
 import { type Memory, memoryOf } from "./processes.ts";
-import { interleave, type Rounds } from "./rounds.ts";
+import { interleave, type Metrics, type Rounds } from "./rounds.ts";
 import type { Door, Name, Server } from "./server.ts";
 import type { Stage } from "./stage.ts";
 
 const READERS = 100;
 const BYTES_PER_SECOND = 256 * 1024;
-const HOLD_MS = 6_000;
+const HOLD_MS = 4_000;
 
 const resting = new WeakMap<Stage, Map<Name, Memory>>();
 
@@ -29,22 +29,22 @@ export const memory = async (stage: Stage): Promise<Rounds> => {
     const most = await withReaders(server, thing.path);
     await verify(server, thing);
     if (rest === undefined) throw new Error("nobody has looked at them at rest");
-    const [restPss, afterPss, readersPss] = [rest.pss, after.pss, most.pss];
-    return { rest: rest.rss, after: after.rss, readers: most.rss, restPss, afterPss, readersPss };
+    return { ...named("rest", rest), ...named("after", after), ...named("readers", most) };
   });
 };
+
+const named = (when: string, { once, rss, pss }: Memory): Metrics => ({ [when]: once, [`${when}Rss`]: rss, [`${when}Pss`]: pss });
 
 /** The most that it takes while all of them read. */
 const withReaders = async (server: Server & Door, path: string): Promise<Memory> => {
   const asks = Array.from({ length: READERS }, () => ({ path, rate: BYTES_PER_SECOND }));
-  const most = { rss: 0, pss: 0 };
+  let most: Memory = { rss: 0, pss: 0, once: 0 };
   let reading = true;
   const reads = clients(server, asks, { holdMs: HOLD_MS }).finally(() => (reading = false));
   reads.catch(() => {}); // it is waited for below
   while (reading) {
-    const { rss, pss } = await memoryOf(server.pid);
-    most.rss = Math.max(most.rss, rss);
-    most.pss = Math.max(most.pss, pss);
+    const now = await memoryOf(server.pid);
+    if (now.once > most.once) most = now;
     await sleep(200);
   }
   const came = await reads;

@@ -1,5 +1,5 @@
 // The upstream of all: an anonymous registry made of files behind nginx, so fast that what is measured is the cache before it.
-// Its repositories differ in how fast a connection may be; its log says how many bytes of each blob left it.
+// Its log says how many bytes of each blob left it.
 import { createHash, randomFillSync } from "node:crypto";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import type { Authority, Pair } from "../e2e/authority.ts";
@@ -10,9 +10,7 @@ import { type Door, Server } from "./server.ts";
 export const HOST = "ghcr.io";
 export const ADDRESS = "127.0.0.9";
 
-/** Bytes a second of each repository's blobs; 0 is as fast as can be. */
-export const RATES = { "bench/bare": 0, "bench/lan": 100e6, "bench/slow": 20e6 } as const;
-export type Repository = keyof typeof RATES;
+const REPOSITORY = "/v2/bench/app";
 export type Thing = { path: string; digest: string; size: number };
 
 const MANIFEST = "application/vnd.oci.image.manifest.v1+json";
@@ -39,21 +37,18 @@ export class Origin extends Server implements Door {
 
   static async make(authority: Authority, dir: string): Promise<Origin> {
     const origin = new Origin(dir, authority.certificate);
-    for (const repository of Object.keys(RATES)) {
-      await mkdir(`${dir}/v2/${repository}/blobs`, { recursive: true });
-      await mkdir(`${dir}/v2/${repository}/manifests`, { recursive: true });
-    }
+    for (const kind of ["blobs", "manifests"]) await mkdir(`${dir}${REPOSITORY}/${kind}`, { recursive: true });
     await writeFile(`${dir}/nginx.conf`, origin.#settings(await authority.issue(HOST)));
     return origin;
   }
 
   /** A new blob that differs from all others; one at a time, they are written out of the same memory. */
-  async blob(repository: Repository, size: number): Promise<Thing> {
+  async blob(size: number): Promise<Thing> {
     if (this.#pattern.length < size) this.#pattern = randomFillSync(Buffer.allocUnsafe(size));
     const bytes = this.#pattern.subarray(0, size);
     randomFillSync(bytes, 0, Math.min(size, 4096));
     const digest = `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
-    const path = `/v2/${repository}/blobs/${digest}`;
+    const path = `${REPOSITORY}/blobs/${digest}`;
     await writeFile(this.#dir + path, bytes);
     return { path, digest, size };
   }
@@ -63,7 +58,7 @@ export class Origin extends Server implements Door {
     const [config, ...layers] = blobs.map(({ digest, size }) => ({ mediaType: "application/octet-stream", digest, size }));
     const bytes = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: MANIFEST, config, layers }));
     const digest = sha256(bytes);
-    const at = (reference: string) => ({ path: `/v2/bench/bare/manifests/${reference}`, digest, size: bytes.length });
+    const at = (reference: string) => ({ path: `${REPOSITORY}/manifests/${reference}`, digest, size: bytes.length });
     const both = { byTag: at(TAG), byDigest: at(digest) };
     for (const { path } of Object.values(both)) await writeFile(this.#dir + path, bytes);
     await writeFile(`${this.#dir}/tag.conf`, `add_header Docker-Content-Digest ${digest};`);
@@ -82,7 +77,6 @@ export class Origin extends Server implements Door {
 
   #settings({ certificate, key }: Pair): string {
     const dir = this.#dir;
-    const rates = Object.entries(RATES).map(([repository, rate]) => `~^/v2/${repository}/blobs/ ${rate};`);
     return `
       daemon off; pid ${dir}/pid; error_log stderr; user root; worker_processes 2;
       events { worker_connections 4096; }
@@ -91,7 +85,6 @@ export class Origin extends Server implements Door {
         log_format hit '$request_method $uri $body_bytes_sent';
         access_log ${dir}/access.log hit;
         sendfile on; tcp_nopush on; keepalive_requests 100000000;
-        map $uri $rate { default 0; ${rates.join(" ")} }
         server {
           listen ${ADDRESS}:443 ssl;
           server_name ${HOST};
@@ -99,7 +92,7 @@ export class Origin extends Server implements Door {
           root ${dir}; default_type application/octet-stream;
           add_header Docker-Distribution-Api-Version registry/2.0;
           location = /v2/ { default_type application/json; return 200 '{}'; }
-          location ~ /blobs/(sha256:[0-9a-f]+)$ { limit_rate $rate; add_header Docker-Content-Digest $1; }
+          location ~ /blobs/(sha256:[0-9a-f]+)$ { add_header Docker-Content-Digest $1; }
           location ~ /manifests/(sha256:[0-9a-f]+)$ { default_type ${MANIFEST}; add_header Docker-Content-Digest $1; }
           location ~ /manifests/ { default_type ${MANIFEST}; include ${dir}/tag.conf; }
         }

@@ -14,20 +14,20 @@ export type Pace = {
 
 export const FULL: Pace = {
   rounds: 5,
-  seconds: 4,
+  seconds: 3,
   large: { size: 256, times: 2, rounds: 5 },
   cold: { size: 256, rounds: 4 },
-  herd: { size: 96, rounds: 3 },
+  herd: { size: 40, rounds: 2 },
   misses: 20,
   starts: 5,
 };
 
 export const QUICK: Pace = {
   rounds: 3,
-  seconds: 2,
+  seconds: 1,
   large: { size: 256, times: 1, rounds: 3 },
-  cold: { size: 128, rounds: 3 },
-  herd: { size: 48, rounds: 1 },
+  cold: { size: 128, rounds: 2 },
+  herd: { size: 16, rounds: 1 },
   misses: 10,
   starts: 3,
 };

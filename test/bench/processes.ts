@@ -4,8 +4,12 @@ import { readdir, readFile } from "node:fs/promises";
 /** Clock ticks in a second, as /proc/<pid>/stat counts: the same on every Linux. */
 const TICKS = 100;
 
-/** RSS counts what processes share once for each; PSS shares it out among them. MB (10^6 bytes). */
-export type Memory = { rss: number; pss: number };
+/**
+ * MB (10^6 bytes). RSS counts what processes share once for each of them; PSS gives others that run the same program their part, and so
+ * depends on who else does; `once` counts each page of the tree once.
+ */
+export type Memory = { rss: number; pss: number; once: number };
+type Pages = { rss: number; pss: number; own: number; shared: number };
 
 const read = (path: string): Promise<string> => readFile(path, "utf8").catch(() => "");
 
@@ -38,12 +42,17 @@ export const cpuOf = async (root: number): Promise<number> => {
 export const clientCpu = async (): Promise<number> => parseStat(await read("/proc/self/stat")).ended;
 
 /** Of the text of smaps_rollup. */
-export const parseMemory = (text: string): Memory => {
+export const parsePages = (text: string): Pages => {
   const megabytes = (key: string) => (Number(new RegExp(`^${key}:\\s+(\\d+) kB`, "m").exec(text)?.[1] ?? 0) * 1024) / 1e6;
-  return { rss: megabytes("Rss"), pss: megabytes("Pss") };
+  const both = (key: string) => megabytes(`${key}_Clean`) + megabytes(`${key}_Dirty`);
+  return { rss: megabytes("Rss"), pss: megabytes("Pss"), own: both("Private"), shared: both("Shared") };
 };
 
-export const memoryOf = async (root: number): Promise<Memory> => {
-  const all = await Promise.all((await tree(root)).map(async (pid) => parseMemory(await read(`/proc/${pid}/smaps_rollup`))));
-  return { rss: all.reduce((sum, { rss }) => sum + rss, 0), pss: all.reduce((sum, { pss }) => sum + pss, 0) };
+/** What processes of one program share is the same for all of them. */
+export const addUp = (all: readonly Pages[]): Memory => {
+  const sum = (key: "rss" | "pss" | "own") => all.reduce((total, pages) => total + pages[key], 0);
+  return { rss: sum("rss"), pss: sum("pss"), once: sum("own") + Math.max(0, ...all.map(({ shared }) => shared)) };
 };
+
+export const memoryOf = async (root: number): Promise<Memory> =>
+  addUp(await Promise.all((await tree(root)).map(async (pid) => parsePages(await read(`/proc/${pid}/smaps_rollup`)))));

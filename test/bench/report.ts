@@ -28,11 +28,11 @@ export const columns = (rows: readonly (readonly string[])[]): string[] => {
   );
 };
 
-const metricRows = (rounds: Rounds, { key, unit, digits }: Metric): string[][] =>
+const metricRows = (rounds: Rounds, { key, unit, digits, alone }: Metric): string[][] =>
   NAMES.flatMap((name) => {
     const found = spreadOf(rounds, name, key);
     if (found === undefined) return [];
-    const ratio = name === "layover" ? undefined : ratioOf(rounds, "layover", name, key);
+    const ratio = name === "layover" || alone ? undefined : ratioOf(rounds, "layover", name, key);
     return [[`    ${name}`, range(found, digits), ratio === undefined ? "" : `× ${range(ratio, 2)}`, unit]];
   });
 

@@ -22,7 +22,7 @@ export class Stage {
   readonly dnsmasq: Dnsmasq;
   readonly small: readonly Thing[];
   readonly manifest: { byTag: Thing; byDigest: Thing };
-  readonly #internet: Dnsmasq;
+  readonly internet: Dnsmasq;
   #large: Thing | undefined;
 
   private constructor(
@@ -39,7 +39,7 @@ export class Stage {
     this.neighbours = parts.neighbours;
     this.small = parts.small;
     this.manifest = parts.manifest;
-    this.#internet = Dnsmasq.internet(dir);
+    this.internet = Dnsmasq.internet(dir);
     this.dnsmasq = Dnsmasq.neighbour(dir, parts.ours.address);
   }
 
@@ -49,7 +49,7 @@ export class Stage {
     const trust = authority.certificate;
     const origin = await Origin.make(authority, `${dir}/origin`);
     const small: Thing[] = [];
-    for (let n = 0; n < SMALL.count; n++) small.push(await origin.blob("bench/bare", SMALL.size));
+    for (let n = 0; n < SMALL.count; n++) small.push(await origin.blob(SMALL.size));
     const manifest = await origin.manifest(small.slice(0, 8));
     const pair = await authority.issue(HOST);
     const ours = await Ours.make(`${dir}/layover`, trust, profile);
@@ -63,7 +63,7 @@ export class Stage {
 
   /** The upstream first: a registry that cannot reach it does not start. */
   async start(): Promise<void> {
-    for (const each of [this.#internet, this.origin, ...this.all]) await each.start();
+    for (const each of [this.internet, this.origin, ...this.all]) await each.start();
   }
 
   /** Those that stand for the registry. */
@@ -81,7 +81,7 @@ export class Stage {
 
   /** The blob of all that reads a large one. */
   async large(): Promise<Thing> {
-    this.#large ??= await this.origin.blob("bench/bare", this.pace.large.size * 2 ** 20);
+    this.#large ??= await this.origin.blob(this.pace.large.size * 2 ** 20);
     return this.#large;
   }
 
@@ -92,6 +92,6 @@ export class Stage {
   }
 
   async stop(): Promise<void> {
-    for (const each of [...this.all, this.origin, this.#internet]) await each.stop();
+    for (const each of [...this.all, this.origin, this.internet]) await each.stop();
   }
 }
