@@ -11,7 +11,7 @@ import { largeBlob, manifestByDigest, manifestByTag, smallBlobs } from "./warm.t
 
 /** Without `than` it is an absolute figure, else ours divided by theirs. */
 export type Target = { than?: Name; atLeast?: number; atMost?: number };
-/** `alone`: what is not to be divided by that of others. */
+/** `alone`: what is not to be divided by that of others, and is of no use without the run. */
 export type Metric = { key: string; unit: string; digits: number; targets?: readonly Target[]; alone?: true };
 export type Figure = {
   name: string;

@@ -1,6 +1,6 @@
 // On what the figures were made: they mean something only beside each other, on one machine.
 import { cpus, release } from "node:os";
-import { run } from "../e2e/part.ts";
+import { must, run } from "../e2e/part.ts";
 import { binaryOf } from "./registry.ts";
 import type { Name } from "./server.ts";
 import type { Stage } from "./stage.ts";
@@ -51,7 +51,7 @@ export const machine = async (stage: Stage): Promise<Machine> => {
     cpu: cpu?.model.trim() ?? "?",
     kernel: release(),
     node: process.versions.node,
-    folder: (await run(["stat", "-f", "-c", "%T", stage.dir])).out.trim(),
+    folder: (await must(["df", "--output=fstype", stage.dir])).trim().split("\n").at(-1) ?? "?",
     versions,
     ciphers: await stage.ciphers(),
   };

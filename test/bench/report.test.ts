@@ -90,7 +90,7 @@ describe("tables", () => {
   it("makes a row of every metric for the README", () => {
     const text = markdown(results, MACHINE);
     const verdict = "≥ 0.5 × nginx: 0.5, met; ≥ 60 requests/s: 50, **missed**";
-    expect(text).toContain(`| Warm manifest, requests/s | 50 | 100 | 8 | – | – | ${verdict} |`);
+    expect(text).toContain(`| **Warm manifest**, requests/s | 50 | 100 | 8 | – | – | ${verdict} |`);
     expect(text).toContain("Made on 2026-01-02, 2 cores of some CPU, Linux 6.1, Node 24.15.0, data on ext4.");
   });
 });

@@ -80,12 +80,12 @@ const markdownRow = (rounds: Rounds, title: string, metric: Metric): string => {
   return `| ${[title, ...cells, cell(rounds, ["direct", "dnsmasq"], metric), reached.join("; ")].join(" | ")} |`;
 };
 
-/** For the README: every metric a row, then how it was made. */
+/** For the README: every metric that compares a row, then how it was made. */
 export const markdown = (results: readonly Result[], machine: Machine): string => {
   const rows = results.flatMap(({ figure, rounds }) =>
-    figure.metrics.map((metric, n) =>
-      markdownRow(rounds, n === 0 ? `${figure.title}, ${metric.unit}` : `– ${metric.unit}`, metric),
-    ),
+    figure.metrics
+      .filter(({ alone }) => !alone)
+      .map((metric, n) => markdownRow(rounds, n === 0 ? `**${figure.title}**, ${metric.unit}` : metric.unit, metric)),
   );
   return [
     "| | Layover | nginx | distribution 3 | docker-registry 2.8 | other | to reach: reached |",
@@ -98,9 +98,12 @@ export const markdown = (results: readonly Result[], machine: Machine): string =
   ].join("\n");
 };
 
-const HOW = [
-  "Made by `npm run bench -- --markdown`, in one run: medians of interleaved rounds (A B C A B C …), each ratio taken round by round. All servers",
-  "have the same two cores, upstream, content, P-256 key type and load generators (wrk with 16 kept connections, curl, dnsperf); status, length and digest of",
-  "answers are checked before and after each round, and one that is wrong voids it. CPU is user + system time of the server's whole process tree. Layover",
-  "runs as `layover serve`, both processes, with its log in a file; nginx with `proxy_cache` and lock, sendfile, no access log; the registries in proxy mode, quiet.",
-];
+const HOW = `\
+Made by \`npm run bench -- --markdown\`, in one run: medians of interleaved rounds (A B C A B C …); each ratio is taken round by round, ours divided by
+theirs. All servers have the same two cores, upstream (files behind nginx), content, key type (P-256) and load generators (wrk with 16 kept
+connections, curl, dnsperf). Status, length and digest of answers are checked before and after each round; a wrong one voids it. CPU is user + system
+time of the server's whole process tree. The line of 100 and of 20 MB/s is the kernel's, shared by all connections to the upstream. For DNS on one
+core the server has one to itself and dnsperf the other. Layover runs as \`layover serve\` does, both processes, its log in a file; nginx with
+\`proxy_cache\` and its lock, sendfile, no access log; the registries as pull-through proxies, quiet; dnsmasq without cache, as Layover has none.`.split(
+  "\n",
+);
