@@ -5,6 +5,7 @@ import { LRUCache } from "lru-cache";
 import { type Address, isWildcard } from "../lib/listen.ts";
 import { parsePrefixes, plainAddress } from "../lib/prefixes.ts";
 import { canonical6, type HostNetwork, hostNetwork } from "./host-network.ts";
+import { perClient } from "./per-client.ts";
 
 export interface AnswerOptions {
   readonly answer: "auto" | readonly string[];
@@ -17,7 +18,14 @@ export interface AnswerOptions {
  * The addresses to answer a client with. Empty: none can be found at the moment; undefined: the client is not to be
  * hijacked, because in a container nobody can tell at which address those from outside reach us.
  */
-export type AddressesFor = (client: string) => Promise<readonly string[] | undefined>;
+export type AddressesFor = (client: string) => Found | Promise<Found>;
+
+type Found = readonly string[] | undefined;
+
+interface Entry {
+  /** A promise only until it is kept. */
+  found: Found | Promise<Found>;
+}
 
 /** Routes change: with a lease, a VPN, a network joined later. */
 const KEPT_MS = 10_000;
@@ -26,19 +34,28 @@ const KEPT_CLIENTS = 4_096;
 export const answerAddresses = ({ answer, https, network = hostNetwork }: AnswerOptions): AddressesFor => {
   if (answer !== "auto") {
     const fixed = answer.map(canonical);
-    return async () => fixed;
+    return () => fixed;
   }
-  const known = new LRUCache<string, Promise<readonly string[] | undefined>>({ max: KEPT_CLIENTS, ttl: KEPT_MS });
+  const known = new LRUCache<string, Entry>({ max: KEPT_CLIENTS, ttl: KEPT_MS });
   const inContainer = network.inContainer();
+  const spelt = perClient(canonical);
+  const find = async (client: string): Promise<Found> =>
+    inContainer && !isOnLink(client, network) ? undefined : reachable(client, https, network);
   return (given) => {
-    const client = canonical(given);
+    const client = spelt(given);
     const held = known.get(client);
-    if (held) return held;
-    const found = inContainer && !isOnLink(client, network) ? Promise.resolve(undefined) : reachable(client, https, network);
-    known.set(client, found);
-    // What went wrong, or found no way, may be right for the next query.
-    found.then((addresses) => addresses?.length === 0 && known.delete(client)).catch(() => known.delete(client));
-    return found;
+    if (held) return held.found;
+    const looking = find(client);
+    const entry: Entry = { found: looking };
+    known.set(client, entry);
+    looking
+      .then((addresses) => {
+        entry.found = addresses;
+        // What went wrong, or found no way, may be right for the next query.
+        if (addresses?.length === 0) known.delete(client);
+      })
+      .catch(() => known.delete(client));
+    return looking;
   };
 };
 

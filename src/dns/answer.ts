@@ -14,8 +14,11 @@ export interface Answered {
   readonly query: Query | undefined;
 }
 
-/** Never rejects. Undefined: nothing is to be answered. `client` is an address, with a zone if link-local. */
-export type Answer = (message: Buffer, client: string) => Promise<Answered | undefined>;
+/**
+ * At once where the zone can, else a promise, which costs. Never throws or rejects. Undefined: nothing is to be answered.
+ * `client` is an address, with a zone if link-local.
+ */
+export type Answer = (message: Buffer, client: string) => Promise<Answered | undefined> | Answered | undefined;
 
 export interface AnswerParts {
   readonly zone: Zone;
@@ -28,40 +31,55 @@ const MAX_PENDING = 4_096;
 
 export const createAnswer = ({ zone, relay, log }: AnswerParts): Answer => {
   let pending = 0;
+  const isTold = (): boolean => log.isLevelEnabled("debug");
 
-  const decide = async (query: Query, client: string): Promise<Buffer> => {
-    const started = performance.now();
-    const own = await zone.answer(query, client);
-    const reply = own ?? (await relay.forward(query));
-    const ms = Math.round(performance.now() - started);
-    log.debug({ ...fields(query, client), verdict: own ? "hijack" : "relay", rcode: rcodeName(rcodeOf(reply)), ms }, "dns query");
-    return reply;
+  const failed = (query: Query, client: string, error: unknown): Answered => {
+    log.error({ ...fields(query, client), err: error }, "dns query failed");
+    return { reply: emptyReply(query, RCODE.SERVFAIL), query };
   };
 
-  const settle = async (query: Query, client: string): Promise<Buffer> => {
+  const answered = (query: Query, client: string, verdict: string, reply: Buffer, started: number): Answered => {
+    if (isTold()) {
+      const ms = Math.round(performance.now() - started);
+      log.debug({ ...fields(query, client), verdict, rcode: rcodeName(rcodeOf(reply)), ms }, "dns query");
+    }
+    return { reply, query };
+  };
+
+  /** What the zone leaves, or has to find out first. */
+  const settle = async (query: Query, client: string, found: Promise<Buffer | undefined> | undefined, started: number) => {
     pending += 1;
     try {
-      return await decide(query, client);
+      const own = await found;
+      const reply = own ?? (await relay.forward(query));
+      return answered(query, client, own ? "hijack" : "relay", reply, started);
     } catch (error) {
-      log.error({ ...fields(query, client), err: error }, "dns query failed");
-      return emptyReply(query, RCODE.SERVFAIL);
+      return failed(query, client, error);
     } finally {
       pending -= 1;
     }
   };
 
-  return async (message, client) => {
+  const decide = (query: Query, client: string): Promise<Answered> | Answered | undefined => {
+    const started = isTold() ? performance.now() : 0;
+    try {
+      const own = zone.answer(query, client);
+      if (Buffer.isBuffer(own)) return answered(query, client, "hijack", own, started);
+      return pending < MAX_PENDING ? settle(query, client, own, started) : undefined;
+    } catch (error) {
+      return failed(query, client, error);
+    }
+  };
+
+  return (message, client) => {
     const screened = prescreen(message);
+    if (screened.verdict === "query") return decide(screened.query, client);
     if (screened.verdict === "drop") {
-      log.debug({ client, verdict: "drop", octets: message.length }, "dns query");
+      if (isTold()) log.debug({ client, verdict: "drop", octets: message.length }, "dns query");
       return undefined;
     }
-    if (screened.verdict === "query") {
-      if (pending >= MAX_PENDING) return undefined;
-      return { reply: await settle(screened.query, client), query: screened.query };
-    }
     const { query, rcode } = screened;
-    log.debug({ ...(query ? fields(query, client) : { client }), verdict: rcodeName(rcode) }, "dns query");
+    if (isTold()) log.debug({ ...(query ? fields(query, client) : { client }), verdict: rcodeName(rcode) }, "dns query");
     return { reply: query ? emptyReply(query, rcode) : headerReply(message, rcode), query };
   };
 };

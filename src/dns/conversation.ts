@@ -12,7 +12,7 @@ export interface Pipeline {
 }
 
 export interface ConversationOptions {
-  readonly answer: (message: Buffer) => Promise<Answered | undefined>;
+  readonly answer: (message: Buffer) => Promise<Answered | undefined> | Answered | undefined;
   /** Writes a framed reply and keeps the pipeline's account. */
   readonly respond: (socket: Socket, pipeline: Pipeline, reply: Buffer) => void;
   readonly idleMs: number;

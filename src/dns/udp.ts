@@ -1,9 +1,10 @@
-// The UDP half: dns2's server with its parser kept from raw packets and its promises kept from killing the process.
+// The UDP half: dns2's server with its parser kept from raw packets and its promises, which could kill the process, left aside.
 import type { RemoteInfo } from "node:dgram";
 import { UDPServer } from "dns2";
 import type { Logger } from "../lib/log.ts";
 import { plainAddress } from "../lib/prefixes.ts";
-import type { Answer } from "./answer.ts";
+import type { Answer, Answered } from "./answer.ts";
+import { perClient } from "./per-client.ts";
 import { fitUdp } from "./reply.ts";
 
 export interface DoorOptions {
@@ -11,7 +12,7 @@ export interface DoorOptions {
   /** Whether a socket on `::` leaves IPv4 to another. */
   readonly ipv6Only: boolean;
   readonly answer: Answer;
-  /** Who is answered, by address. */
+  /** Who is answered, by address: always the same for the same one. */
   readonly clients: (address: string) => boolean;
   readonly log: Logger;
 }
@@ -19,37 +20,54 @@ export interface DoorOptions {
 /** Plain, but with the zone of a link-local one: without it there is no way back. */
 export const clientAddress = (address: string): string => (address.includes("%") ? address : plainAddress(address));
 
-/** dns2 sizes a raw reply by this; ours has its size already. */
-const ANY_SIZE = 65_535;
+/** dgram would ask dns.lookup, at a tick's cost for each reply; what comes here is an address already. */
+const lookup = (address: string, family: number, done: (error: null, address: string, family: number) => void): void =>
+  done(null, address, family);
+
+interface Sender {
+  readonly client: string;
+  readonly isClient: boolean;
+}
 
 export class DnsUdpServer extends UDPServer {
   readonly #answer: Answer;
-  readonly #clients: (address: string) => boolean;
+  readonly #senders: (address: string) => Sender;
   readonly #log: Logger;
 
   constructor({ family, ipv6Only, answer, clients, log }: DoorOptions) {
     // dns2 hands `type` to dgram's Socket as it is, which takes options there as well.
-    const type = family === 6 ? { type: "udp6", ipv6Only } : { type: "udp4" };
+    const type = family === 6 ? { type: "udp6", ipv6Only, lookup } : { type: "udp4", lookup };
     super({ type: type as unknown as "udp4" });
     this.#answer = answer;
-    this.#clients = clients;
     this.#log = log;
+    this.#senders = perClient((address) => {
+      const client = clientAddress(address);
+      return { client, isClient: clients(client) };
+    });
   }
 
   /** dns2 binds this to each message. Strangers and forged senders (no socket has port 0) hear nothing: no reflection. */
   override handle(message: Buffer, sender: RemoteInfo): void {
-    const client = clientAddress(sender.address);
-    if (sender.port === 0 || !this.#clients(client)) return;
-    this.#respond(message, sender, client).catch((error: unknown) => {
-      this.#log.debug({ client, err: error }, "dns reply not sent");
-    });
+    const { client, isClient } = this.#senders(sender.address);
+    if (sender.port === 0 || !isClient) return;
+    const answered = this.#answer(message, client);
+    if (answered instanceof Promise) answered.then((late) => this.#reply(late, sender)).catch(this.#unsent);
+    else this.#reply(answered, sender);
   }
 
-  async #respond(message: Buffer, sender: RemoteInfo, client: string): Promise<void> {
-    const answered = await this.#answer(message, client);
+  /** Sent by ourselves: dns2's `response` makes a promise for each, whose failing ends the process when nobody looks. Never throws. */
+  #reply(answered: Answered | undefined, { address, port }: RemoteInfo): void {
     if (answered === undefined) return;
     const { query, reply } = answered;
-    const context = { ...sender, rinfo: sender, maxPayload: ANY_SIZE };
-    await this.response(context, query ? fitUdp(query, reply) : reply);
+    try {
+      this.send(query ? fitUdp(query, reply) : reply, port, address, this.#unsent);
+    } catch (error) {
+      this.#unsent(error); // Closed in the meantime.
+    }
   }
+
+  /** One for all: the error itself says where to. */
+  readonly #unsent = (error: unknown): void => {
+    if (error) this.#log.debug({ err: error }, "dns reply not sent");
+  };
 }

@@ -4,7 +4,9 @@
 import { isIPv4 } from "node:net";
 import { Packet } from "dns2";
 import { plainHost } from "../lib/host-name.ts";
+import { perClient } from "./per-client.ts";
 import type { Query } from "./prescreen.ts";
+import { readyMade } from "./ready-made.ts";
 import { emptyReply, UDP_SIZE } from "./reply.ts";
 import { CLASS_IN, HEADER, RCODE, TYPE } from "./wire.ts";
 
@@ -13,7 +15,7 @@ export interface ZoneOptions {
   readonly names: ReadonlyMap<string, { readonly failOpen: boolean }>;
   /** Our addresses as that client reaches us, in plain text form; undefined: the client is not to be hijacked. */
   readonly addressesFor: (client: string) => Promise<readonly string[] | undefined> | readonly string[] | undefined;
-  /** Whether a client, by address, is hijacked at all. */
+  /** Whether a client, by address, is hijacked at all: always the same for the same one. */
   readonly hijackFor: (client: string) => boolean;
   /** Whether the front end is well. */
   readonly healthy: () => boolean;
@@ -22,8 +24,11 @@ export interface ZoneOptions {
 }
 
 export interface Zone {
-  /** A whole message, of any size; undefined: not ours, to be relayed. Rejects only as `addressesFor` does. */
-  answer(query: Query, client: string): Promise<Buffer | undefined>;
+  /**
+   * A whole message, of any size; undefined: not ours, to be relayed. At once, unless `addressesFor` has to find something out;
+   * throws and rejects only as that does.
+   */
+  answer(query: Query, client: string): Promise<Buffer | undefined> | Buffer | undefined;
 }
 
 /** RFC 9462 8.2: served locally and empty, or clients would learn of the resolver's own DoH and leave us. */
@@ -35,30 +40,35 @@ const DEFAULT_TTL = 30;
 const SERVICE_PREFIX = /^_\d+\._https\./;
 
 export const createZone = (options: ZoneOptions): Zone => {
-  const { addressesFor, hijackFor, healthy, ttl = DEFAULT_TTL } = options;
+  const { addressesFor, healthy, ttl = DEFAULT_TTL } = options;
   const names = new Map([...options.names].map(([name, value]) => [plainHost(name), value]));
+  const hijackFor = perClient(options.hijackFor);
+  const render = readyMade((query, addresses) => answerWith(query, apexOf(query.qname), addresses, ttl));
 
-  const hijack = async (query: Query, client: string, apex: string, failOpen: boolean): Promise<Buffer | undefined> => {
+  const hijack = (query: Query, client: string, failOpen: boolean): Promise<Buffer | undefined> | Buffer | undefined => {
     if (failOpen && !healthy()) return undefined;
-    const addresses = await addressesFor(client);
-    if (addresses === undefined) return undefined;
-    if (addresses.length === 0) return failOpen ? undefined : emptyReply(query, RCODE.SERVFAIL);
-    const wanted = apex === query.qname ? addresses.filter((address) => isWanted(query.qtype, address)) : [];
-    return wanted.length > 0 ? positive(query, wanted, ttl) : negative(query, apex, RCODE.NOERROR, ttl);
+    const settle = (addresses: readonly string[] | undefined): Buffer | undefined => {
+      if (addresses === undefined) return undefined;
+      if (addresses.length === 0) return failOpen ? undefined : emptyReply(query, RCODE.SERVFAIL);
+      return render(query, addresses);
+    };
+    const addresses = addressesFor(client);
+    return addresses instanceof Promise ? addresses.then(settle) : settle(addresses);
   };
 
   return {
-    answer: async (query, client) => {
+    answer: (query, client) => {
       const { qname, qtype } = query;
       if (isDiscovery(qname)) return negative(query, DISCOVERY, RCODE.NOERROR, ttl);
       if (!hijackFor(client)) return undefined;
       if (qname === CANARY && isAddressType(qtype)) return negative(query, CANARY, RCODE.NXDOMAIN, ttl);
-      const apex = qname.replace(SERVICE_PREFIX, "");
-      const name = names.get(apex);
-      return name && hijack(query, client, apex, name.failOpen);
+      const name = names.get(apexOf(qname));
+      return name && hijack(query, client, name.failOpen);
     },
   };
 };
+
+const apexOf = (qname: string): string => (qname.startsWith("_") ? qname.replace(SERVICE_PREFIX, "") : qname);
 
 /** Names with odd characters are left out: dns2 would split their labels. */
 const isDiscovery = (name: string): boolean => (name === DISCOVERY || name.endsWith(`.${DISCOVERY}`)) && !name.includes("\\");
@@ -69,6 +79,11 @@ const typeOf = (address: string): number => (isIPv4(address) ? TYPE.A : TYPE.AAA
 
 /** ANY gets what there is, which is little (RFC 8482 4.1). */
 const isWanted = (type: number, address: string): boolean => type === TYPE.ANY || type === typeOf(address);
+
+const answerWith = (query: Query, apex: string, addresses: readonly string[], ttl: number): Buffer => {
+  const wanted = apex === query.qname ? addresses.filter((address) => isWanted(query.qtype, address)) : [];
+  return wanted.length > 0 ? positive(query, wanted, ttl) : negative(query, apex, RCODE.NOERROR, ttl);
+};
 
 const positive = (query: Query, addresses: readonly string[], ttl: number): Buffer => {
   const packet = packetFor(query, RCODE.NOERROR);

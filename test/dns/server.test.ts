@@ -83,7 +83,7 @@ describe("the DNS door", () => {
     relay.close();
   });
 
-  it("says SERVFAIL when zone or relay throw", async () => {
+  it("says SERVFAIL when zone or relay throw, at once or later", async () => {
     const broken = { forward: () => Promise.reject(new Error("broken")) };
     await using door = await openDoor({ relay: broken });
     expect(decode(await askUdp(door.address, question("example.com")))).toMatchObject({
@@ -92,6 +92,11 @@ describe("the DNS door", () => {
     });
     await using none = await openDoor({ zone: { answer: () => Promise.reject(new Error("broken")) } });
     expect(decode(await askUdp(none.address, question("ghcr.io")))).toMatchObject({ rcode: "SERVFAIL" });
+    const thrower = () => {
+      throw new Error("broken");
+    };
+    await using thrown = await openDoor({ zone: { answer: thrower } });
+    expect(decode(await askUdp(thrown.address, question("ghcr.io")))).toMatchObject({ rcode: "SERVFAIL" });
   });
 
   it("drops replies and strangers", async () => {
@@ -162,36 +167,58 @@ describe("listening", () => {
 });
 
 describe("a sender with port 0 (killed the process through dns2)", () => {
-  const udpServer = () => {
-    const answer = createAnswer({ zone: { answer: async () => undefined }, relay: echoRelay, log: silent });
+  type Sent = Promise<Error | null>;
+  const udpServer = (answer = createAnswer({ zone: { answer: () => undefined }, relay: echoRelay, log: silent })) => {
     const server = new DnsUdpServer({ family: 4, ipv6Only: false, answer, clients: () => true, log: silent });
-    const sent: Promise<Buffer>[] = [];
-    const response = server.response.bind(server);
-    server.response = (...args) => {
-      const done = response(...args);
-      sent.push(done);
-      return done;
+    const sent: { reply: Buffer; port: number; outcome: Sent }[] = [];
+    const send = server.send.bind(server) as (...args: unknown[]) => void;
+    const watched = (reply: Buffer, port: number, address: string, done: (error: Error | null) => void) => {
+      const { promise, resolve } = Promise.withResolvers<Error | null>();
+      sent.push({ reply, port, outcome: promise });
+      send(reply, port, address, (error: Error | null) => {
+        done(error);
+        resolve(error);
+      });
     };
+    server.send = watched as unknown as typeof server.send;
     return { server, sent };
   };
+  const from = (address: string, port: number) => ({ address, port, family: "IPv4" as const, size: sentinel.length });
+  const turn = () => new Promise((resolve) => setImmediate(resolve));
 
   it("is not answered", async () => {
     const { server, sent } = udpServer();
-    server.handle(sentinel, { address: "127.0.0.1", port: 0, family: "IPv4", size: sentinel.length });
-    server.handle(sentinel, { address: "127.0.0.1", port: 9, family: "IPv4", size: sentinel.length });
+    server.handle(sentinel, from("127.0.0.1", 0));
+    server.handle(sentinel, from("127.0.0.1", 9));
     await expect.poll(() => sent.length).toBe(1);
-    expect((await sent[0]!).readUInt16BE(0)).toBe(1);
+    expect(sent[0]!.port).toBe(9);
+    expect(sent[0]!.reply.readUInt16BE(0)).toBe(1);
+    expect(await sent[0]!.outcome).toBeNull();
     server.close();
   });
 
-  it("nor does any other failed send reject unseen", async () => {
+  it("nor does any other failed send reject or throw unseen", async () => {
     const { server, sent } = udpServer();
     // Broadcast is not permitted to this socket: EACCES.
-    server.handle(sentinel, { address: "255.255.255.255", port: 9, family: "IPv4", size: sentinel.length });
+    server.handle(sentinel, from("255.255.255.255", 9));
     await expect.poll(() => sent.length).toBe(1);
-    await expect(sent[0]).rejects.toThrow(/EACCES|ENETUNREACH/);
-    await new Promise((resolve) => setImmediate(resolve));
+    expect((await sent[0]!.outcome)?.message).toMatch(/EACCES|ENETUNREACH/);
+    await turn();
     server.close();
+  });
+
+  it("nor does a reply that comes when the socket is closed", async () => {
+    const reply = { reply: replyTo(sentinel, ["10.0.0.1"]), query: undefined };
+    const { promise, resolve } = Promise.withResolvers<typeof reply>();
+    const { server, sent } = udpServer(() => promise);
+    server.handle(sentinel, from("127.0.0.1", 9));
+    server.close();
+    resolve(reply);
+    await turn();
+    expect(sent).toHaveLength(1);
+    const { server: other } = udpServer(() => reply);
+    other.close();
+    other.handle(sentinel, from("127.0.0.1", 9));
   });
 });
 
