@@ -3,6 +3,7 @@
 import { createSocket } from "node:dgram";
 import { connect, isIPv6 } from "node:net";
 import type { Address } from "../lib/listen.ts";
+import { literalLookup } from "./literal-lookup.ts";
 import type { Query } from "./prescreen.ts";
 import { FLAG, flagsOf, HEADER, opcodeOf, rcodeOf } from "./wire.ts";
 
@@ -33,7 +34,7 @@ export type Ask = (to: Address, question: Question, patience: Patience) => Promi
 
 export const askUdp: Ask = (to, question, patience) =>
   settle(patience, (resolve, reject) => {
-    const socket = createSocket(isIPv6(to.host) ? "udp6" : "udp4");
+    const socket = createSocket({ type: isIPv6(to.host) ? "udp6" : "udp4", lookup: literalLookup as never });
     socket.on("error", (error) => reject(new NoAnswer(false, error)));
     socket.on("message", (reply) => judge(reply, question, resolve, reject));
     // Connecting an unbound socket takes a random free port.

@@ -4,6 +4,7 @@ import { UDPServer } from "dns2";
 import type { Logger } from "../lib/log.ts";
 import { plainAddress } from "../lib/prefixes.ts";
 import type { Answer, Answered } from "./answer.ts";
+import { literalLookup } from "./literal-lookup.ts";
 import { perClient } from "./per-client.ts";
 import { fitUdp } from "./reply.ts";
 
@@ -20,10 +21,6 @@ export interface DoorOptions {
 /** Plain, but with the zone of a link-local one: without it there is no way back. */
 export const clientAddress = (address: string): string => (address.includes("%") ? address : plainAddress(address));
 
-/** dgram would ask dns.lookup, at a tick's cost for each reply; what comes here is an address already. */
-const lookup = (address: string, family: number, done: (error: null, address: string, family: number) => void): void =>
-  done(null, address, family);
-
 interface Sender {
   readonly client: string;
   readonly isClient: boolean;
@@ -36,7 +33,7 @@ export class DnsUdpServer extends UDPServer {
 
   constructor({ family, ipv6Only, answer, clients, log }: DoorOptions) {
     // dns2 hands `type` to dgram's Socket as it is, which takes options there as well.
-    const type = family === 6 ? { type: "udp6", ipv6Only, lookup } : { type: "udp4", lookup };
+    const type = family === 6 ? { type: "udp6", ipv6Only, lookup: literalLookup } : { type: "udp4", lookup: literalLookup };
     super({ type: type as unknown as "udp4" });
     this.#answer = answer;
     this.#log = log;
