@@ -1,9 +1,9 @@
 #!/usr/bin/env node
 // The command's first step, in syntax that every Node understands: find a Node that is new enough, then start src/main.ts with it.
 import { spawn } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, mkdirSync, realpathSync, statSync } from "node:fs";
 import module from "node:module";
-import { constants } from "node:os";
+import { constants, homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -54,6 +54,44 @@ const endWith = (parent) => {
   watch.unref();
 };
 
+/**
+ * Compiled code is kept, which halves the work of a start: beside the sources, else in the user's own cache. Only where nobody but
+ * us and root could have put something else (the system's folder for temporary files is everybody's), else not at all.
+ * By the environment, the front end's process finds it too.
+ */
+const keepCompiled = (here) => {
+  if (process.env.NODE_COMPILE_CACHE !== undefined || typeof module.enableCompileCache !== "function") return;
+  const places = [
+    join(here, "../node_modules/.cache/layover"),
+    join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "layover"),
+  ];
+  const folder = places.find(isOursAlone);
+  if (folder === undefined) return;
+  module.enableCompileCache(folder);
+  process.env.NODE_COMPILE_CACHE = folder;
+};
+
+/** Makes the folder if need be, but never where another user's work lies, who could not remove it. */
+const isOursAlone = (folder) => {
+  try {
+    if (!isTrusted(withAbove(folder).find(existsSync))) return false;
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    const { uid, mode } = statSync(folder);
+    return isTrusted(folder) && uid === process.getuid() && (mode & 0o077) === 0;
+  } catch {
+    return false; // a read-only installation, no home
+  }
+};
+
+/** Whether only we and root decide what lies there; in a sticky folder, nobody else moves what is ours. */
+const isTrusted = (folder) =>
+  withAbove(realpathSync(folder)).every((place) => {
+    const { uid, mode } = statSync(place);
+    return (uid === process.getuid() || uid === 0) && ((mode & 0o022) === 0 || (mode & 0o1000) !== 0);
+  });
+
+const withAbove = (folder) => (dirname(folder) === folder ? [folder] : [folder, ...withAbove(dirname(folder))]);
+
 const fail = (message) => {
   process.stderr.write(`layover: ${message}\n`);
   process.exit(1);
@@ -64,7 +102,7 @@ const startedBy = process.env.LAYOVER_STARTED_BY;
 delete process.env.LAYOVER_STARTED_BY;
 if (isNewEnough(process.versions.node)) {
   if (startedBy !== undefined) endWith(Number(startedBy));
-  if (typeof module.enableCompileCache === "function") module.enableCompileCache();
+  keepCompiled(dirname(script));
   await import(new URL("../src/main.ts", import.meta.url).href);
 } else {
   const node = startedBy === undefined ? bundledNode(dirname(script)) : undefined;

@@ -11,13 +11,19 @@ import type { Logger } from "./lib/log.ts";
 import { parsePrefixes } from "./lib/prefixes.ts";
 import { SetupError } from "./lib/setup-error.ts";
 
+/** What DNS needs of the configuration. */
+export interface DnsConfig extends Pick<Config, "names" | "answer" | "hijackFor" | "resolvers" | "clients"> {
+  readonly listen: Pick<Config["listen"], "dns" | "https">;
+  readonly sites: readonly Pick<Config["sites"][number], "hijackNames" | "failOpen">[];
+}
+
 export interface DnsEnd {
   readonly addresses: readonly string[];
   close(): Promise<void>;
 }
 
 /** `healthy`: whether hijacked names may lead to the front end. Throws SetupError for what only its user can mend. */
-export const dnsEnd = async (config: Config, log: Logger, healthy: () => boolean): Promise<DnsEnd> => {
+export const dnsEnd = async (config: DnsConfig, log: Logger, healthy: () => boolean): Promise<DnsEnd> => {
   const names = new Map(
     config.sites.flatMap((site) => site.hijackNames.map((name) => [name, { failOpen: site.failOpen }] as const)),
   );

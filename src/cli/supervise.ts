@@ -1,9 +1,17 @@
 // Looks after the front end: a child process that may crash, stall or run out of memory while DNS, in this one, goes on.
 import { type ChildProcess, fork } from "node:child_process";
-import { type Logger, silent } from "../lib/log.ts";
+import type { DnsConfig } from "../app-dns.ts";
+import type { Config } from "../config/config.ts";
+import type { Logger } from "../lib/log.ts";
+
+/** Of the configuration, what the parent needs: nothing secret, and nothing that JSON would change. */
+export interface ParentConfig extends Omit<DnsConfig, "listen">, Pick<Config, "listen" | "log" | "warnings"> {
+  readonly ca: Pick<Config["ca"], "certificate">;
+}
 
 /** What the front end tells its parent. */
 export type FrontMessage =
+  | { readonly kind: "config"; readonly config: ParentConfig }
   | {
       readonly kind: "ready";
       readonly fingerprints: readonly string[];
@@ -37,10 +45,12 @@ export class FrontFatal extends Error {
 }
 
 export class Supervisor {
+  /** The configuration as its first start has read it. Rejects with FrontFatal. */
+  readonly config: Promise<ParentConfig>;
   /** Its first start. Rejects with FrontFatal. */
   readonly first: Promise<FrontReady>;
-  /** Silent until the configuration, for which the first start does not wait, has said how to log. */
-  log: Logger = silent;
+  /** None until the configuration, for which the first start does not wait, has said how to log. */
+  log: Logger | undefined;
   readonly #entry: string;
   readonly #args: readonly string[];
   #child: ChildProcess | undefined;
@@ -49,16 +59,17 @@ export class Supervisor {
   #stopping = false;
   #failures = 0;
   #timer: NodeJS.Timeout | undefined;
-  #started: { resolve: (ready: FrontReady) => void; reject: (reason: Error) => void } | undefined;
+  readonly #configured = Promise.withResolvers<ParentConfig>();
+  /** Undefined once it has started for the first time. */
+  #started: PromiseWithResolvers<FrontReady> | undefined = Promise.withResolvers<FrontReady>();
 
-  /** `entry` is the script of the command line, `args` what makes it the front end. */
+  /** `entry` is the front end's own script. */
   constructor(entry: string, args: readonly string[]) {
     this.#entry = entry;
     this.#args = args;
-    this.first = new Promise((resolve, reject) => {
-      this.#started = { resolve, reject };
-    });
-    this.first.catch(() => undefined);
+    this.config = this.#configured.promise;
+    this.first = this.#started!.promise;
+    for (const told of [this.config, this.first]) told.catch(() => undefined);
     this.#start();
     this.#timer = setInterval(() => this.#watch(), BEAT);
   }
@@ -89,37 +100,51 @@ export class Supervisor {
     this.#child = child;
     this.#lastBeat = performance.now();
     child.on("message", (message: FrontMessage) => this.#heard(message));
-    child.on("error", (error) => this.log.error({ err: error.message }, "front end cannot be started"));
+    child.on("error", (error) => {
+      this.log?.error({ err: error.message }, "front end cannot be started");
+      this.#failed(`the front end cannot be started: ${error.message}`);
+    });
     child.once("exit", (code, signal) => this.#gone(code, signal));
   }
 
   #heard(message: FrontMessage): void {
     if (message.kind === "fatal") {
-      this.log.debug("front end refuses to start");
-      this.#started?.reject(new FrontFatal(message.message));
-      if (this.#started === undefined) this.log.error({ err: message.message }, "front end cannot start");
+      this.log?.debug("front end refuses to start");
+      this.#failed(message.message);
+      if (this.#started === undefined) this.log?.error({ err: message.message }, "front end cannot start");
       return;
     }
     this.#lastBeat = performance.now();
+    if (message.kind === "config") {
+      this.#configured.resolve(message.config);
+      return;
+    }
     if (message.kind === "ready") {
       this.#isReady = true;
       this.#started?.resolve(message);
       this.#started = undefined;
       return;
     }
-    if (this.#isReady !== message.ready) this.log.warn({ ready: message.ready, notes: message.notes }, "front end");
+    if (this.#isReady !== message.ready) this.log?.warn({ ready: message.ready, notes: message.notes }, "front end");
     this.#isReady = message.ready;
     if (message.ready) this.#failures = 0;
+  }
+
+  /** Means something only before the first start, whose end it is. */
+  #failed(reason: string): void {
+    const error = new FrontFatal(reason);
+    this.#configured.reject(error);
+    this.#started?.reject(error);
   }
 
   #gone(code: number | null, signal: NodeJS.Signals | null): void {
     this.#isReady = false;
     this.#child = undefined;
     if (this.#stopping) return;
-    this.#started?.reject(new FrontFatal(`the front end ended at its start (${signal ?? `exit ${code}`})`));
+    this.#failed(`the front end ended at its start (${signal ?? `exit ${code}`})`);
     const delay = RESTART_MS[Math.min(this.#failures, RESTART_MS.length - 1)]!;
     this.#failures += 1;
-    this.log.error(
+    this.log?.error(
       { code, signal, again: delay },
       "front end has gone; its names answer with their real addresses until it is back",
     );
@@ -133,7 +158,7 @@ export class Supervisor {
     const silence = performance.now() - this.#lastBeat;
     const limit = this.#started === undefined ? DEAD : START_WITHIN;
     if (this.#child === undefined || silence < limit) return;
-    this.log.error({ silence: Math.round(silence) }, "front end has stalled");
+    this.log?.error({ silence: Math.round(silence) }, "front end has stalled");
     this.#child.kill("SIGKILL");
   }
 }

@@ -1,0 +1,28 @@
+// The front-end half of `serve`: alone, or as the child of the half that owns DNS, which it tells of the configuration and of itself.
+import type { Config } from "../config/config.ts";
+import { announce } from "./announce.ts";
+import { DRAIN, ended, prepare, tellParent } from "./half.ts";
+import { BEAT, type ParentConfig } from "./supervise.ts";
+
+/** Ends the process when it is told to. Rejects with what the user has to mend. */
+export const serveFront = async (file: string | undefined): Promise<void> => {
+  const { config, log } = await prepare(file);
+  const hasParent = process.send !== undefined;
+  void tellParent({ kind: "config", config: forParent(config) });
+  const { frontEnd } = await import("../app.ts");
+  const front = await frontEnd(config, log);
+  if (!hasParent) announce(config, log, { kind: "ready", ...front.identity }, []);
+  void tellParent({ kind: "ready", ...front.identity });
+  const beat = setInterval(() => void front.condition().then((now) => tellParent({ kind: "beat", ...now })), BEAT);
+  await ended();
+  clearInterval(beat);
+  await front.close(DRAIN);
+  process.exit(0);
+};
+
+/** Named one by one: nothing secret leaves this process. */
+const forParent = ({ listen, names, answer, hijackFor, resolvers, clients, log, warnings, ca, sites }: Config): ParentConfig => ({
+  ...{ listen, names, answer, hijackFor, resolvers, clients, log, warnings },
+  ca: { certificate: ca.certificate },
+  sites: sites.map(({ hijackNames, failOpen }) => ({ hijackNames, failOpen })),
+});
