@@ -48,7 +48,8 @@ const serveBoth = async (file: string | undefined): Promise<void> => {
 
 const serveDnsAlone = async (file: string | undefined): Promise<void> => {
   const { config, log } = await prepare(file);
-  const { dnsEnd, watchReady } = await import("../app-dns.ts");
+  const { dnsEnd } = await import("../app-dns.ts");
+  const { watchReady } = await import("./watch-ready.ts");
   const watch = watchReady(config, log);
   const dns = await dnsEnd(config, log, () => watch.well);
   log.info({ dns: dns.addresses }, "dns");

@@ -1,9 +1,9 @@
 // The TCP half (RFC 7766): dns2's server with a reading side of its own, which looks at a message before dns2's parser would, and
 // with limits: on connections, on queries under way, on time without a whole query, on replies that the client does not read.
 import type { Socket } from "node:net";
-import { TCPServer } from "dns2";
 import type { Answer } from "./answer.ts";
 import { converse, type Pipeline } from "./conversation.ts";
+import { TCPServer } from "./dns2.ts";
 import { clientAddress, type DoorOptions } from "./udp.ts";
 
 export interface TcpLimits {

@@ -1,9 +1,9 @@
 // The UDP half: dns2's server with its parser kept from raw packets and its promises, which could kill the process, left aside.
 import type { RemoteInfo } from "node:dgram";
-import { UDPServer } from "dns2";
 import type { Logger } from "../lib/log.ts";
 import { plainAddress } from "../lib/prefixes.ts";
 import type { Answer, Answered } from "./answer.ts";
+import { UDPServer } from "./dns2.ts";
 import { literalLookup } from "./literal-lookup.ts";
 import { perClient } from "./per-client.ts";
 import { fitUdp } from "./reply.ts";

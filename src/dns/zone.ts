@@ -2,8 +2,8 @@
 // leads a client round it. What it does not answer is relayed.
 
 import { isIPv4 } from "node:net";
-import { Packet } from "dns2";
 import { plainHost } from "../lib/host-name.ts";
+import { Packet } from "./dns2.ts";
 import { perClient } from "./per-client.ts";
 import type { Query } from "./prescreen.ts";
 import { readyMade } from "./ready-made.ts";
