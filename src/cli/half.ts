@@ -1,10 +1,12 @@
 // What the halves of `serve` have in common as processes: how they start, hear of their end, and give up.
+import { flushCompileCache } from "node:module";
 import type { Config } from "../config/config.ts";
 import type { Logger } from "../lib/log.ts";
 import type { FrontMessage } from "./supervise.ts";
 
 /** How long a SIGTERM waits for what is under way, in the front end; the parent waits a little longer. Milliseconds. */
 export const DRAIN = 10_000;
+const SETTLED = 1_000;
 const EXIT_USAGE = 2;
 
 export const prepare = async (file: string | undefined): Promise<{ config: Config; log: Logger }> => {
@@ -36,6 +38,11 @@ export const tellParent = (message: FrontMessage): Promise<void> =>
     if (process.connected !== true) resolve();
     else process.send?.(message, undefined, {}, () => resolve());
   });
+
+/** What the start has compiled, for the next one: by itself Node writes it at a peaceful end, which not every process sees. */
+export const keepCompiled = (): void => {
+  setTimeout(flushCompileCache, SETTLED).unref();
+};
 
 /** The front end's complaint is its parent's to print. */
 export const quit = async (error: unknown): Promise<never> => {

@@ -1,7 +1,7 @@
 // The front-end half of `serve`: alone, or as the child of the half that owns DNS, which it tells of the configuration and of itself.
 import type { Config } from "../config/config.ts";
 import { announce } from "./announce.ts";
-import { DRAIN, ended, prepare, tellParent } from "./half.ts";
+import { DRAIN, ended, keepCompiled, prepare, tellParent } from "./half.ts";
 import { BEAT, type ParentConfig } from "./supervise.ts";
 
 /** Ends the process when it is told to. Rejects with what the user has to mend. */
@@ -14,6 +14,7 @@ export const serveFront = async (file: string | undefined): Promise<void> => {
   if (!hasParent) announce(config, log, { kind: "ready", ...front.identity }, []);
   void tellParent({ kind: "ready", ...front.identity });
   const beat = setInterval(() => void front.condition().then((now) => tellParent({ kind: "beat", ...now })), BEAT);
+  keepCompiled();
   await ended();
   clearInterval(beat);
   await front.close(DRAIN);

@@ -1,7 +1,7 @@
 // `layover serve`: the parent, which owns DNS and looks after the front end; or, with --only, one half alone.
 import { fileURLToPath } from "node:url";
 import type { Command } from "commander";
-import { DRAIN, ended, logRejections, prepare, quit } from "./half.ts";
+import { DRAIN, ended, keepCompiled, logRejections, prepare, quit } from "./half.ts";
 
 export const serveCommand = (program: Command): void => {
   program
@@ -34,6 +34,7 @@ const serveBoth = async (file: string | undefined): Promise<void> => {
     front.log = log;
     const dns = await dnsEnd(config, log, () => front.well);
     announce(config, log, await front.first, dns.addresses);
+    keepCompiled();
     await ended();
     log.info("shutting down");
     // names lead to the real registries again while the front end finishes what it has begun

@@ -1,6 +1,17 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { emptyFolder, run } from "./command.ts";
@@ -81,6 +92,39 @@ describe("the command", () => {
     // The pipe closes when the last that holds it has ended: the grandchild.
     const pid = Number(/^\d+$/m.exec(text)?.[0]);
     expect(pid).toBeGreaterThan(0);
+  });
+
+  it("keeps compiled code where nobody else can write, or nowhere", async () => {
+    const { root, script } = checkout({ main: "process.stdout.write((process.env.NODE_COMPILE_CACHE ?? 'nowhere') + '\\n');" });
+    const home = emptyFolder();
+    const start = async (given: NodeJS.ProcessEnv = {}) => {
+      const { NODE_COMPILE_CACHE: _, ...env } = process.env;
+      const { code, stdout } = await run(process.execPath, [script], "", { env: { ...env, XDG_CACHE_HOME: home, ...given } });
+      expect(code).toBe(0);
+      return stdout.split("\n")[0];
+    };
+    const beside = join(root, "node_modules/.cache/layover");
+    expect(await start()).toBe(beside);
+    expect(statSync(beside).mode & 0o777).toBe(0o700);
+    expect(readdirSync(beside, { recursive: true }).length).toBeGreaterThan(1);
+    expect(await start({ NODE_COMPILE_CACHE: join(home, "own") })).toBe(join(home, "own"));
+
+    // Others may write: into the folder, or above it, where they could put another in its place.
+    chmodSync(beside, 0o770);
+    expect(await start()).toBe(join(home, "layover"));
+    chmodSync(beside, 0o700);
+    chmodSync(root, 0o777);
+    expect(await start()).toBe(join(home, "layover"));
+    chmodSync(home, 0o777);
+    expect(await start()).toBe("nowhere");
+    rmSync(join(root, "node_modules/.cache"), { recursive: true });
+    rmSync(join(home, "layover"), { recursive: true });
+    expect(await start()).toBe("nowhere");
+    expect([existsSync(join(root, "node_modules/.cache")), existsSync(join(home, "layover"))]).toEqual([false, false]);
+    // A link leads somewhere else: what counts is where.
+    chmodSync(root, 0o755);
+    symlinkSync(home, join(root, "node_modules/.cache"));
+    expect(await start({ XDG_CACHE_HOME: join(script, "no/folder") })).toBe("nowhere");
   });
 
   it("is plain JavaScript that an old Node reads", () => {
