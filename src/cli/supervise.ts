@@ -59,6 +59,7 @@ export class Supervisor {
   #stopping = false;
   #failures = 0;
   #timer: NodeJS.Timeout | undefined;
+  #known: string | undefined;
   readonly #configured = Promise.withResolvers<ParentConfig>();
   /** Undefined once it has started for the first time. */
   #started: PromiseWithResolvers<FrontReady> | undefined = Promise.withResolvers<FrontReady>();
@@ -116,6 +117,7 @@ export class Supervisor {
     }
     this.#lastBeat = performance.now();
     if (message.kind === "config") {
+      this.#hold(JSON.stringify(message.config));
       this.#configured.resolve(message.config);
       return;
     }
@@ -128,6 +130,13 @@ export class Supervisor {
     if (this.#isReady !== message.ready) this.log?.warn({ ready: message.ready, notes: message.notes }, "front end");
     this.#isReady = message.ready;
     if (message.ready) this.#failures = 0;
+  }
+
+  /** A front end that comes back reads its configuration anew; DNS has the first one. */
+  #hold(text: string): void {
+    this.#known ??= text;
+    if (text !== this.#known)
+      this.log?.warn("the configuration has changed; DNS keeps to the one before until Layover is started again");
   }
 
   /** Means something only before the first start, whose end it is. */

@@ -28,9 +28,10 @@ const serve = (cwd: string) => {
   const child = spawn(process.execPath, [SHIM, "serve"], { cwd, env: clean, stdio: ["ignore", "pipe", "pipe"] });
   onTestFinished(() => void child.kill("SIGKILL"));
   const lines = createInterface({ input: child.stdout });
+  const all = lines[Symbol.asyncIterator]();
   const said = async (what: string): Promise<Line> => {
-    for await (const text of lines) {
-      const line = JSON.parse(text) as Line;
+    for (let next = await all.next(); !next.done; next = await all.next()) {
+      const line = JSON.parse(next.value) as Line;
       if (line["msg"] === what) return line;
     }
     throw new Error(`ended without saying ${what}`);
@@ -84,6 +85,16 @@ describe("serve", () => {
       expect(code).toBe(2);
       expect(stderr).toContain(`LAYOVER_LISTEN_${door.toUpperCase()}`);
     }
+  });
+
+  it("says so when a front end that comes back finds another configuration than DNS has", async () => {
+    const cwd = configured();
+    const { child, said } = serve(cwd);
+    await said("ready");
+    const file = join(cwd, "layover.yaml");
+    writeFileSync(file, readFileSync(file, "utf8").replace("127.0.0.3", "127.0.0.5"));
+    process.kill(childrenOf(child)[0]!, "SIGKILL");
+    await said("the configuration has changed; DNS keeps to the one before until Layover is started again");
   });
 
   it("leaves no front end behind when it is killed, even at its start", async () => {
