@@ -92,12 +92,21 @@ const isTrusted = (folder) =>
 
 const withAbove = (folder) => (dirname(folder) === folder ? [folder] : [folder, ...withAbove(dirname(folder))]);
 
+/**
+ * A process that no handler holds back is ended by a signal, but for the first one of a container: Linux lets it live. Here it is ended,
+ * so that `docker stop` works from the start, and of every command.
+ */
+const endAsOthersDo = (signal) => {
+  if (process.listenerCount(signal) === 1) process.exit(128 + constants.signals[signal]);
+};
+
 const fail = (message) => {
   process.stderr.write(`layover: ${message}\n`);
   process.exit(1);
 };
 
 const script = fileURLToPath(import.meta.url);
+if (process.pid === 1) for (const signal of ["SIGTERM", "SIGINT"]) process.on(signal, endAsOthersDo);
 const startedBy = process.env.LAYOVER_STARTED_BY;
 delete process.env.LAYOVER_STARTED_BY;
 if (isNewEnough(process.versions.node)) {
