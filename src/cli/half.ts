@@ -23,7 +23,10 @@ export const logRejections = (log: Logger): void => {
   process.on("unhandledRejection", (reason) => log.error({ err: String(reason) }, "unhandled rejection"));
 };
 
-/** SIGTERM or SIGINT, or the parent that we belong to has gone. */
+/**
+ * SIGTERM or SIGINT, or the parent that we belong to has gone. Asked for before anything slow: the first process of a container
+ * is not ended by a signal that it has no handler for.
+ */
 export const ended = (): Promise<void> =>
   new Promise((resolve) => {
     process.once("SIGTERM", () => resolve());

@@ -6,16 +6,18 @@ import { BEAT, type ParentConfig } from "./supervise.ts";
 
 /** Ends the process when it is told to. Rejects with what the user has to mend. */
 export const serveFront = async (file: string | undefined): Promise<void> => {
+  const over = ended();
   const { config, log } = await prepare(file);
   const hasParent = process.send !== undefined;
   void tellParent({ kind: "config", config: forParent(config) });
   const { frontEnd } = await import("../app.ts");
-  const front = await frontEnd(config, log);
+  const front = await Promise.race([frontEnd(config, log), over]);
+  if (front === undefined) process.exit(0); // nothing has begun that would have to end well
   if (!hasParent) announce(config, log, { kind: "ready", ...front.identity }, []);
   void tellParent({ kind: "ready", ...front.identity });
   const beat = setInterval(() => void front.condition().then((now) => tellParent({ kind: "beat", ...now })), BEAT);
   keepCompiled();
-  await ended();
+  await over;
   clearInterval(beat);
   await front.close(DRAIN);
   process.exit(0);

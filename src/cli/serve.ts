@@ -22,6 +22,7 @@ export const serveCommand = (program: Command): void => {
  * everything, stays small.
  */
 const serveBoth = async (file: string | undefined): Promise<void> => {
+  const over = ended();
   const { Supervisor } = await import("./supervise.ts");
   const front = new Supervisor(fileURLToPath(new URL("./front.ts", import.meta.url)), file === undefined ? [] : [file]);
   try {
@@ -33,9 +34,12 @@ const serveBoth = async (file: string | undefined): Promise<void> => {
     logRejections(log);
     front.log = log;
     const dns = await dnsEnd(config, log, () => front.well);
-    announce(config, log, await front.first, dns.addresses);
-    keepCompiled();
-    await ended();
+    const ready = await Promise.race([front.first, over]);
+    if (ready !== undefined) {
+      announce(config, log, ready, dns.addresses);
+      keepCompiled();
+      await over;
+    }
     log.info("shutting down");
     // names lead to the real registries again while the front end finishes what it has begun
     await front.stop(DRAIN + 2_000);
@@ -48,13 +52,14 @@ const serveBoth = async (file: string | undefined): Promise<void> => {
 };
 
 const serveDnsAlone = async (file: string | undefined): Promise<void> => {
+  const over = ended();
   const { config, log } = await prepare(file);
   const { dnsEnd } = await import("../app-dns.ts");
   const { watchReady } = await import("./watch-ready.ts");
   const watch = watchReady(config, log);
   const dns = await dnsEnd(config, log, () => watch.well);
   log.info({ dns: dns.addresses }, "dns");
-  await ended();
+  await over;
   watch.close();
   await dns.close();
   process.exit(0);
