@@ -49,11 +49,16 @@ type Handler = (req: IncomingMessage, res: ServerResponse) => void;
 
 /** Throws what listening throws, with address and port on it. */
 export const openDoor = async (options: DoorOptions): Promise<OpenDoor> => {
-  const handler: Handler = (req, res) => void options.dispatch(exchangeOf(req, res, options.door));
+  const silent = new Silent();
+  const handler: Handler = (req, res) => {
+    silent.spoke(req.socket);
+    void options.dispatch(exchangeOf(req, res, options.door));
+  };
   const server = options.secure === undefined ? createHttp(LIMITS, handler) : tlsServer(options.secure, handler);
   server.timeout = IDLE;
   server.on("connection", (socket: Socket) => {
-    if (!options.clients(socket.remoteAddress ?? "")) socket.destroy();
+    if (options.clients(socket.remoteAddress ?? "")) silent.add(socket);
+    else socket.destroy();
   });
   // a malformed request is answered by Node where it still can be; a broken socket needs no more than closing
   server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
@@ -65,7 +70,7 @@ export const openDoor = async (options: DoorOptions): Promise<OpenDoor> => {
   });
   await listening(server, options.address);
   const { address, port } = server.address() as AddressInfo;
-  return { address: { host: address, port }, drain: (signal) => drain(server, signal) };
+  return { address: { host: address, port }, drain: (signal) => drain(server, silent, signal) };
 };
 
 const tlsServer = (secure: NonNullable<DoorOptions["secure"]>, handler: Handler): HttpServer => {
@@ -84,13 +89,42 @@ const listening = (server: HttpServer, { host, port }: Address): Promise<void> =
     });
   });
 
+/**
+ * Connections that have not brought a whole request yet: opened ahead (Go's clients do), or still shaking hands. Node counts none of
+ * them as idle, and does not see the latter at all. Known by the other end, which is the same below TLS as above it.
+ */
+class Silent {
+  readonly #sockets = new Map<string, Socket>();
+
+  add(socket: Socket): void {
+    const end = endOf(socket);
+    this.#sockets.set(end, socket);
+    socket.once("close", () => {
+      if (this.#sockets.get(end) === socket) this.#sockets.delete(end);
+    });
+  }
+
+  spoke(socket: Socket): void {
+    this.#sockets.delete(endOf(socket));
+  }
+
+  close(): void {
+    for (const socket of this.#sockets.values()) socket.destroy();
+  }
+}
+
+const endOf = ({ remoteAddress, remotePort }: Socket): string => `${remoteAddress} ${remotePort}`;
+
 /** A connection that was in use when the draining began is closed as soon as it is idle. Milliseconds. */
 const LOOK_EVERY = 100;
 
-const drain = (server: HttpServer, signal: AbortSignal): Promise<void> =>
+const drain = (server: HttpServer, silent: Silent, signal: AbortSignal): Promise<void> =>
   new Promise((resolve) => {
     const cut = () => server.closeAllConnections();
-    const look = setInterval(() => server.closeIdleConnections(), LOOK_EVERY);
+    const look = setInterval(() => {
+      server.closeIdleConnections();
+      silent.close();
+    }, LOOK_EVERY);
     server.close(() => {
       clearInterval(look);
       signal.removeEventListener("abort", cut);
