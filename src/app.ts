@@ -1,5 +1,6 @@
 // The front end put together: TLS, HTTP, cache. The app files are the only ones that know concrete classes.
 import { randomBytes } from "node:crypto";
+import { isIP } from "node:net";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import manifest from "../package.json" with { type: "json" };
@@ -80,12 +81,14 @@ export const frontEnd = async (config: Config, log: Logger): Promise<FrontEnd> =
   let draining = false;
   const now = () => condition({ blobs, facts, isDraining: () => draining });
 
-  const ownPages = async ({ req, res, method, path, note }: Exchange): Promise<void> => {
+  const ownPages = async ({ req, res, host, method, path, note }: Exchange): Promise<void> => {
     note.site = "-";
     note.verdict = "OWN";
     const local = (req.socket.localAddress ?? "").replace(/^::ffff:/, "");
     const address = config.answer === "auto" ? [local] : config.answer;
-    const origin = `http://${formatAddress({ host: local, port: req.socket.localPort ?? 80 }).replace(/:80$/, "")}`;
+    // the address that the client knows us by, which behind a container's published ports is none of ours
+    const reached = isIP(host) === 0 ? local : host;
+    const origin = `http://${formatAddress({ host: reached, port: req.socket.localPort ?? 80 }).replace(/:80$/, "")}`;
     const setup = (client: string) =>
       client === "docker"
         ? dockerScript({
