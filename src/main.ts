@@ -4,11 +4,13 @@ import { caCommand } from "./cli/ca.ts";
 import { configCommand } from "./cli/config.ts";
 import { demoCommand } from "./cli/demo.ts";
 import { doctorCommand } from "./cli/doctor.ts";
+import { healthCommand } from "./cli/health.ts";
 import { serveCommand } from "./cli/serve.ts";
 import { setupCommand } from "./cli/setup.ts";
 
 const program = new Command("layover").description(
   "Makes every container pull local: DNS and TLS under the registries' own names.",
 );
-for (const register of [serveCommand, configCommand, caCommand, setupCommand, doctorCommand, demoCommand]) register(program);
+for (const register of [serveCommand, configCommand, caCommand, setupCommand, doctorCommand, healthCommand, demoCommand])
+  register(program);
 await program.parseAsync();
