@@ -1,13 +1,16 @@
 // Builders: real Docker Engines, and skopeo, each in a mount namespace with its own resolv.conf and /etc/docker.
-import { copyFile, mkdir, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, rm, symlink, writeFile } from "node:fs/promises";
 import type { Image } from "./image.ts";
 import { outcome, Part, type Ran, run } from "./part.ts";
 import { USERS } from "./tokens.ts";
 
 /** "classic" is Debian's Docker 20.10 with its own image store, "containerd" the newest with containerd's. */
 export type Kind = "classic" | "containerd";
-/** Where a builder looks up names, and which CA its certs.d holds for which hosts. */
-export type Network = { dns: string; ca?: { certificate: string; hosts: readonly string[] }; publicCa: string };
+/**
+ * Where a builder looks up names, and which CA its certs.d holds for which hosts. `bridges`: its containers get networks, and the
+ * rules that go with them.
+ */
+export type Network = { dns: string; ca?: { certificate: string; hosts: readonly string[] }; publicCa: string; bridges?: true };
 
 const NOBODY = "nobody";
 /** Where Debian's commands are. */
@@ -63,7 +66,9 @@ export class Engine {
       "-H",
       `unix://${dir}/sock`,
     ];
-    const argv = [...enter, dockerd, ...places, "--bridge=none", "--iptables=false", "--ip-forward=false"];
+    // The proxy that publishes ports is Debian's, and too old for the newest engine: rules do it alone.
+    const links = network.bridges ? ["--userland-proxy=false"] : ["--bridge=none", "--iptables=false", "--ip-forward=false"];
+    const argv = [...enter, dockerd, ...places, ...links];
     const path = kind === "classic" ? PATH : `${process.env["LAYOVER_LAB"]}/bin:${PATH}`;
     const env = { PATH: path, SSL_CERT_FILE: network.publicCa, DOCKER_MIN_API_VERSION: "1.24" };
     const answers = async () => (await run(docker(dir, NOBODY, ["version"]), { ms: 5_000 })).code === 0;
@@ -71,8 +76,15 @@ export class Engine {
   }
 
   /** The docker command, as a user who has logged in or as nobody. */
-  docker(args: readonly string[], user = NOBODY, ms?: number): Promise<Ran> {
-    return run(docker(this.#dir, user, args), ms === undefined ? {} : { ms });
+  docker(args: readonly string[], user = NOBODY, ms?: number, env: Record<string, string> = {}): Promise<Ran> {
+    return run(docker(this.#dir, user, args), { env, ...(ms !== undefined && { ms }) });
+  }
+
+  /** Gives nobody's docker command the lab's plug-ins of these names. */
+  async plugIn(...names: string[]): Promise<void> {
+    const folder = `${this.#dir}/users/${NOBODY}/cli-plugins`;
+    await mkdir(folder, { recursive: true });
+    for (const name of names) await symlink(`${process.env["LAYOVER_LAB"]}/bin/${name}`, `${folder}/${name}`);
   }
 
   /** Logs in with a password of the token server's; their credentials stay with that user. */

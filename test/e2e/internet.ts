@@ -29,11 +29,13 @@ export const listens = (address: string, port: number): Promise<boolean> =>
 export class Internet {
   readonly #names: ReadonlyMap<string, string>;
   readonly #log: string;
+  readonly #address: string;
   #dnsmasq: Part | undefined;
 
-  constructor(names: ReadonlyMap<string, string>, log: string) {
+  constructor(names: ReadonlyMap<string, string>, log: string, address = DNS) {
     this.#names = names;
     this.#log = log;
+    this.#address = address;
   }
 
   async start(): Promise<void> {
@@ -48,9 +50,9 @@ export class Internet {
       "--log-queries",
     ];
     const names = [...this.#names].map(([name, address]) => `--address=/${name}/${address}`);
-    const argv = ["dnsmasq", ...plain, "--log-facility=-", "--bind-interfaces", `--listen-address=${DNS}`, ...names];
+    const argv = ["dnsmasq", ...plain, "--log-facility=-", "--bind-interfaces", `--listen-address=${this.#address}`, ...names];
     const [first = ""] = this.#names.keys();
-    this.#dnsmasq = await Part.start("dnsmasq", argv, this.#log, async () => (await lookup(DNS, first)).length > 0);
+    this.#dnsmasq = await Part.start("dnsmasq", argv, this.#log, async () => (await lookup(this.#address, first)).length > 0);
   }
 
   /** Nothing listens any more. */
