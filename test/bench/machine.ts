@@ -1,5 +1,5 @@
 // On what the figures were made: they mean something only beside each other, on one machine.
-import { cpus, release } from "node:os";
+import { cpus, loadavg, release } from "node:os";
 import { must, run } from "../e2e/part.ts";
 import { binaryOf } from "./registry.ts";
 import type { Name } from "./server.ts";
@@ -10,6 +10,8 @@ export type Machine = {
   cores: number;
   cpu: string;
   kernel: string;
+  /** Of the minute before: what else it had to do. */
+  load: number;
   node: string;
   /** The file system under the servers' data. */
   folder: string;
@@ -50,6 +52,7 @@ export const machine = async (stage: Stage): Promise<Machine> => {
     cores: cpus().length,
     cpu: cpu?.model.trim() ?? "?",
     kernel: release(),
+    load: loadavg()[0] ?? Number.NaN,
     node: process.versions.node,
     folder: (await must(["df", "--output=fstype", stage.dir])).trim().split("\n").at(-1) ?? "?",
     versions,

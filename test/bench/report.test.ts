@@ -17,6 +17,7 @@ const MACHINE: Machine = {
   cores: 2,
   cpu: "some CPU",
   kernel: "6.1",
+  load: 0.12,
   node: "24.15.0",
   folder: "ext4",
   versions: { nginx: "nginx 1.22.1" },
@@ -91,6 +92,8 @@ describe("tables", () => {
     const text = markdown(results, MACHINE);
     const verdict = "≥ 0.5 × nginx: 0.5, met; ≥ 60 requests/s: 50, **missed**";
     expect(text).toContain(`| **Warm manifest**, requests/s | 50 | 100 | 8 | – | – | ${verdict} |`);
-    expect(text).toContain("Made on 2026-01-02, 2 cores of some CPU, Linux 6.1, Node 24.15.0, data on ext4.");
+    expect(text).toContain(
+      "Made on 2026-01-02, 2 cores of some CPU, Linux 6.1, Node 24.15.0, data on ext4, load 0.1 before it began.",
+    );
   });
 });

@@ -55,8 +55,8 @@ export const table = (results: readonly Result[], machine: Machine): string =>
     ...describe(machine),
   ].join("\n");
 
-const describe = ({ date, cores, cpu, kernel, node, versions, ciphers, folder }: Machine): string[] => [
-  `${date}, ${cores} cores of ${cpu}, Linux ${kernel}, Node ${node}, data on ${folder}`,
+const describe = ({ date, cores, cpu, kernel, load, node, versions, ciphers, folder }: Machine): string[] => [
+  `${date}, ${cores} cores of ${cpu}, Linux ${kernel}, Node ${node}, data on ${folder}, load ${load.toFixed(1)} before it began`,
   Object.values(versions).join(", "),
   Object.entries(ciphers)
     .map(([name, cipher]) => `${name}: ${cipher}`)
