@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { answerAddresses } from "../../src/dns/address.ts";
 import { type HostNetwork, hostNetwork, parseGateways4, parseGateways6 } from "../../src/dns/host-network.ts";
 import { parseAddress } from "../../src/lib/listen.ts";
@@ -70,6 +70,28 @@ describe("answer: auto", () => {
     const addressesFor = answerAddresses({ answer: "auto", https: [parseAddress("0.0.0.0:443")], network: host });
     await Promise.all([addressesFor("172.18.0.5"), addressesFor("172.18.0.5"), addressesFor("::ffff:172.18.0.5")]);
     expect(host.asked).toEqual(["172.18.0.5"]);
+    // Nor is a promise made for what is known.
+    expect(addressesFor("172.18.0.5")).toEqual(["172.18.0.2"]);
+    expect(addressesFor("::ffff:172.18.0.5")).toEqual(["172.18.0.2"]);
+  });
+
+  it("asks again after a while: routes change", async () => {
+    let ahead = 0;
+    const now = performance.now.bind(performance);
+    const clock = vi.spyOn(performance, "now").mockImplementation(() => now() + ahead);
+    onTestFinished(() => clock.mockRestore());
+    const later = async (ms: number) => {
+      ahead += ms;
+      await new Promise((resolve) => setTimeout(resolve, 10)); // the cache looks at the clock once a millisecond
+    };
+    let local = "172.18.0.2";
+    const addressesFor = answering(["0.0.0.0:443"], { route: async () => local });
+    expect(await addressesFor("172.18.0.5")).toEqual(["172.18.0.2"]);
+    local = "127.0.0.1";
+    await later(8_000);
+    expect(addressesFor("172.18.0.5")).toEqual(["172.18.0.2"]);
+    await later(2_000);
+    expect(await addressesFor("172.18.0.5")).toEqual(["127.0.0.1"]);
   });
 
   it("asks again when there was no way, or asking failed", async () => {
