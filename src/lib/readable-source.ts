@@ -7,7 +7,7 @@ export const byteStreamOf = (body: Readable): ByteStream =>
   body instanceof ByteStream ? body : new ByteStream(new ReadableSource(body));
 
 /** Waits here for a reader that is busy writing what it has; then the stream is held up. Bytes. */
-const AHEAD = 512 * 1024;
+const AHEAD = 256 * 1024;
 
 export class ReadableSource implements ByteSource {
   readonly #body: Readable;

@@ -196,7 +196,7 @@ export class Flight {
 }
 
 /** Bytes that are hashed and written at once. */
-const PORTION = 512 * 1024;
+const PORTION = 256 * 1024;
 
 const twoBuffers = (total: number | undefined): readonly Buffer[] => {
   const size = Math.min(PORTION, Math.max(1, total ?? PORTION));
