@@ -1,10 +1,12 @@
 // A whole front end for tests: real doors with TLS, stores in a folder of its own, and the fault upstream as its site's registry.
+import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { request as httpRequest, type IncomingHttpHeaders } from "node:http";
 import { request as httpsRequest, type RequestOptions } from "node:https";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { connect, type TLSSocket } from "node:tls";
 import { onTestFinished } from "vitest";
 import { type FrontEnd, frontEnd } from "../src/app.ts";
 import { loadConfig } from "../src/config/load.ts";
@@ -33,12 +35,15 @@ export class Front {
   readonly folder: string;
   readonly #upstream: string;
   readonly #site: object;
+  readonly #others: object;
   #front: FrontEnd | undefined;
 
-  constructor(upstream: string, site: object) {
+  /** `others` are further sites by name. */
+  constructor(upstream: string, site: object, others: object = {}) {
     this.folder = mkdtempSync(join(tmpdir(), "layover-front-"));
     this.#upstream = upstream;
     this.#site = site;
+    this.#others = others;
     onTestFinished(async () => {
       await this.stop();
       rmSync(this.folder, { recursive: true, force: true });
@@ -50,7 +55,7 @@ export class Front {
     const settings = {
       listen: { dns: [], https: ["127.0.0.1:0"], http: ["127.0.0.1:0"], ...listen },
       resolvers: ["127.0.0.1:9"],
-      sites: { [HOST]: { upstream, ...this.#site } },
+      sites: { [HOST]: { upstream, ...this.#site }, ...this.#others },
     };
     writeFileSync(file, JSON.stringify(settings));
     const config = await loadConfig({ file, env: {}, cwd: this.folder });
@@ -70,6 +75,13 @@ export class Front {
   ask(path: string, ask: Ask = {}): Promise<Answer> {
     const { host = HOST, servername = host } = ask;
     return send(httpsRequest, { port: this.#ports[0]!, servername, ca: this.#front!.ca }, path, { ...ask, host });
+  }
+
+  /** A bare connection to the TLS door. */
+  async dial(servername: string): Promise<TLSSocket> {
+    const socket = connect({ host: "127.0.0.1", port: this.#ports[0]!, servername, ca: this.#front!.ca });
+    await once(socket, "secureConnect");
+    return socket;
   }
 
   /** Through the plain door. */

@@ -82,7 +82,18 @@ export const answerWrite = async (
     );
     return answerWith(201, "", { location: `/v2/${repo}/manifests/${digest}`, "docker-content-digest": digest });
   }
-  return noun === "blobs" ? uploaded(content, repo, last, body, url.searchParams.get("digest")) : refuse(405, "UNSUPPORTED");
+  if (noun !== "blobs") return refuse(405, "UNSUPPORTED");
+  const mounted = mountedOf(content, repo, url.searchParams);
+  return mounted ?? uploaded(content, repo, last, body, url.searchParams.get("digest"));
+};
+
+/** A mount from where the blob is (end-11); from anywhere else it is an upload like any other. */
+const mountedOf = (content: Content, repo: string, query: URLSearchParams): Answer | undefined => {
+  const digest = query.get("mount") ?? "";
+  const bytes = content.repos.get(query.get("from") ?? "")?.blobs.get(digest);
+  if (bytes === undefined) return undefined;
+  content.putBlob(repo, bytes, algorithmOf(digest));
+  return answerWith(201, "", { location: `/v2/${repo}/blobs/${digest}`, "docker-content-digest": digest });
 };
 
 const uploads = new Map<string, Buffer>();
