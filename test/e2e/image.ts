@@ -4,7 +4,7 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { gzipSync } from "node:zlib";
 
 export type Blob = { digest: string; bytes: Buffer };
-type Layer = Blob & { tar: Buffer };
+export type Layer = Blob & { tar: Buffer };
 type Entry = { path: string; body?: Buffer; link?: string };
 
 const INDEX = "application/vnd.oci.image.index.v1+json";
@@ -38,7 +38,7 @@ const header = ({ path, body, link }: Entry): Buffer => {
   return head;
 };
 
-const tar = (entries: readonly Entry[]): Buffer =>
+export const tar = (entries: readonly Entry[]): Buffer =>
   Buffer.concat([
     ...entries.flatMap((entry) => [header(entry), entry.body ?? Buffer.alloc(0), Buffer.alloc(-(entry.body?.length ?? 0) & 511)]),
     Buffer.alloc(1024),
@@ -76,6 +76,11 @@ export class Image {
     const busybox = { path: "bin/busybox", body: await readFile(BUSYBOX) };
     const system = [busybox, { path: "bin/sh", link: "busybox" }, { path: "serial", body: randomBytes(16) }];
     return new Image([layer(system), layer([{ path: "random", body: randomBytes(size) }])], architecture);
+  }
+
+  /** An image of just these layers: the same bytes each time. */
+  static of(layers: readonly Layer[], architecture: string): Image {
+    return new Image(layers, architecture);
   }
 
   get blobs(): readonly Blob[] {
