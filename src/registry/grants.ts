@@ -3,6 +3,7 @@
 import { LRUCache } from "lru-cache";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/log.ts";
+import { upTo } from "../lib/lru.ts";
 import type { FactStore, GrantFact, GrantKey } from "../store/facts.ts";
 
 const FLUSH_EVERY = 1_000;
@@ -28,7 +29,7 @@ export interface Grants {
 const keyOf = ({ site, repo, subject }: GrantKey): string => `${site}\n${repo}\n${subject}`;
 
 export const grants = (facts: FactStore, log: Logger, { clock, keepFor }: GrantOptions): Grants => {
-  const memory = new LRUCache<string, { fact: GrantFact | undefined }>({ max: IN_MEMORY });
+  const memory = new LRUCache<string, { fact: GrantFact | undefined }>(upTo(IN_MEMORY));
   const unsaved = new Map<string, GrantFact>();
   const flush = async () => {
     if (unsaved.size === 0) return;

@@ -2,6 +2,7 @@
 // client would, in the background. Then neither other clients nor an outage need a question for it.
 import { LRUCache } from "lru-cache";
 import type { Logger } from "../lib/log.ts";
+import { upTo } from "../lib/lru.ts";
 import type { Repository } from "../oci/reference.ts";
 import type { BlobQuery, Context, ManifestQuery, Operation, Registry } from "../oci/registry.ts";
 import type { Rights } from "./rights.ts";
@@ -17,7 +18,7 @@ export interface Publicity {
 
 /** `anonymous` fetches anonymous tokens itself. `publicFor` in ms. */
 export const publicity = (anonymous: Registry, rights: Rights, publicFor: number, log: Logger): Publicity => {
-  const asked = new LRUCache<Repository, true>({ max: 50_000, ttl: Math.max(1, publicFor) });
+  const asked = new LRUCache<Repository, true>({ ...upTo(50_000), ttl: Math.max(1, publicFor) });
   const stop = new AbortController();
   let running = 0;
   const ask = async (operation: Operation, query: { readonly repo: Repository }) => {

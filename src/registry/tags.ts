@@ -2,6 +2,7 @@
 // A tag moves only to a manifest that is held, and only if no write went by since upstream was asked.
 import { LRUCache } from "lru-cache";
 import type { Clock } from "../lib/clock.ts";
+import { upTo } from "../lib/lru.ts";
 import { FollowerError, SingleFlight } from "../lib/single-flight.ts";
 import type { Digest } from "../oci/digest.ts";
 import { isOciError } from "../oci/error.ts";
@@ -42,7 +43,7 @@ export interface TagParts {
 export class Tags {
   readonly #parts: TagParts;
   readonly #questions = new SingleFlight<ManifestStat>();
-  readonly #pending = new LRUCache<string, readonly Pending[]>({ max: MAX_PENDING, ttl: PENDING_FOR });
+  readonly #pending = new LRUCache<string, readonly Pending[]>({ ...upTo(MAX_PENDING), ttl: PENDING_FOR });
 
   constructor(parts: TagParts) {
     this.#parts = parts;

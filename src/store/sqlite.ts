@@ -1,7 +1,10 @@
 // Facts in SQLite, embedded. WAL with synchronous=NORMAL for what upstream can tell again; a second connection with FULL for tags,
-// whose history nobody can tell again. Statements are compiled once: a hit costs a look-up of microseconds.
+// whose history nobody can tell again. Statements are compiled once: a hit costs a look-up of microseconds. Links, which every hit asks
+// for, are remembered: the folder is this process's alone while it runs (lock.ts), so nobody else takes one away.
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
+import { LRUCache } from "lru-cache";
+import { upTo } from "../lib/lru.ts";
 import type { Digest } from "../oci/digest.ts";
 import {
   type FactStore,
@@ -22,6 +25,8 @@ import { migrate, refuseNewer } from "./sqlite-schema.ts";
 import { StoreUnusable } from "./unusable.ts";
 
 const TAG = "SELECT digest, checked_at, generation, doubted FROM tags WHERE site = ? AND repo = ? AND tag = ?";
+
+const KNOWN_LINKS = 10_000;
 
 /** Throws StoreUnusable: not writable, damaged, or written by a newer version. The file is then left as it is. */
 export const openSqlite = (path: string): FactStore => {
@@ -47,6 +52,7 @@ export const openSqlite = (path: string): FactStore => {
 class SqliteFacts implements FactStore {
   readonly #hot: Connection;
   readonly #durable: Connection;
+  readonly #links = new LRUCache<string, Link>({ ...upTo(KNOWN_LINKS) });
 
   constructor(hot: Connection, durable: Connection) {
     this.#hot = hot;
@@ -127,12 +133,21 @@ class SqliteFacts implements FactStore {
     }));
   }
 
-  async link({ site, repo, digest }: LinkKey): Promise<Link | undefined> {
+  async link(key: LinkKey): Promise<Link | undefined> {
+    const name = nameOf(key);
+    const known = this.#links.get(name);
+    if (known !== undefined) return known;
+    const { site, repo, digest } = key;
     const row = this.#hot.get("SELECT media_type FROM links WHERE site = ? AND repo = ? AND digest = ?", site, repo, digest);
-    return row === undefined ? undefined : { mediaType: (row["media_type"] ?? undefined) as string | undefined };
+    if (row === undefined) return undefined;
+    const link = { mediaType: (row["media_type"] ?? undefined) as string | undefined };
+    this.#links.set(name, link);
+    return link;
   }
 
-  async addLink({ site, repo, digest }: LinkKey, { mediaType }: Link): Promise<void> {
+  async addLink(key: LinkKey, { mediaType }: Link): Promise<void> {
+    const { site, repo, digest } = key;
+    this.#links.delete(nameOf(key));
     this.#hot.run(
       `INSERT INTO links (site, repo, digest, media_type) VALUES (?, ?, ?, ?)
        ON CONFLICT DO UPDATE SET media_type = excluded.media_type WHERE excluded.media_type IS NOT NULL AND media_type IS NOT excluded.media_type`,
@@ -143,7 +158,9 @@ class SqliteFacts implements FactStore {
     );
   }
 
-  async removeLink({ site, repo, digest }: LinkKey): Promise<void> {
+  async removeLink(key: LinkKey): Promise<void> {
+    const { site, repo, digest } = key;
+    this.#links.delete(nameOf(key));
     this.#hot.run("DELETE FROM links WHERE site = ? AND repo = ? AND digest = ?", site, repo, digest);
   }
 
@@ -246,6 +263,8 @@ class SqliteFacts implements FactStore {
     this.#hot.close();
   }
 }
+
+const nameOf = ({ site, repo, digest }: LinkKey): string => `${site} ${repo} ${digest}`;
 
 const tagOf = (row: Row | undefined): TagFact | undefined =>
   row === undefined
