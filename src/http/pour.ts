@@ -15,27 +15,34 @@ const QUICK = 25;
 /** Large buffers there are in all: a client that stops reading in the middle of one keeps it until it goes on. */
 const LARGE_BUFFERS = 16;
 
-/** Ends the response when the body does. Rejects with what broke the body off, or with ClientGone; the response is cut then. */
-export const pour = async (body: Readable, res: ServerResponse): Promise<void> => {
+/**
+ * Ends the response when the body does. Rejects with what broke the body off, or with ClientGone; the response is cut then,
+ * as it is where the body is not of the `promised` length: a client would take the next answer for the rest of this one.
+ */
+export const pour = async (body: Readable, res: ServerResponse, promised: number | undefined): Promise<void> => {
   const bytes = byteStreamOf(body);
-  if (bytes.whole !== undefined) {
+  if (bytes.whole !== undefined && (promised === undefined || bytes.whole.length === promised)) {
     res.end(bytes.whole);
     return;
   }
   // a reader that waits for the first byte should learn at once that there is an answer
   res.flushHeaders();
-  await pump(bytes, res);
+  await pump(bytes, res, promised);
 };
 
-const pump = async (body: ByteStream, res: ServerResponse): Promise<void> => {
+const pump = async (body: ByteStream, res: ServerResponse, promised: number | undefined): Promise<void> => {
+  let sent = 0;
   const client = new Client(res, () => void body.destroy());
   let buffer: Buffer = Buffer.allocUnsafeSlow(SMALL);
   try {
     for (let length = await body.readInto(buffer); length > 0; length = await body.readInto(buffer)) {
+      sent += length;
+      if (promised !== undefined && sent > promised) throw notAsPromised(sent, promised);
       const ms = await client.take(length === buffer.length ? buffer : buffer.subarray(0, length));
       buffer = fitting(buffer, ms);
     }
     if (client.gone) throw new ClientGone();
+    if (promised !== undefined && sent < promised) throw notAsPromised(sent, promised);
     spare(buffer);
     res.end();
   } catch (error) {
@@ -47,6 +54,9 @@ const pump = async (body: ByteStream, res: ServerResponse): Promise<void> => {
     body.destroy();
   }
 };
+
+const notAsPromised = (sent: number, promised: number): Error =>
+  new Error(`the body has ${sent < promised ? "only" : "already"} ${sent} bytes, and ${promised} were promised`);
 
 /** The one who reads: takes a write at a time, and may be gone at any moment. */
 class Client {

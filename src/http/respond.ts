@@ -14,8 +14,14 @@ export const sendBlob = async (res: ServerResponse, blob: Blob): Promise<void> =
   const headers = blobHeaders(blob);
   if (length !== undefined) headers.push("content-length", String(length));
   if (range !== undefined) headers.push("content-range", `bytes ${range.start}-${range.end}/${descriptor.size}`);
-  res.writeHead(range === undefined ? 200 : 206, headers);
-  await pour(body, res);
+  try {
+    res.writeHead(range === undefined ? 200 : 206, headers);
+  } catch (error) {
+    // what upstream said of it may be no header: nobody else would close what is open
+    body.destroy();
+    throw error;
+  }
+  await pour(body, res, length);
 };
 
 export const sendBlobStat = (res: ServerResponse, stat: BlobStat): void => {

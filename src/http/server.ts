@@ -52,7 +52,7 @@ export const openDoor = async (options: DoorOptions): Promise<OpenDoor> => {
   const silent = new Silent();
   const handler: Handler = (req, res) => {
     silent.spoke(req.socket);
-    void options.dispatch(exchangeOf(req, res, options.door));
+    inTurn(res, () => void options.dispatch(exchangeOf(req, res, options.door)));
   };
   const server = options.secure === undefined ? createHttp(LIMITS, handler) : tlsServer(options.secure, handler);
   server.timeout = IDLE;
@@ -71,6 +71,15 @@ export const openDoor = async (options: DoorOptions): Promise<OpenDoor> => {
   await listening(server, options.address);
   const { address, port } = server.address() as AddressInfo;
   return { address: { host: address, port }, drain: (signal) => drain(server, silent, signal) };
+};
+
+/**
+ * A client may send requests before the last is answered (RFC 9112 §9.3.2). Each is begun when its answer may go out:
+ * a thousand of them in one packet open no thousand files, and hold no thousand buffers.
+ */
+const inTurn = (res: ServerResponse, begin: () => void): void => {
+  if (res.socket === null) res.once("socket", begin);
+  else begin();
 };
 
 const tlsServer = (secure: NonNullable<DoorOptions["secure"]>, handler: Handler): HttpServer => {

@@ -35,16 +35,19 @@ export class ByteStream extends Readable {
   }
 
   /** What `ByteSource.read` promises. Instead of reading it as a stream, never beside it; `destroy` when done. */
-  readInto(into: Buffer): Promise<number> {
-    if (this.destroyed) return Promise.reject(this.errored ?? new Error("the stream is over"));
+  async readInto(into: Buffer): Promise<number> {
+    this.#mustBeOpen();
     this.#reading = this.#source.read(into);
-    return this.#reading;
+    const length = await this.#reading;
+    // a source that was left says any number, also that of the end
+    this.#mustBeOpen();
+    return length;
   }
 
   override _read(): void {
     const into = Buffer.allocUnsafe(PLAIN_READ);
     this.readInto(into).then(
-      (length) => void (this.destroyed || this.push(length === 0 ? null : into.subarray(0, length))),
+      (length) => void this.push(length === 0 ? null : fitting(into, length)),
       (error: unknown) => void this.destroy(error as Error),
     );
   }
@@ -58,7 +61,15 @@ export class ByteStream extends Readable {
     if (this.#reading === undefined) over();
     else this.#reading.then(over, over);
   }
+
+  #mustBeOpen(): void {
+    if (this.destroyed) throw this.errored ?? new Error("the stream is over");
+  }
 }
+
+/** A few bytes must not hold a large buffer for as long as they wait. */
+const fitting = (buffer: Buffer, length: number): Buffer =>
+  length < buffer.length / 2 ? Buffer.from(buffer.subarray(0, length)) : buffer.subarray(0, length);
 
 const memorySource = (bytes: Buffer): ByteSource => {
   let position = 0;

@@ -8,6 +8,8 @@ export const byteStreamOf = (body: Readable): ByteStream =>
 
 /** Waits here for a reader that is busy writing what it has; then the stream is held up. Bytes. */
 const AHEAD = 256 * 1024;
+/** And no more chunks than these, each of which costs as much memory as some hundred bytes, however small it is. */
+const CHUNKS_AHEAD = 4_096;
 
 export class ReadableSource implements ByteSource {
   readonly #body: Readable;
@@ -24,6 +26,8 @@ export class ReadableSource implements ByteSource {
     body.on("error", (error) => this.#end(error));
     body.on("end", () => this.#end());
     body.on("close", () => this.#end(new Error("the stream broke off")));
+    // what is over says so to nobody who comes later
+    if (body.closed) this.#end(body.readableEnded ? undefined : (body.errored ?? new Error("the stream broke off")));
   }
 
   async read(into: Buffer): Promise<number> {
@@ -47,7 +51,7 @@ export class ReadableSource implements ByteSource {
   #add(chunk: Buffer): void {
     this.#chunks.push(chunk);
     this.#waiting += chunk.length;
-    if (this.#waiting >= AHEAD) this.#body.pause();
+    if (this.#isFull) this.#body.pause();
     this.#wake?.();
   }
 
@@ -71,7 +75,11 @@ export class ReadableSource implements ByteSource {
     }
     this.#chunks.splice(0, used);
     this.#waiting -= length;
-    if (this.#waiting < AHEAD && this.#body.isPaused()) this.#body.resume();
+    if (!this.#isFull && this.#body.isPaused()) this.#body.resume();
     return length;
+  }
+
+  get #isFull(): boolean {
+    return this.#waiting >= AHEAD || this.#chunks.length >= CHUNKS_AHEAD;
   }
 }
