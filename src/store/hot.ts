@@ -2,23 +2,28 @@
 // 4 KiB costs fifty times what sending them does. Bytes never change under their digest, so only a delete ends what is remembered.
 import { LRUCache } from "lru-cache";
 import { ByteStream } from "../lib/byte-stream.ts";
-import type { Digest } from "../oci/digest.ts";
+import { algorithmOf, type Digest, digestOf } from "../oci/digest.ts";
 import type { BlobStore } from "./blobs.ts";
 
 /** Manifests, configurations, and the small layers. Bytes. */
 const SMALL = 64 * 1024;
 /** Of all that is remembered. Bytes. */
 const MEMORY = 16 * 1024 * 1024;
+/** What it costs to remember a blob besides its bytes. Bytes. */
+const ENTRY = 512;
 
 export const hot = (inner: BlobStore): BlobStore => {
-  const memory = new LRUCache<Digest, Buffer>({ maxSize: MEMORY, sizeCalculation: ({ length }) => Math.max(1, length) });
+  const memory = new LRUCache<Digest, Buffer>({ maxSize: MEMORY, sizeCalculation: ({ length }) => length + ENTRY });
   let deletes = 0;
 
-  /** `undefined`: not held, or not small. What was read while something was deleted may be what was deleted: it is not remembered. */
+  /**
+   * `undefined`: not held, or not small. What was read while something was deleted may be what was deleted: it is not remembered.
+   * Nor is what a broken disk made of a blob: it would outlive the file's being mended.
+   */
   const small = async (digest: Digest): Promise<Buffer | undefined> => {
     const before = deletes;
     const bytes = await inner.readAll(digest, SMALL);
-    if (bytes !== undefined && deletes === before) memory.set(digest, bytes);
+    if (bytes !== undefined && deletes === before && digestOf(bytes, algorithmOf(digest)) === digest) memory.set(digest, bytes);
     return bytes;
   };
 
