@@ -236,13 +236,18 @@ describe.each(Object.entries(WAYS))("a client that leaves %s", (_way, leave) => 
 });
 
 describe("a client", () => {
-  it("that has closed its own half is answered in full", async () => {
-    const { connect, settled } = await serve([{ seed: 0, size: 3 * LARGE }], false);
-    const socket = await connect();
-    socket.end(get("/0"));
-    expect(await drink(new Wire(socket), 0)).toEqual({ status: 200, whole: true, received: 3 * LARGE, isRight: true });
-    await settled();
-  });
+  it.each([true, false])(
+    "that has closed its own half is answered in full or cut, and leaves nothing behind (TLS: %s)",
+    async (secure) => {
+      const { connect, settled } = await serve([{ seed: 0, size: 3 * LARGE, cuts: [100_000], takes: [10] }], secure);
+      const socket = await connect();
+      socket.end(get("/0"));
+      const answer = await drink(new Wire(socket), 0);
+      expect(answer.isRight).toBe(true);
+      expect(answer.whole).toBe(answer.received === 3 * LARGE);
+      await settled();
+    },
+  );
 
   it("that sends many requests at once has the answers in turn, and no more than one is read for at a time", async () => {
     const bodies = Array.from({ length: 40 }, (_, seed) => ({ seed, size: 1 + ((seed * 77_777) % (2 * LARGE)) }));
@@ -309,9 +314,32 @@ describe("many clients at once", () => {
     pipelined: fc.boolean(),
   });
 
+  it.each([true, false])(
+    "that stop and go on have their own bytes beside those that never stop (TLS: %s)",
+    { timeout: 60_000 },
+    async (secure) => {
+      const size = 24 * 1024 * KIB;
+      const { connect, settled } = await serve(
+        Array.from({ length: 12 }, (_, seed) => ({ seed, size, cuts: seed % 3 === 0 ? [100_000] : [] })),
+        secure,
+      );
+      const one = async (seed: number) => {
+        const socket = await connect();
+        socket.write(get(`/${seed}`));
+        let stops = 0;
+        // sooner or later than the buffers of both sockets are full
+        const slow = (received: number) => (seed < 6 && received > (stops * size) / 4 ? sleep(50 * (stops += 1)) : undefined);
+        expect(await drink(new Wire(socket), seed, slow)).toEqual({ status: 200, whole: true, received: size, isRight: true });
+        socket.destroy();
+      };
+      await Promise.all(Array.from({ length: 12 }, (_, seed) => one(seed)));
+      await settled();
+    },
+  );
+
   it("have every byte of their own bodies and none of another's", { timeout: 60_000 + RUNS * 1_000 }, async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(client, { minLength: 4, maxLength: 24 }), async (clients) => {
+      fc.asyncProperty(fc.array(client, { minLength: 4, maxLength: 24 }), fc.boolean(), async (clients, secure) => {
         const bodies = clients.map(({ size, promised, cuts, takes, failsAt }, seed): Body => {
           // one byte at a time, a large body would take for ever
           const bounded = cuts.some((cut) => cut < 1_000) ? Math.min(size, 1_500) : size;
@@ -324,7 +352,7 @@ describe("many clients at once", () => {
             ...(failsAt === undefined ? {} : { failsAt }),
           };
         });
-        const { connect, settled } = await serve(bodies);
+        const { connect, settled } = await serve(bodies, secure);
         const following = clients.map(async ({ leavesAt, rude, pause, pipelined }, seed) => {
           const socket = await connect();
           const wire = new Wire(socket);
