@@ -328,7 +328,11 @@ describe("many clients at once", () => {
         socket.write(get(`/${seed}`));
         let stops = 0;
         // sooner or later than the buffers of both sockets are full
-        const slow = (received: number) => (seed < 6 && received > (stops * size) / 4 ? sleep(50 * (stops += 1)) : undefined);
+        const slow = async (received: number) => {
+          if (seed >= 6 || received <= (stops * size) / 4) return;
+          stops += 1;
+          await sleep(50 * stops);
+        };
         expect(await drink(new Wire(socket), seed, slow)).toEqual({ status: 200, whole: true, received: size, isRight: true });
         socket.destroy();
       };
