@@ -29,20 +29,33 @@ const timestamp = (): string => {
 };
 let stamped = { at: 0, text: "" };
 
-/** All lines of one turn of the event loop in one write, which costs as much as one line does. Nothing waits for longer. */
+/** What a pipe takes in one piece, whoever else writes to it (PIPE_BUF): both halves of the appliance have the same one. Bytes. */
+const ONE_PIECE = 4_096;
+
+/** The lines of one turn of the event loop in as few writes as there can be: one costs as much as a line does. Nothing waits for longer. */
 const inBatches = (): { write(line: string): void } => {
   const out = pino.destination({ dest: 1, sync: true });
   let waiting = "";
+  let size = 0;
+  let isEnding = false;
   const flush = () => {
     const lines = waiting;
     waiting = "";
+    size = 0;
     if (lines !== "") out.write(lines);
   };
-  process.on("exit", flush);
+  process.on("exit", () => {
+    isEnding = true;
+    flush();
+  });
   return {
     write(line) {
+      const length = Buffer.byteLength(line);
+      if (size + length > ONE_PIECE) flush();
       if (waiting === "") setImmediate(flush);
       waiting += line;
+      size += length;
+      if (isEnding) flush();
     },
   };
 };
