@@ -1,0 +1,133 @@
+// A read and a write at once: wherever in the read the write falls, what is answered was true at some moment of the read,
+// and whoever reads afterwards has what was written.
+import { describe, expect, it, vi } from "vitest";
+import { observe } from "../../src/http/observe.ts";
+import { silent } from "../../src/lib/log.ts";
+import { isOciError } from "../../src/oci/error.ts";
+import type { Context } from "../../src/oci/registry.ts";
+import { parseRequest } from "../../src/oci/request.ts";
+import { context, HOUR, manifest, stack } from "./stack.ts";
+
+const ALICE = "Basic YWxpY2U6YQ==";
+const REPO = "alice/app";
+
+type World = ReturnType<typeof stack>;
+
+/** Everything that a read asks of others, before and after each question. */
+const QUESTIONS = [
+  ["facts", ["tag", "link", "touchTag", "moveTag", "addLink", "grant"]],
+  ["blobs", ["readAll", "stat", "stage"]],
+  ["upstream", ["getManifest", "statManifest"]],
+] as const;
+
+/** Does `write` at the nth moment of what follows. */
+const interrupting = (world: World, nth: number, write: () => Promise<void>) => {
+  let moments = 0;
+  let isWriting = false;
+  const moment = async () => {
+    if (isWriting) return;
+    moments += 1;
+    if (moments - 1 !== nth) return;
+    isWriting = true;
+    await write();
+    isWriting = false;
+  };
+  for (const [part, names] of QUESTIONS) {
+    const target = world[part] as unknown as Record<string, (...args: unknown[]) => unknown>;
+    for (const name of names) {
+      const real = target[name]?.bind(target);
+      if (real === undefined) continue;
+      vi.spyOn(target, name).mockImplementation(async (...args) => {
+        await moment();
+        const answer = await real(...args);
+        await moment();
+        return answer;
+      });
+    }
+  }
+  return { moments: () => moments };
+};
+
+const prepared = async () => {
+  const world = stack();
+  const { upstream, registry, facts, site } = world;
+  upstream.repo(REPO, { readers: [ALICE] });
+  const old = upstream.manifest(REPO, "v1", { layers: [], annotations: { version: "old" } });
+  const write = (method: string, reference: string, done: () => void) => {
+    const path = `/v2/${REPO}/manifests/${reference}`;
+    const request = parseRequest(method, path, new URLSearchParams());
+    return observe({ site, facts, clock: () => Date.UTC(2026, 10, 23), log: silent }, method, path, request, async () => {
+      done();
+      return { status: 201 };
+    });
+  };
+  const push = async () => {
+    await write("PUT", "v1", () => void upstream.manifest(REPO, "v1", { layers: [], annotations: { version: "new" } }));
+  };
+  const remove = async () => {
+    await write("DELETE", old, () => {
+      upstream.repo(REPO).manifests.delete(old);
+      upstream.repo(REPO).tags.delete("v1");
+    });
+  };
+  await registry.getManifest(manifest(REPO, "v1"), context(ALICE));
+  const ways: Record<string, (ctx: Context) => Promise<{ descriptor: { digest: string } }>> = {
+    "GET by tag": (ctx) => registry.getManifest(manifest(REPO, "v1"), ctx),
+    "HEAD by tag": (ctx) => registry.statManifest(manifest(REPO, "v1"), ctx),
+    "GET by digest": (ctx) => registry.getManifest(manifest(REPO, old), ctx),
+    "HEAD by digest": (ctx) => registry.statManifest(manifest(REPO, old), ctx),
+  };
+  const answerOf = (way: string): Promise<string> =>
+    ways[way]!(context(ALICE)).then(
+      ({ descriptor }) => descriptor.digest,
+      (error: unknown) => (isOciError(error) ? error.code : String(error)),
+    );
+  return { ...world, old, push, remove, answerOf };
+};
+
+/** What a read answers with the write at its nth moment, and what the same read says next; `undefined` past its last moment. */
+const raced = async (way: string, what: "push" | "remove", age: number, nth: number) => {
+  const world = await prepared();
+  world.pass(age);
+  const { moments } = interrupting(world, nth, world[what]);
+  const during = await world.answerOf(way);
+  if (moments() <= nth) return undefined;
+  vi.restoreAllMocks();
+  return { old: world.old as string, during, after: await world.answerOf(way) };
+};
+
+const AGES = { fresh: 0, "due for a question": HOUR / 2, "long unused": 2 * HOUR };
+
+describe.each(Object.entries(AGES))("of what is %s", (_age, age) => {
+  it.each(["GET by tag", "HEAD by tag"])("%s beside a push is the old or the new, and the new ever after", async (way) => {
+    let moments = 0;
+    for (; moments < 60; moments += 1) {
+      const answers = await raced(way, "push", age, moments);
+      if (answers === undefined) break;
+      const { old, during, after } = answers;
+      expect(during, `at ${moments}`).toMatch(/^sha256:/);
+      expect(after, `after ${moments}`).not.toBe(old);
+      expect([old, after], `at ${moments}`).toContain(during);
+      if (moments === 0) expect(during).toBe(after);
+    }
+    expect(moments).toBeGreaterThan(1);
+  });
+
+  it.each(["GET by tag", "HEAD by tag", "GET by digest", "HEAD by digest"])(
+    "%s beside a delete is the old or gone",
+    async (way) => {
+      let moments = 0;
+      for (; moments < 60; moments += 1) {
+        const answers = await raced(way, "remove", age, moments);
+        if (answers === undefined) break;
+        const { old, during, after } = answers;
+        expect([old, "MANIFEST_UNKNOWN"], `at ${moments}`).toContain(during);
+        if (moments === 0 && way.startsWith("GET")) expect(during).toBe("MANIFEST_UNKNOWN");
+        // upstream's yes from before the delete may be noted after it: to us that is a thing gone that `onGone` keeps
+        if (after !== "MANIFEST_UNKNOWN")
+          expect({ during, isAsked: age > 0 }, `after ${moments}`).toEqual({ during: old, isAsked: true });
+      }
+      expect(moments).toBeGreaterThan(1);
+    },
+  );
+});
