@@ -19,7 +19,7 @@ const patternOf = (seed: number): Buffer => {
 };
 
 /** Writes the bytes of body `seed` that belong at `position` over all of `into`. */
-const paint = (into: Uint8Array, seed: number, position: number): void => {
+export const paint = (into: Uint8Array, seed: number, position: number): void => {
   const pattern = patternOf(seed);
   for (let done = 0; done < into.length; ) {
     const from = (position + done) % PERIOD;

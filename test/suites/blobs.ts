@@ -1,6 +1,8 @@
 // What every blob store must do, whatever it keeps its bytes in.
+import type { Readable } from "node:stream";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { byteStreamOf } from "../../src/lib/readable-source.ts";
 import { type Digest, digestOf } from "../../src/oci/digest.ts";
 import { type BlobStore, HOLDBACK, type Stage } from "../../src/store/blobs.ts";
 
@@ -23,6 +25,18 @@ const put = async (store: BlobStore, bytes: Buffer, algorithm: "sha256" | "sha51
   await stage.commit();
   return digest;
 };
+
+/** What a reader has that brings its own buffer. */
+async function* pulled(body: Readable, size: number): AsyncGenerator<Buffer> {
+  const bytes = byteStreamOf(body);
+  const buffer = Buffer.alloc(size);
+  try {
+    for (let length = await bytes.readInto(buffer); length > 0; length = await bytes.readInto(buffer))
+      yield Buffer.from(buffer.subarray(0, length));
+  } finally {
+    bytes.destroy();
+  }
+}
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
@@ -67,6 +81,23 @@ export const blobStoreSuite = (
       const bytes = bytesOf(5_000);
       const digests = await Promise.all([put(store, bytes), put(store, bytes), put(store, bytes)]);
       expect(await read(store, digests[0])).toEqual(bytes);
+    });
+
+    it("are the same for a reader that brings its own buffer, of any size, to the borders", async () => {
+      const store = await make();
+      for (const length of [0, 1, 64 * 1024 - 1, 64 * 1024, 64 * 1024 + 1]) {
+        const bytes = bytesOf(length);
+        const digest = await put(store, bytes);
+        const ranges = length === 0 ? [undefined] : [undefined, { start: 0, end: 0 }, { start: length - 1, end: length - 1 }];
+        for (const range of ranges) {
+          for (const size of [length + 1, Math.max(1, length), Math.max(1, length - 1), 1_000]) {
+            const chunks: Buffer[] = [];
+            for await (const chunk of pulled((await store.read(digest, range))!, size)) chunks.push(chunk);
+            expect(Buffer.concat(chunks)).toEqual(range === undefined ? bytes : bytes.subarray(range.start, range.end + 1));
+          }
+        }
+      }
+      await settled();
     });
 
     it("are read to the end although they are deleted meanwhile", async () => {
@@ -230,6 +261,8 @@ export const blobStoreSuite = (
       length: fc.integer({ min: 1, max: 5_000 }),
       leaves: fc.option(fc.nat(12), { nil: undefined }),
       slow: fc.boolean(),
+      // into a buffer of so many bytes, used again and again; as a plain stream without
+      into: fc.option(fc.integer({ min: 1, max: 2_000 }), { nil: undefined }),
     });
     const plan = fc.record({
       pieces: fc.array(fc.integer({ min: 1, max: 1_500 }), { minLength: 1, maxLength: 8 }),
@@ -247,19 +280,26 @@ export const blobStoreSuite = (
           );
           const stage = await store.stage();
           let isJudged = false;
-          const following = readers.map(async ({ joins, start, length, leaves, slow }) => {
+          const following = readers.map(async ({ joins, start, length, leaves, slow, into }) => {
             for (let turns = 0; turns < joins; turns += 1) await turn();
             const from = start % bytes.length;
             const to = Math.min(from + length, bytes.length) - 1;
             const body = stage.follow(from, to);
             if (leaves !== undefined) {
+              const reading =
+                into === undefined
+                  ? undefined
+                  : byteStreamOf(body)
+                      .readInto(Buffer.alloc(into))
+                      .catch(() => undefined);
               for (let turns = 0; turns < leaves; turns += 1) await turn();
               body.destroy();
+              await reading;
               return;
             }
             const chunks: Buffer[] = [];
             try {
-              for await (const chunk of body as AsyncIterable<Buffer>) {
+              for await (const chunk of into === undefined ? (body as AsyncIterable<Buffer>) : pulled(body, into)) {
                 chunks.push(chunk);
                 if (!isJudged) expect(from + Buffer.concat(chunks).length).toBeLessThanOrEqual(stage.size - HOLDBACK);
                 if (slow) await turn();
