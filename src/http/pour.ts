@@ -39,7 +39,7 @@ const pump = async (body: ByteStream, res: ServerResponse, promised: number | un
       sent += length;
       if (promised !== undefined && sent > promised) throw notAsPromised(sent, promised);
       const ms = await client.take(length === buffer.length ? buffer : buffer.subarray(0, length));
-      buffer = fitting(buffer, ms);
+      buffer = fitting(buffer, length, ms);
     }
     if (client.gone) throw new ClientGone();
     if (promised !== undefined && sent < promised) throw notAsPromised(sent, promised);
@@ -97,10 +97,11 @@ class Client {
 const idle: Buffer[] = [];
 let made = 0;
 
-/** What a reader that took `buffer` in `ms` reads into next. */
-const fitting = (buffer: Buffer, ms: number): Buffer => {
+/** What a reader reads into next that took `length` bytes of `buffer` in `ms`. Who follows a slow download has no use for a large one. */
+const fitting = (buffer: Buffer, length: number, ms: number): Buffer => {
   const isLarge = buffer.length === LARGE;
-  if (isLarge === ms < QUICK) return buffer;
+  const isWorthMuch = ms < QUICK && (isLarge ? length > SMALL : length === SMALL);
+  if (isLarge === isWorthMuch) return buffer;
   if (isLarge) {
     spare(buffer);
     return Buffer.allocUnsafeSlow(SMALL);

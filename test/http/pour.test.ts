@@ -274,6 +274,23 @@ describe("a client", () => {
     await settled();
   });
 
+  it("that follows what comes slowly keeps no large buffer from one that could use it", async () => {
+    const slow = {
+      seed: 0,
+      size: 2 ** 30,
+      cuts: [...Array<number>(20).fill(SMALL), ...Array<number>(10_000).fill(1_000)],
+      takes: [5],
+    };
+    const { connect, served, settled } = await serve([slow]);
+    const sockets = await Promise.all(Array.from({ length: 2 * LARGE_BUFFERS }, () => connect()));
+    for (const socket of sockets) socket.resume().write(get("/0"));
+    await until(() => served.length === sockets.length && served.every(({ source }) => source.buffers.length > 30));
+    expect(served.filter(({ source }) => source.buffers.at(-1) === LARGE)).toEqual([]);
+    expect(await largestFor(2)).toEqual([LARGE, LARGE]);
+    for (const socket of sockets) socket.destroy();
+    await settled();
+  });
+
   it("that reads nothing is read for only as far as its socket and one buffer hold", async () => {
     const clients = 100;
     const { connect, served, settled } = await serve([{ seed: 0, size: 2 ** 30 }]);
