@@ -20,6 +20,8 @@ export class FileSource implements ByteSource {
     this.#file = file;
     this.#position = start;
     this.#end = end;
+    // it may not open before anybody reads: its reader finds the error then, and no process ends of it
+    file.catch(() => undefined);
   }
 
   async read(into: Buffer): Promise<number> {
