@@ -13,7 +13,7 @@ export const sendBlob = async (res: ServerResponse, blob: Blob): Promise<void> =
   const length = range === undefined ? descriptor.size : range.end - range.start + 1;
   const headers = blobHeaders(blob);
   if (length !== undefined) headers.push("content-length", String(length));
-  if (range !== undefined) headers.push("content-range", `bytes ${range.start}-${range.end}/${descriptor.size}`);
+  if (range !== undefined) headers.push("content-range", `bytes ${range.start}-${range.end}/${descriptor.size ?? "*"}`);
   try {
     res.writeHead(range === undefined ? 200 : 206, headers);
   } catch (error) {

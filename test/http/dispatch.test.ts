@@ -134,6 +134,25 @@ describe("reads", () => {
     expect(await ask(path, { headers: { range: "bytes=0-1,5-6" } })).toMatchObject({ status: 200 });
   });
 
+  it("say `*` for the length of a blob that upstream gave a part of and no length", async () => {
+    const descriptor = { mediaType: "application/octet-stream", digest: "sha256:0" as never, size: undefined };
+    const range = { start: 10, end: 19 };
+    const { ask, layer } = await withImage({
+      registry: {
+        getBlob: async () => ({
+          descriptor,
+          body: Readable.from([BYTES.subarray(10, 20)], { objectMode: false }),
+          range,
+          provenance: { source: "uncached" },
+          metadata: {},
+        }),
+      },
+    });
+    const answer = await ask(`/v2/acme/app/blobs/${layer}`, { headers: { range: "bytes=10-19" } });
+    expect(answer).toMatchObject({ status: 206, whole: true, body: "0123456789" });
+    expect(answer.headers).toMatchObject({ "content-range": "bytes 10-19/*", "content-length": "10" });
+  });
+
   it("cut the connection where a body breaks off, and never end it cleanly", async () => {
     const broken = Readable.from(
       (async function* () {
