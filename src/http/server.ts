@@ -52,7 +52,7 @@ export const openDoor = async (options: DoorOptions): Promise<OpenDoor> => {
   const silent = new Silent();
   const handler: Handler = (req, res) => {
     silent.spoke(req.socket);
-    inTurn(res, () => void options.dispatch(exchangeOf(req, res, options.door)));
+    inTurn(req, res, () => void options.dispatch(exchangeOf(req, res, options.door)));
   };
   const server = options.secure === undefined ? createHttp(LIMITS, handler) : tlsServer(options.secure, handler);
   server.timeout = IDLE;
@@ -73,13 +73,25 @@ export const openDoor = async (options: DoorOptions): Promise<OpenDoor> => {
   return { address: { host: address, port }, drain: (signal) => drain(server, silent, signal) };
 };
 
+/** Requests of one connection that wait for their turn; who sends more at once means no good. */
+const MAX_WAITING = 100;
+const waiting = new WeakMap<Socket, number>();
+
 /**
  * A client may send requests before the last is answered (RFC 9112 §9.3.2). Each is begun when its answer may go out:
  * a thousand of them in one packet open no thousand files, and hold no thousand buffers.
  */
-const inTurn = (res: ServerResponse, begin: () => void): void => {
-  if (res.socket === null) res.once("socket", begin);
-  else begin();
+const inTurn = ({ socket }: IncomingMessage, res: ServerResponse, begin: () => void): void => {
+  const others = waiting.get(socket) ?? 0;
+  if (res.socket !== null) begin();
+  else if (others === MAX_WAITING) socket.destroy();
+  else {
+    waiting.set(socket, others + 1);
+    res.once("socket", () => {
+      waiting.set(socket, waiting.get(socket)! - 1);
+      begin();
+    });
+  }
 };
 
 const tlsServer = (secure: NonNullable<DoorOptions["secure"]>, handler: Handler): HttpServer => {

@@ -204,7 +204,7 @@ describe.each(Object.entries(WAYS))("a client that leaves %s", (_way, leave) => 
     const { connect, settled, exchanges } = await serve([{ seed: 0, size: FOREVER }]);
     const socket = await connect();
     socket.pause();
-    socket.write(get("/0").repeat(200));
+    socket.write(get("/0").repeat(100));
     await until(() => exchanges.length > 0);
     await sleep(100);
     leave(socket);
@@ -258,6 +258,22 @@ describe("a client", () => {
     for (const { seed, size } of bodies) {
       expect(await drink(wire, seed)).toEqual({ status: 200, whole: true, received: size, isRight: true });
       expect(served.filter(({ outcome }) => outcome === undefined).length).toBeLessThanOrEqual(1);
+    }
+    await settled();
+  });
+
+  it("that sends more requests at once than anybody needs is cut, however slow the first of them is", async () => {
+    const { connect, served, settled } = await serve([{ seed: 0, size: 10, takes: [50] }]);
+    const socket = await connect();
+    socket.write(get("/0").repeat(102));
+    expect(await drink(new Wire(socket), 0)).toMatchObject({ whole: false, received: 0 });
+    await settled();
+    expect(served.length).toBe(1);
+    const patient = await connect();
+    const wire = new Wire(patient);
+    for (let round = 0; round < 3; round += 1) {
+      patient.write(get("/0").repeat(2));
+      for (let answers = 0; answers < 2; answers += 1) expect(await drink(wire, 0)).toMatchObject({ whole: true, received: 10 });
     }
     await settled();
   });
