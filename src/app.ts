@@ -5,7 +5,7 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import manifest from "../package.json" with { type: "json" };
 import { type Condition, condition } from "./admin/health.ts";
-import { ownPage, sendPage } from "./admin/pages.ts";
+import { isProbe, ownPage, sendPage } from "./admin/pages.ts";
 import { dockerScript } from "./admin/setup-docker.ts";
 import { openSites } from "./app-sites.ts";
 import type { Config } from "./config/config.ts";
@@ -84,6 +84,7 @@ export const frontEnd = async (config: Config, log: Logger): Promise<FrontEnd> =
   const ownPages = async ({ req, res, host, method, path, note }: Exchange): Promise<void> => {
     note.site = "-";
     note.verdict = "OWN";
+    note.isProbe = isProbe(path);
     const local = (req.socket.localAddress ?? "").replace(/^::ffff:/, "");
     const address = config.answer === "auto" ? [local] : config.answer;
     // the address that the client knows us by, which behind a container's published ports is none of ours

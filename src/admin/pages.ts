@@ -19,6 +19,8 @@ export interface Page {
   readonly body: string;
 }
 
+export const isProbe = (path: string): boolean => path === "/livez" || path === "/readyz";
+
 /** `origin` like `http://10.0.0.5`. */
 export const ownPage = async (parts: PageParts, method: string, path: string, origin: string): Promise<Page> => {
   if (method !== "GET" && method !== "HEAD") return text(405, "only GET and HEAD here\n");

@@ -23,7 +23,15 @@ export interface Exchange {
   readonly client: string;
   readonly ctx: Context;
   /** Filled in on the way, for the log line. */
-  readonly note: { site?: string; repo?: string; reference?: string; verdict?: string; error?: string };
+  readonly note: {
+    site?: string;
+    repo?: string;
+    reference?: string;
+    verdict?: string;
+    error?: string;
+    /** A health check, which comes every second: of interest only when all is not well. */
+    isProbe?: boolean;
+  };
 }
 
 export const exchangeOf = (req: IncomingMessage, res: ServerResponse, door: Door): Exchange => {
@@ -117,6 +125,6 @@ export const logExchange = (log: Logger, exchange: Exchange): void => {
       trace: ctx.trace,
       err: note.error,
     };
-    log.info(line, "request");
+    log[note.isProbe === true && line.status === 200 ? "debug" : "info"](line, "request");
   });
 };

@@ -2,7 +2,9 @@
 import { request as httpRequest, type IncomingHttpHeaders } from "node:http";
 import { connect } from "node:net";
 import { Readable } from "node:stream";
+import { pino } from "pino";
 import { describe, expect, it, onTestFinished } from "vitest";
+import { isProbe } from "../../src/admin/pages.ts";
 import { dispatcher, type SiteDoor } from "../../src/http/dispatch.ts";
 import type { Exchange } from "../../src/http/exchange.ts";
 import { openDoor } from "../../src/http/server.ts";
@@ -355,5 +357,42 @@ describe("the log", () => {
     expect(lines.length).toBe(1);
     expect(lines[0]).toMatch(/MISS +200 +GET +registry\.example acme\/app:v1/);
     expect(lines.join("")).not.toMatch(/s3cret|c00kie|qu3ry/);
+  });
+
+  it("has a health check only when all is not well", async () => {
+    const lines: string[] = [];
+    const log = pino({ level: "info" }, { write: (line: string) => void lines.push(line) });
+    let status = 200;
+    const dispatch = dispatcher({
+      sites: siteTable([]),
+      doorOf: () => {
+        throw new Error("there is no site");
+      },
+      isOwnName: () => true,
+      ownPages: async ({ res, note, path }) => {
+        note.isProbe = isProbe(path);
+        res.writeHead(status).end();
+      },
+      viaToken: VIA,
+      log,
+    });
+    const opened = await openDoor({ door: "http", address: { host: "127.0.0.1", port: 0 }, dispatch, clients: () => true });
+    onTestFinished(() => opened.drain(AbortSignal.timeout(0)));
+    const ask = (path: string) =>
+      new Promise((resolve) =>
+        httpRequest({ port: opened.address.port, host: "127.0.0.1", path, agent: false }, (res) =>
+          res.resume().on("close", resolve),
+        ).end(),
+      );
+    await ask("/readyz");
+    await ask("/livez");
+    await ask("/");
+    status = 503;
+    await ask("/readyz");
+    await expect.poll(() => lines.map((line) => JSON.parse(line) as { path: string; status: number })).toHaveLength(2);
+    expect(lines.map((line) => JSON.parse(line) as object)).toMatchObject([
+      { path: "/", status: 200 },
+      { path: "/readyz", status: 503 },
+    ]);
   });
 });
