@@ -1,3 +1,4 @@
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
@@ -10,9 +11,12 @@ const GiB = 2 ** 30;
 
 describe("ports", () => {
   const door = (port: number) => ({ key: "listen.https", transport: "tcp", address: { host: "127.0.0.1", port } }) as const;
-  const held =
-    (command: string, pid: number | undefined = 1) =>
-    () => ({ host: "0.0.0.0", port: 443, uid: 0, pid, command });
+  /** By a process whose command line is known: that of process 1 may well name Layover. */
+  const held = (command: string) => {
+    const other = spawn("sleep", ["60"], { stdio: "ignore" });
+    onTestFinished(() => void other.kill());
+    return { pid: other.pid!, find: () => ({ host: "0.0.0.0", port: 443, uid: 0, pid: other.pid, command }) };
+  };
 
   it("held by another are named with their holder", async () => {
     const server = createServer().listen(0, "127.0.0.1");
@@ -22,14 +26,15 @@ describe("ports", () => {
     // This process is not Layover, unless the checkout's own path says so.
     expect(finding?.check).toBe("ports");
     expect(finding?.text).toMatch(/pid \d+|Layover listens/);
-    expect(await checkPorts([door(443)], held("nginx"))).toMatchObject([
+    const nginx = held("nginx");
+    expect(await checkPorts([door(443)], nginx.find)).toMatchObject([
       {
         status: "fail",
-        text: "127.0.0.1:443/tcp (listen.https) is held by nginx (pid 1), not by Layover",
+        text: `127.0.0.1:443/tcp (listen.https) is held by nginx (pid ${nginx.pid}), not by Layover`,
         mend: expect.stringContaining("LAYOVER_LISTEN_HTTPS"),
       },
     ]);
-    expect(await checkPorts([door(53)], held("systemd-resolve"))).toMatchObject([
+    expect(await checkPorts([door(53)], held("systemd-resolve").find)).toMatchObject([
       { status: "fail", mend: expect.stringContaining("DNSStubListener=no") },
     ]);
   });
