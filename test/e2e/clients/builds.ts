@@ -1,7 +1,7 @@
 // Clients that build: BuildKit by buildctl, and buildx with BuildKit behind it (driver remote) or an engine (driver docker).
 import { mkdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { Engine, type Network } from "../engine.ts";
-import { Part, run } from "../part.ts";
+import type { Part } from "../part.ts";
 import { type Client, digestIn, Place, password, type Start } from "./client.ts";
 
 /** `to` names an image, `cacheFrom` and `cacheTo` build caches, all of them at registries. */
@@ -49,21 +49,25 @@ const buildx =
     context,
   ];
 
+/** The folder that is built: a Dockerfile, and beside it the recipe's file. */
+export const contextOf = async ({ dockerfile, file }: Recipe, place: Place): Promise<string> => {
+  const context = place.fresh();
+  await mkdir(context);
+  await writeFile(`${context}/Dockerfile`, dockerfile);
+  if (file) await writeFile(`${context}/file`, file);
+  return context;
+};
+
 /** What `docker login` leaves behind. */
 export const logIn = async (place: Place, user: string, host: string): Promise<void> => {
   const auth = Buffer.from(`${user}:${password(user)}`).toString("base64");
-  await mkdir(`${place.env["DOCKER_CONFIG"]}`, { recursive: true });
   await writeFile(`${place.env["DOCKER_CONFIG"]}/config.json`, JSON.stringify({ auths: { [host]: { auth } } }));
 };
 
 const builderOf = (place: Place, command: Command, env: Record<string, string>, stop: () => Promise<void>): Builder => ({
   async build(recipe) {
-    const [context, metadata] = [place.fresh(), place.fresh()];
-    await mkdir(context);
-    await writeFile(`${context}/Dockerfile`, recipe.dockerfile);
-    if (recipe.file) await writeFile(`${context}/file`, recipe.file);
-    const argv = [...place.enter, ...command(recipe, { context, metadata })];
-    const { code, out, err } = await run(argv, { env: { ...place.env, ...env } });
+    const [context, metadata] = [await contextOf(recipe, place), place.fresh()];
+    const { code, out, err } = await place.run(command(recipe, { context, metadata }), { env });
     if (code !== 0) throw new Error(err + out);
     const facts = JSON.parse(await readFile(metadata, "utf8").catch(() => "{}")) as Record<string, string>;
     return { log: err + out, digest: facts["containerimage.digest"] };
@@ -73,17 +77,14 @@ const builderOf = (place: Place, command: Command, env: Record<string, string>, 
 });
 
 /** buildkitd is told of the CA registry by registry. */
-const startBuildkit = async (place: Place, network: Network): Promise<Part> => {
-  const { dir } = place;
+export const startBuildkit = async (place: Place, network: Network, ...more: string[]): Promise<Part> => {
+  const { dir, socket } = place;
   const hosts = network.ca?.hosts ?? [];
   const settings = hosts.map((host) => `[registry."${host}"]\n  ca = ["/etc/docker/certs.d/${host}/ca.crt"]\n`);
   await writeFile(`${dir}/buildkitd.toml`, settings.join(""));
-  const argv = ["buildkitd", "--addr", `unix://${dir}/sock`, "--root", `${dir}/root`, "--config", `${dir}/buildkitd.toml`];
+  const argv = ["buildkitd", "--addr", `unix://${socket}`, "--root", `${dir}/root`, "--config", `${dir}/buildkitd.toml`];
   const worker = ["--containerd-worker=false", "--oci-worker-net=host", "--otel-socket-path", `${dir}/otel`];
-  const answers = async () =>
-    (await run(["buildctl", "--addr", `unix://${dir}/sock`, "debug", "workers"], { env: { ...place.env }, ms: 5_000 })).code ===
-    0;
-  return Part.start("buildkitd", [...place.enter, ...argv, ...worker], `${dir}/log`, answers, { env: { ...place.env } });
+  return place.daemon([...argv, ...worker, ...more], ["buildctl", "--addr", `unix://${socket}`, "debug", "workers"]);
 };
 
 const installBuildx = async (place: Place): Promise<void> => {
@@ -95,14 +96,14 @@ const installBuildx = async (place: Place): Promise<void> => {
 export const buildkit: Start<Builder> = async (dir, network) => {
   const place = await Place.make(dir, network);
   const daemon = await startBuildkit(place, network);
-  return builderOf(place, buildctl(`${dir}/sock`), {}, () => daemon.stop());
+  return builderOf(place, buildctl(place.socket), {}, () => daemon.stop());
 };
 
 export const buildxRemote: Start<Builder> = async (dir, network) => {
   const place = await Place.make(dir, network);
   const daemon = await startBuildkit(place, network);
   await installBuildx(place);
-  await place.must(["/usr/bin/docker", "buildx", "create", "--name=lab", "--driver=remote", `unix://${dir}/sock`]);
+  await place.must(["/usr/bin/docker", "buildx", "create", "--name=lab", "--driver=remote", `unix://${place.socket}`]);
   return builderOf(place, buildx("lab"), {}, () => daemon.stop());
 };
 

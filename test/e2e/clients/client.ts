@@ -1,9 +1,10 @@
-// What the tests ask of every client, and the place that each one works in: a namespace with its own DNS, certs.d and home.
+// What the tests ask of every client, and the place that each one works in, here and where it is recorded: a namespace with its
+// own DNS, certs.d and home.
 // A driver says how one client does it; it knows nothing of Layover, and works on any network.
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { builder, type Network, PATH } from "../engine.ts";
 import type { Image } from "../image.ts";
-import { must, type Options } from "../part.ts";
+import { must, type Options, Part, type Ran, run } from "../part.ts";
 import { USERS } from "../tokens.ts";
 
 /** Each of these fails with what the client said. */
@@ -35,27 +36,40 @@ export const digestIn = (text: string): string => {
 
 export const password = (user: string): string => USERS[user] ?? "";
 
+/** `--creds alice:…`, or nothing for nobody. */
+export const creds = (flag: string, user?: string): string[] => (user === undefined ? [] : [flag, `${user}:${password(user)}`]);
+
 export class Place {
   readonly dir: string;
-  readonly enter: readonly string[];
   readonly env: Readonly<Record<string, string>>;
+  readonly #enter: readonly string[];
   #files = 0;
 
   private constructor(dir: string, enter: readonly string[], env: Record<string, string>) {
     this.dir = dir;
-    this.enter = enter;
     this.env = env;
+    this.#enter = enter;
   }
 
   /** `roots` is what stands in for the machine's own store: the public CA alone, or with it the CA of `network`. */
   static async make(dir: string, network: Network, roots: "public" | "both" = "public"): Promise<Place> {
     const home = `${dir}/home`;
+    const config = `${home}/.docker`;
     const trusted = [network.publicCa, ...(roots === "both" && network.ca ? [network.ca.certificate] : [])];
-    await mkdir(home, { recursive: true });
+    await mkdir(config, { recursive: true });
+    await writeFile(`${config}/config.json`, "{}"); // some look for it because it is named
     await writeFile(`${dir}/roots.pem`, (await Promise.all(trusted.map((file) => readFile(file, "utf8")))).join("\n"));
     const path = `${process.env["LAYOVER_LAB"]}/bin:${PATH}`;
-    const env = { PATH: path, HOME: home, TMPDIR: dir, SSL_CERT_FILE: `${dir}/roots.pem`, DOCKER_CONFIG: `${home}/.docker` };
-    return new Place(dir, await builder(dir, network), env);
+    const env = { PATH: path, HOME: home, TMPDIR: dir, SSL_CERT_FILE: `${dir}/roots.pem`, DOCKER_CONFIG: config };
+    // podman, buildah and skopeo remember there, for each other, which repository has which blob
+    await mkdir(`${dir}/containers`);
+    const own = ["sh", "-c", 'mount --bind "$1" /var/lib/containers && shift && exec "$@"', "own", `${dir}/containers`];
+    return new Place(dir, [...(await builder(dir, network)), ...own], env);
+  }
+
+  /** Where a daemon of this place listens. */
+  get socket(): string {
+    return `${this.dir}/s`;
   }
 
   /** A path where nothing is yet. */
@@ -63,8 +77,37 @@ export class Place {
     return `${this.dir}/f${++this.#files}`;
   }
 
-  /** Runs a command there; gives what it printed. */
-  must(argv: readonly string[], options: Options = {}): Promise<string> {
-    return must([...this.enter, ...argv], { ...options, env: { ...this.env, ...options.env } });
+  /** An OCI layout that holds an image as `v1`. */
+  async layout(image: Image): Promise<string> {
+    const folder = `${this.dir}/layout-${image.manifest.digest.slice(7, 13)}`;
+    await image.layout(folder, "v1");
+    return folder;
+  }
+
+  /** An image as `docker save` writes it, under a name. */
+  async archive(image: Image, reference: string): Promise<string> {
+    const file = this.fresh();
+    await image.save(file, reference);
+    return file;
+  }
+
+  /** Runs a command there. */
+  run(argv: readonly string[], options?: Options): Promise<Ran> {
+    return run([...this.#enter, ...argv], this.#inside(options));
+  }
+
+  /** The same where anything but success is an error; gives what the command printed. */
+  must(argv: readonly string[], options?: Options): Promise<string> {
+    return must([...this.#enter, ...argv], this.#inside(options));
+  }
+
+  /** Starts a daemon there, which answers `ready` with success. */
+  daemon(argv: readonly string[], ready: readonly string[]): Promise<Part> {
+    const answers = async () => (await this.run(ready, { ms: 5_000 })).code === 0;
+    return Part.start(argv[0]!, [...this.#enter, ...argv], `${this.dir}/log`, answers, this.#inside());
+  }
+
+  #inside(options: Options = {}): Options {
+    return { cwd: this.dir, ...options, env: { ...this.env, ...options.env } };
   }
 }

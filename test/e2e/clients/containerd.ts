@@ -1,22 +1,20 @@
-// containerd 2, driven by ctr and by its CRI plug-in, which is what a Kubernetes node pulls through.
+// containerd 2, driven by ctr and by its CRI plug-in, which is what a Kubernetes node pulls through; and where it is recorded.
 // Both find the CA by a hosts folder of Docker's pattern: <host>/ca.crt, no hosts.toml.
 import { writeFile } from "node:fs/promises";
-import type { Network } from "../engine.ts";
-import { Part } from "../part.ts";
-import { type Client, digestIn, Place, password, type Start } from "./client.ts";
+import type { Part } from "../part.ts";
+import { type Client, creds, digestIn, Place, password, type Start } from "./client.ts";
 import { Cri } from "./cri.ts";
 
 const HOSTS = "/etc/docker/certs.d"; // the builder's own
 
-const settings = (dir: string): string => `
-version = 3
+const settings = ({ dir, socket }: Place): string => `version = 3
 root = "${dir}/root"
 state = "${dir}/state"
 disabled_plugins = ["io.containerd.nri.v1.nri"]
 [grpc]
-  address = "${dir}/sock"
+  address = "${socket}"
 [ttrpc]
-  address = "${dir}/ttrpc"
+  address = "${dir}/t"
 [plugins."io.containerd.internal.v1.opt"]
   path = "${dir}/opt"
 [plugins."io.containerd.cri.v1.images".registry]
@@ -25,39 +23,18 @@ disabled_plugins = ["io.containerd.nri.v1.nri"]
   conf_dir = "${dir}/cni"
 `;
 
-class Daemon {
-  readonly place: Place;
-  readonly socket: string;
-  readonly #part: Part;
-
-  private constructor(place: Place, part: Part) {
-    this.place = place;
-    this.socket = `${place.dir}/sock`;
-    this.#part = part;
-  }
-
-  static async start(dir: string, network: Network): Promise<Daemon> {
-    const place = await Place.make(dir, network);
-    await writeFile(`${dir}/config.toml`, settings(dir));
-    const argv = [...place.enter, "containerd", "--config", `${dir}/config.toml`];
-    const answers = () =>
-      place.must(["ctr", "-a", `${dir}/sock`, "version"]).then(
-        () => true,
-        () => false,
-      );
-    return new Daemon(place, await Part.start("containerd", argv, `${dir}/log`, answers, { env: place.env }));
-  }
-
-  stop(): Promise<void> {
-    return this.#part.stop();
-  }
-}
+/** `more` is what else its configuration says. */
+export const startContainerd = async (place: Place, more = ""): Promise<Part> => {
+  const file = `${place.dir}/config.toml`;
+  await writeFile(file, settings(place) + more);
+  return place.daemon(["containerd", "--config", file], ["ctr", "-a", place.socket, "version"]);
+};
 
 /** ctr itself resolves names and speaks to registries, unless it hands the pull to containerd, as it does since 2.0. */
 export const ctr: Start = async (dir, network): Promise<Client> => {
-  const daemon = await Daemon.start(dir, network);
-  const { place } = daemon;
-  const images = (...args: string[]) => place.must(["ctr", "-a", daemon.socket, "images", ...args]);
+  const place = await Place.make(dir, network);
+  const daemon = await startContainerd(place);
+  const images = (...args: string[]) => place.must(["ctr", "-a", place.socket, "images", ...args]);
   let credentials: string[] = [];
   const held = async (reference: string) => {
     const lines = (await images("ls")).split("\n");
@@ -70,22 +47,21 @@ export const ctr: Start = async (dir, network): Promise<Client> => {
       return held(reference);
     },
     async push(image, reference) {
-      const file = place.fresh();
-      await image.save(file, reference);
-      await images("import", file);
+      await images("import", await place.archive(image, reference));
       await images("push", "--hosts-dir", HOSTS, ...credentials, reference);
       return held(reference);
     },
     login: async (user) => {
-      credentials = ["--user", `${user}:${password(user)}`];
+      credentials = creds("--user", user);
     },
     stop: () => daemon.stop(),
   };
 };
 
 export const cri: Start = async (dir, network): Promise<Client> => {
-  const daemon = await Daemon.start(dir, network);
-  const service = new Cri(daemon.socket);
+  const place = await Place.make(dir, network);
+  const daemon = await startContainerd(place);
+  const service = new Cri(place.socket);
   let credentials: { user: string; password: string } | undefined;
   return {
     async pull(reference) {

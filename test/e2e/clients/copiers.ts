@@ -1,6 +1,5 @@
 // Clients without a daemon that copy between a registry and a folder: skopeo, crane, regctl, oras.
 import { readFile } from "node:fs/promises";
-import type { Image } from "../image.ts";
 import { type Client, digestIn, Place, password, type Start } from "./client.ts";
 
 const NATIVE = process.arch === "arm64" ? "linux/arm64" : "linux/amd64";
@@ -8,13 +7,6 @@ const nothing = async (): Promise<void> => {};
 
 /** What an OCI layout says that it holds. */
 const heldIn = async (dir: string): Promise<string> => digestIn(await readFile(`${dir}/index.json`, "utf8"));
-
-/** An image as a layout of its own: the folder. */
-const layoutOf = async (image: Image, place: Place): Promise<string> => {
-  const dir = place.fresh();
-  await image.layout(dir, "v1");
-  return dir;
-};
 
 /** skopeo reads /etc/docker/certs.d. */
 export const skopeo: Start = async (dir, network): Promise<Client> => {
@@ -28,7 +20,7 @@ export const skopeo: Start = async (dir, network): Promise<Client> => {
     },
     async push(image, reference) {
       const file = place.fresh();
-      const source = await layoutOf(image, place);
+      const source = await place.layout(image);
       await copy("--preserve-digests", "--digestfile", file, `oci:${source}:v1`, `docker://${reference}`);
       return digestIn(await readFile(file, "utf8"));
     },
@@ -49,7 +41,7 @@ export const crane: Start = async (dir, network): Promise<Client> => {
       return heldIn(target);
     },
     async push(image, reference) {
-      return digestIn(await place.must(["crane", "push", await layoutOf(image, place), reference]));
+      return digestIn(await place.must(["crane", "push", await place.layout(image), reference]));
     },
     async login(user, host) {
       await place.must(["crane", "auth", "login", host, "-u", user, "--password-stdin"], { input: password(user) });
@@ -69,7 +61,7 @@ export const regctl: Start = async (dir, network): Promise<Client> => {
       return heldIn(target);
     },
     async push(image, reference) {
-      const source = await layoutOf(image, place);
+      const source = await place.layout(image);
       await regctl("image", "copy", `ocidir://${source}:v1`, reference);
       return heldIn(source);
     },
@@ -93,7 +85,7 @@ export const regctl: Start = async (dir, network): Promise<Client> => {
 /** oras trusts the system's roots alone. */
 export const oras: Start = async (dir, network): Promise<Client> => {
   const place = await Place.make(dir, network, "both");
-  const oras = (...args: string[]) => place.must(["oras", ...args], { cwd: dir });
+  const oras = (...args: string[]) => place.must(["oras", ...args]);
   return {
     async pull(reference) {
       const target = place.fresh();
@@ -101,7 +93,7 @@ export const oras: Start = async (dir, network): Promise<Client> => {
       return heldIn(target);
     },
     async push(image, reference) {
-      const source = await layoutOf(image, place);
+      const source = await place.layout(image);
       return digestIn(await oras("copy", "--from-oci-layout", `${source}:v1`, reference));
     },
     async login(user, host) {

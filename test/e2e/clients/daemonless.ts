@@ -2,14 +2,11 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { type Client, digestIn, Place, password, type Start } from "./client.ts";
 
-const store = (command: "podman" | "buildah", dir: string): string[] => [
-  command,
-  "--root",
-  `${dir}/store`,
-  "--runroot",
-  `${dir}/run`,
-  "--storage-driver=vfs",
-];
+/** The command with a store of its own. */
+export const stored = (command: "podman" | "buildah", dir: string): string[] => {
+  const own = ["--root", `${dir}/root`, "--runroot", `${dir}/run`, "--storage-driver=vfs"];
+  return [command, ...own, ...(command === "podman" ? ["--events-backend=none", "--cgroup-manager=cgroupfs"] : [])];
+};
 
 const start = async (place: Place, argv: string[], held: (reference: string) => string[]): Promise<Client> => {
   const env = { REGISTRY_AUTH_FILE: `${place.dir}/auth.json` };
@@ -21,9 +18,8 @@ const start = async (place: Place, argv: string[], held: (reference: string) => 
       return digestIn(await ask(...held(reference)));
     },
     async push(image, reference) {
-      const [source, file] = [place.fresh(), place.fresh()];
-      await image.save(source, reference);
-      await ask("pull", "-q", `docker-archive:${source}`);
+      const file = place.fresh();
+      await ask("pull", "-q", `docker-archive:${await place.archive(image, reference)}`);
       await ask("push", "--digestfile", file, reference);
       return digestIn(await readFile(file, "utf8"));
     },
@@ -35,7 +31,7 @@ const start = async (place: Place, argv: string[], held: (reference: string) => 
 };
 
 export const podman: Start = async (dir, network) =>
-  start(await Place.make(dir, network), [...store("podman", dir), "--cgroup-manager=cgroupfs"], (reference) => [
+  start(await Place.make(dir, network), stored("podman", dir), (reference) => [
     "image",
     "inspect",
     "--format={{.Digest}}",
@@ -43,7 +39,7 @@ export const podman: Start = async (dir, network) =>
   ]);
 
 export const buildah: Start = async (dir, network) =>
-  start(await Place.make(dir, network), store("buildah", dir), (reference) => [
+  start(await Place.make(dir, network), stored("buildah", dir), (reference) => [
     "inspect",
     "--type=image",
     "--format={{.FromImageDigest}}",

@@ -1,9 +1,8 @@
 // `docker build` of Docker Engine 20.10, with the builder that it always had, and with the BuildKit inside it. Its cache is an
 // image: whoever wants to use it names it, and the old builder has to have pulled it.
-import { mkdir, writeFile } from "node:fs/promises";
 import { Engine } from "../engine.ts";
-import { outcome, run } from "../part.ts";
-import { type Builder, logIn, type Recipe } from "./builds.ts";
+import { outcome } from "../part.ts";
+import { type Builder, contextOf, logIn, type Recipe } from "./builds.ts";
 import { digestIn, Place, type Start } from "./client.ts";
 
 const start =
@@ -13,18 +12,15 @@ const start =
     const place = await Place.make(dir, network);
     const env = { DOCKER_HOST: `unix://${dir}/sock`, DOCKER_BUILDKIT: kit };
     const docker = async (...args: string[]): Promise<string> => {
-      const ran = await run([...place.enter, "/usr/bin/docker", ...args], { env: { ...place.env, ...env } });
+      const ran = await place.run(["/usr/bin/docker", ...args], { env });
       if (ran.code !== 0) throw new Error(outcome(ran));
       return ran.err + ran.out;
     };
-    const build = async ({ dockerfile, file, to, cacheFrom }: Recipe): Promise<string> => {
-      const context = place.fresh();
-      await mkdir(context);
-      await writeFile(`${context}/Dockerfile`, dockerfile);
-      if (file) await writeFile(`${context}/file`, file);
+    const build = async (recipe: Recipe): Promise<string> => {
+      const { to, cacheFrom } = recipe;
       const progress = kit === "1" ? ["--progress=plain", "--build-arg=BUILDKIT_INLINE_CACHE=1"] : [];
       const cache = cacheFrom ? ["--cache-from", cacheFrom] : [];
-      return docker("build", "--network=none", ...progress, ...cache, "--tag", to ?? "built", context);
+      return docker("build", "--network=none", ...progress, ...cache, "--tag", to ?? "built", await contextOf(recipe, place));
     };
     return {
       async build(recipe) {

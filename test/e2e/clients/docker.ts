@@ -31,9 +31,10 @@ const docker =
     };
   };
 
+/** The image store that all older ones have. */
+export const CLASSIC_STORE = { features: { "containerd-snapshotter": false } };
 /** Debian's 20.10. */
 export const docker20 = docker("classic");
 /** The newest as it comes, with containerd's image store. */
 export const docker29 = docker("containerd");
-/** The newest with the image store that all older ones have. */
-export const docker29classic = docker("containerd", { features: { "containerd-snapshotter": false } });
+export const docker29classic = docker("containerd", CLASSIC_STORE);

@@ -1,9 +1,9 @@
 // What a client is told to do while it is recorded. Its command lines come from a table, and are run one after the other.
-import { mkdir, readlink, writeFile } from "node:fs/promises";
+import { readlink } from "node:fs/promises";
 import type { Pushed } from "../../traffic/content.ts";
 import { Place } from "../clients/client.ts";
 import type { Network } from "../engine.ts";
-import { must, outcome, type Ran, run } from "../part.ts";
+import { must, type Ran } from "../part.ts";
 import { USERS } from "../tokens.ts";
 
 export type Command = readonly string[];
@@ -54,67 +54,18 @@ export interface Tool {
   readonly stop?: () => Promise<void>;
 }
 
-/** Where a tool works. */
-export class Bench {
-  readonly place: Place;
-  readonly #enter: Command;
+/** As a reader would type it. */
+const typed = (argv: Command, { dir }: Place): string => {
+  const text = argv.map((word) => word.replaceAll(dir, "$DIR")).join(" ");
+  return Object.entries(USERS).reduce((told, [user, password]) => told.replaceAll(password, `<${user}'s>`), text);
+};
 
-  private constructor(place: Place, enter: Command) {
-    this.place = place;
-    this.#enter = enter;
-  }
-
-  static async make(dir: string, network: Network): Promise<Bench> {
-    const place = await Place.make(dir, network);
-    const config = place.env["DOCKER_CONFIG"]!;
-    await mkdir(config, { recursive: true });
-    await writeFile(`${config}/config.json`, "{}"); // some look for it because it is named
-    // podman, buildah and skopeo remember there, for each other, which repository has which blob
-    await mkdir(`${dir}/containers`);
-    const own = ["sh", "-c", 'mount --bind "$1" /var/lib/containers && shift && exec "$@"', "own", `${dir}/containers`];
-    return new Bench(place, [...place.enter, ...own]);
-  }
-
-  get dir(): string {
-    return this.place.dir;
-  }
-
-  run(argv: Command): Promise<Ran> {
-    return run([...this.#enter, ...argv], { env: this.place.env, cwd: this.dir });
-  }
-
-  /** Runs all of them; only the last may fail. */
-  async all(commands: readonly Command[]): Promise<Done> {
-    for (const argv of commands.slice(0, -1)) await this.must(argv);
-    const last = commands.at(-1)!;
-    return { command: this.#typed(last), ran: await this.run(last) };
-  }
-
-  async must(argv: Command): Promise<void> {
-    const ran = await this.run(argv);
-    if (ran.code !== 0) throw new Error(`${argv.join(" ")}: ${outcome(ran)}`);
-  }
-
-  /** An OCI layout that holds an image as `v1`. */
-  async layout({ image }: Pushed): Promise<string> {
-    const folder = `${this.dir}/layout-${image.manifest.digest.slice(7, 13)}`;
-    await image.layout(folder, "v1");
-    return folder;
-  }
-
-  /** An image as `docker save` writes it, under a name. */
-  async archive({ image }: Pushed, reference: string): Promise<string> {
-    const file = this.place.fresh();
-    await image.save(file, reference);
-    return file;
-  }
-
-  /** As a reader would type it. */
-  #typed(argv: Command): string {
-    const text = argv.map((word) => word.replaceAll(this.dir, "$DIR")).join(" ");
-    return Object.entries(USERS).reduce((told, [user, password]) => told.replaceAll(password, `<${user}'s>`), text);
-  }
-}
+/** Runs all of them; only the last may fail. */
+const runAll = async (commands: readonly Command[], place: Place): Promise<Done> => {
+  for (const argv of commands.slice(0, -1)) await place.must(argv);
+  const last = commands.at(-1)!;
+  return { command: typed(last, place), ran: await place.run(last) };
+};
 
 /** Of what the lab has built, by where its link leads; of Debian's packages, as they say it. */
 export const versionOf = async (command: string): Promise<string> => {
@@ -124,25 +75,23 @@ export const versionOf = async (command: string): Promise<string> => {
 };
 
 export const tool =
-  (make: (bench: Bench) => Tool | Promise<Tool>): Start =>
+  (make: (place: Place, network: Network) => Tool | Promise<Tool>): Start =>
   async (dir, network, names) => {
-    const bench = await Bench.make(dir, network);
-    const { command, pull, push, copy, login, extras, forget = [], tearAt, stop } = await make(bench);
+    const place = await Place.make(dir, network);
+    const { command, pull, push, copy, login, extras, forget = [], tearAt, stop } = await make(place, network);
+    const all = (commands: readonly Command[]) => runAll(commands, place);
     const more = Object.entries((await extras?.(names)) ?? {});
     return {
       version: await versionOf(command),
-      pull: async (reference, user) => bench.all(await pull(reference, user)),
-      push: push && (async (what, reference, user) => bench.all(await push(what, reference, user))),
-      copy: copy && (async (from, to) => bench.all(await copy(from, to))),
-      login: login && (async (user, host) => bench.all(await login(user, host))),
-      extras: Object.fromEntries(more.map(([scenario, commands]) => [scenario, () => bench.all(commands)])),
+      pull: async (reference, user) => all(await pull(reference, user)),
+      push: push && (async (what, reference, user) => all(await push(what, reference, user))),
+      copy: copy && (async (from, to) => all(await copy(from, to))),
+      login: login && (async (user, host) => all(await login(user, host))),
+      extras: Object.fromEntries(more.map(([scenario, commands]) => [scenario, () => all(commands)])),
       ...(tearAt !== undefined && { tearAt }),
       forget: async () => {
-        for (const argv of forget) await bench.must(argv);
+        for (const argv of forget) await place.must(argv);
       },
       stop: async () => stop?.(),
     };
   };
-
-/** `--creds alice:…`, or nothing for nobody. */
-export const creds = (flag: string, user?: string): Command => (user === undefined ? [] : [flag, `${user}:${USERS[user]}`]);

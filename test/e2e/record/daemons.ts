@@ -1,10 +1,12 @@
 // Clients with a daemon: Docker Engines, containerd by ctr and by its CRI plug-in, BuildKit.
-import { mkdir, utimes, writeFile } from "node:fs/promises";
-import { password } from "../clients/client.ts";
+import { utimes, writeFile } from "node:fs/promises";
+import { contextOf, startBuildkit } from "../clients/builds.ts";
+import { creds, Place, password } from "../clients/client.ts";
+import { startContainerd } from "../clients/containerd.ts";
 import { Cri } from "../clients/cri.ts";
-import { Engine, type Kind } from "../engine.ts";
-import { must, outcome, Part, type Ran } from "../part.ts";
-import { type Bench, type Client, type Command, creds, type Done, type Start, type Tool, tool, versionOf } from "./client.ts";
+import { Engine, type Kind, type Network } from "../engine.ts";
+import { must, outcome, type Ran } from "../part.ts";
+import { type Client, type Command, type Done, type Start, type Tool, tool, versionOf } from "./client.ts";
 
 export const docker =
   (kind: Kind, settings: object = {}): Start =>
@@ -38,26 +40,8 @@ export const docker =
     };
   };
 
-/** A daemon of a tool's own, which answers `ready` with success. */
-const startDaemon = (bench: Bench, argv: Command, ready: Command): Promise<Part> => {
-  const { place, dir } = bench;
-  const answers = async () => (await bench.run(ready)).code === 0;
-  return Part.start(argv[0]!, [...place.enter, ...argv], `${dir}/log`, answers, { env: place.env, cwd: dir });
-};
-
 /** This world has no overlayfs; `ranges` has a large layer fetched in several ranges of that size at once. */
-const settings = (dir: string, ranges: number | undefined): string => `version = 3
-root = "${dir}/root"
-state = "${dir}/state"
-disabled_plugins = ["io.containerd.nri.v1.nri"]
-[grpc]
-  address = "${dir}/s"
-[ttrpc]
-  address = "${dir}/t"
-[plugins."io.containerd.internal.v1.opt"]
-  path = "${dir}/opt"
-[plugins."io.containerd.cri.v1.runtime".cni]
-  conf_dir = "${dir}/cni"
+const settings = (ranges?: number): string => `
 [plugins."io.containerd.cri.v1.images"]
   snapshotter = "native"
 [plugins."io.containerd.transfer.v1.local"]
@@ -67,43 +51,39 @@ disabled_plugins = ["io.containerd.nri.v1.nri"]
   snapshotter = "native"
 `;
 
-const startContainerd = async (bench: Bench, ranges?: number): Promise<Part> => {
-  await writeFile(`${bench.dir}/config.toml`, settings(bench.dir, ranges));
-  return startDaemon(bench, ["containerd", "--config", `${bench.dir}/config.toml`], ["ctr", "-a", `${bench.dir}/s`, "version"]);
+/** Removes all images of a namespace of containerd's. */
+const removeAll = (namespace: string, { socket }: Place): Command => {
+  const images = `ctr -n ${namespace} -a ${socket} images`;
+  return ["sh", "-c", `${images} ls -q | xargs -r ${images} rm --sync`];
 };
 
 export const ctr = (ranges?: number) =>
-  tool(async (bench: Bench): Promise<Tool> => {
-    const { dir } = bench;
-    const daemon = await startContainerd(bench, ranges);
-    const images = (...args: string[]) => ["ctr", "-a", `${dir}/s`, "images", ...args];
+  tool(async (place: Place): Promise<Tool> => {
+    const { dir, socket } = place;
+    const daemon = await startContainerd(place, settings(ranges));
+    const images = (...args: string[]) => ["ctr", "-a", socket, "images", ...args];
     return {
       command: "containerd",
       pull: async (reference, user) => [images("pull", "--snapshotter", "native", ...creds("--user", user), reference)],
-      push: async (what, reference, user) => [
-        ["tar", "-C", await bench.layout(what), "-cf", `${dir}/layout.tar`, "."],
+      push: async ({ image }, reference, user) => [
+        ["tar", "-C", await place.layout(image), "-cf", `${dir}/layout.tar`, "."],
         images("import", "--no-unpack", "--index-name", reference, `${dir}/layout.tar`),
         images("push", ...creds("--user", user), reference),
       ],
       copy: async (from, to) => [images("tag", "--force", from, to), images("push", to)],
-      forget: [["sh", "-c", `ctr -a ${dir}/s images ls -q | xargs -r ctr -a ${dir}/s images rm --sync`]],
+      forget: [removeAll("default", place)],
       ...(ranges !== undefined && { tearAt: ranges >> 1 }),
       stop: () => daemon.stop(),
     };
   });
 
 /** What a Kubernetes node does. */
-export const cri: Start = async (dir, network, names): Promise<Client> => {
-  let daemon: Part | undefined;
-  const make = async (bench: Bench): Promise<Tool> => {
-    daemon = await startContainerd(bench);
-    const forget = `ctr -n k8s.io -a ${dir}/s images ls -q | xargs -r ctr -n k8s.io -a ${dir}/s images rm --sync`;
-    return { command: "containerd", pull: async () => [], forget: [["sh", "-c", forget]] };
-  };
-  const client = await tool(make)(dir, network, names);
-  const service = new Cri(`${dir}/s`);
+export const cri: Start = async (dir, network): Promise<Client> => {
+  const place = await Place.make(dir, network);
+  const daemon = await startContainerd(place, settings());
+  const service = new Cri(place.socket);
   return {
-    ...client,
+    version: await versionOf("containerd"),
     pull: async (reference, user) => {
       const as = user === undefined ? undefined : { user, password: password(user) };
       const said = await service.pull(reference, as).then(
@@ -113,24 +93,26 @@ export const cri: Start = async (dir, network, names): Promise<Client> => {
       const ran: Ran = { code: said === undefined ? 0 : 1, out: "", err: said ?? "", ms: 0 };
       return { command: `CRI PullImage ${reference}${user === undefined ? "" : ` as ${user}`}`, ran };
     },
+    push: undefined,
+    copy: undefined,
+    login: undefined,
+    extras: {},
+    forget: async () => {
+      await place.must(removeAll("k8s.io", place));
+    },
     stop: async () => {
       service.close();
-      await daemon?.stop();
+      await daemon.stop();
     },
   };
 };
 
-export const buildctl = tool(async (bench: Bench): Promise<Tool> => {
-  const { dir, place } = bench;
-  const buildctl = (...args: string[]) => ["buildctl", "--addr", `unix://${dir}/s`, ...args];
-  const worker = ["--oci-worker-net=host", "--oci-worker-snapshotter=native", "--containerd-worker=false"];
-  const argv = ["buildkitd", "--addr", `unix://${dir}/s`, "--root", `${dir}/root`, "--config", `${dir}/none.toml`, ...worker];
-  const daemon = await startDaemon(bench, argv, buildctl("debug", "workers"));
+export const buildctl = tool(async (place: Place, network: Network): Promise<Tool> => {
+  const daemon = await startBuildkit(place, network, "--oci-worker-snapshotter=native");
+  const buildctl = (...args: string[]) => ["buildctl", "--addr", `unix://${place.socket}`, ...args];
   // the oldest time there is, so that the image is the same each time
   const build = async (dockerfile: string, output: string, text = "a line\n"): Promise<readonly Command[]> => {
-    const context = place.fresh();
-    await mkdir(context);
-    await writeFile(`${context}/Dockerfile`, dockerfile);
+    const context = await contextOf({ dockerfile }, place);
     await writeFile(`${context}/notes`, text);
     await utimes(`${context}/notes`, 1, 1);
     const local = ["--local", `context=${context}`, "--local", `dockerfile=${context}`];
