@@ -18,12 +18,14 @@ export const hot = (inner: BlobStore): BlobStore => {
 
   /**
    * `undefined`: not held, or not small. What was read while something was deleted may be what was deleted: it is not remembered.
-   * Nor is what a broken disk made of a blob: it would outlive the file's being mended.
+   * Throws where the disk has made something else of the blob: that is an ill store, and upstream answers instead.
    */
   const small = async (digest: Digest): Promise<Buffer | undefined> => {
     const before = deletes;
     const bytes = await inner.readAll(digest, SMALL);
-    if (bytes !== undefined && deletes === before && digestOf(bytes, algorithmOf(digest)) === digest) memory.set(digest, bytes);
+    if (bytes === undefined) return undefined;
+    if (digestOf(bytes, algorithmOf(digest)) !== digest) throw new Error(`what is held as ${digest} is something else`);
+    if (deletes === before) memory.set(digest, bytes);
     return bytes;
   };
 

@@ -2,6 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { observe } from "../../src/http/observe.ts";
 import { silent } from "../../src/lib/log.ts";
+import { hot } from "../../src/store/hot.ts";
 import { memoryBlobs } from "../../src/store/memory.ts";
 import { blob, context, manifest, readBlob, seen, stack } from "./stack.ts";
 
@@ -33,6 +34,22 @@ describe("an ill store", () => {
     expect(await seen(registry.getManifest(manifest("alice/app", "v1"), context(ALICE)))).toBe("uncached");
     expect(await seen(registry.getBlob(blob("alice/app", layer), context()))).toBe("UNAUTHORIZED");
     expect(await seen(registry.getManifest(manifest("alice/app", "v1"), context("Basic bob")))).toBe("UNAUTHORIZED");
+  });
+
+  it("that gives other bytes than it was given is not believed: upstream answers, or nobody", async () => {
+    const memory = memoryBlobs();
+    const made = stack({}, hot(memory));
+    made.upstream.repo("alice/app", { readers: [ALICE] });
+    const layer = made.upstream.blob("alice/app", BYTES);
+    made.upstream.manifest("alice/app", "v1", { layers: [{ digest: layer }] });
+    await readBlob(made.registry, blob("alice/app", layer), context(ALICE));
+    await made.registry.getManifest(manifest("alice/app", "v1"), context(ALICE));
+    Object.assign(memory, { readAll: async () => Buffer.from("a lier!") });
+    expect(await readBlob(made.registry, blob("alice/app", layer), context(ALICE))).toEqual(BYTES);
+    expect(await seen(made.registry.getManifest(manifest("alice/app", "v1"), context(ALICE)))).toBe("uncached");
+    expect(await seen(made.registry.getBlob(blob("alice/app", layer), context("Basic bob")))).toBe("UNAUTHORIZED");
+    made.cut();
+    expect(await seen(made.registry.getBlob(blob("alice/app", layer), context(ALICE)))).toBe("UPSTREAM_UNREACHABLE");
   });
 
   it("of facts does the same", async () => {
