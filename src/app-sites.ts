@@ -137,6 +137,7 @@ const background = (): Context => ({
   credential: undefined,
   accept: [],
   signal: AbortSignal.timeout(PROBE_WITHIN * 4),
+  client: "",
   trace: "probe",
   tally: { upstreamBytes: 0, upstreamRequests: 0 },
 });

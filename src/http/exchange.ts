@@ -38,6 +38,7 @@ export const exchangeOf = (req: IncomingMessage, res: ServerResponse, door: Door
   const target = req.url ?? "/";
   const mark = target.indexOf("?");
   const servername = (req.socket as Partial<TLSSocket>).servername;
+  const client = (req.socket.remoteAddress ?? "").replace(/^::ffff:/, "");
   return {
     req,
     res,
@@ -47,8 +48,8 @@ export const exchangeOf = (req: IncomingMessage, res: ServerResponse, door: Door
     method: req.method ?? "GET",
     path: mark === -1 ? target : target.slice(0, mark),
     query: mark === -1 ? NO_QUERY : new URLSearchParams(target.slice(mark + 1)),
-    client: (req.socket.remoteAddress ?? "").replace(/^::ffff:/, ""),
-    ctx: new ClientContext(req, res),
+    client,
+    ctx: new ClientContext(req, res, client),
     note: {},
   };
 };
@@ -71,12 +72,14 @@ let requests = 0;
 class ClientContext implements Context {
   readonly credential: string | undefined;
   readonly accept: readonly string[];
+  readonly client: string;
   readonly trace: string;
   readonly tally: Tally = { upstreamBytes: 0, upstreamRequests: 0 };
   #gone: AbortController | undefined;
   readonly #res: ServerResponse;
 
-  constructor({ headers }: IncomingMessage, res: ServerResponse) {
+  constructor({ headers }: IncomingMessage, res: ServerResponse, client: string) {
+    this.client = client;
     this.credential = headers.authorization;
     this.accept = headers.accept === undefined ? [] : parseAccept([headers.accept]);
     requests += 1;

@@ -13,6 +13,8 @@ export interface Context {
   /** Media ranges of the client's Accept, in order; empty when it sent none. */
   readonly accept: readonly string[];
   readonly signal: AbortSignal;
+  /** The client's address; "" for questions of our own. */
+  readonly client: string;
   /** Names this request in logs. */
   readonly trace: string;
   /** What this request has cost; added to as it goes. */

@@ -27,6 +27,7 @@ export const publicity = (anonymous: Registry, rights: Rights, publicFor: number
       credential: undefined,
       accept: [],
       signal: AbortSignal.any([stop.signal, AbortSignal.timeout(ASK_WITHIN)]),
+      client: "",
       trace: "public?",
       tally: { upstreamBytes: 0, upstreamRequests: 0 },
     };

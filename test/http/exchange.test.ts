@@ -80,6 +80,7 @@ describe("a client's context", () => {
     expect(copy).toEqual({
       credential: "Basic YTpi",
       accept: ctx.accept,
+      client: "127.0.0.1",
       trace: ctx.trace,
       tally: { upstreamBytes: 0, upstreamRequests: 0 },
       signal,

@@ -107,6 +107,7 @@ export const context = (credential?: string, accept: readonly string[] = [], sig
   credential,
   accept,
   signal,
+  client: "",
   trace: "test",
   tally: { upstreamBytes: 0, upstreamRequests: 0 },
 });

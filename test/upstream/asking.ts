@@ -16,6 +16,7 @@ export const asking = (more: Partial<Context> = {}): Asking => ({
   credential: undefined,
   accept: [],
   signal: new AbortController().signal,
+  client: "",
   trace: "test",
   tally: { upstreamBytes: 0, upstreamRequests: 0 },
   ...more,
