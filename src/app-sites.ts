@@ -7,7 +7,6 @@ import { observe } from "./http/observe.ts";
 import { passThrough } from "./http/passthrough.ts";
 import { pingDoor } from "./http/ping.ts";
 import type { Clock } from "./lib/clock.ts";
-import { globMatcher } from "./lib/glob.ts";
 import type { Logger } from "./lib/log.ts";
 import { ownAddresses } from "./lib/own-addresses.ts";
 import { OciError } from "./oci/error.ts";
@@ -16,6 +15,7 @@ import type { OciRequest } from "./oci/request.ts";
 import type { Flights } from "./registry/flights.ts";
 import type { Grants } from "./registry/grants.ts";
 import { offlineHealth, offlineRegistry } from "./registry/offline.ts";
+import { type Policy, policyOf } from "./registry/policy.ts";
 import { publicity } from "./registry/publicity.ts";
 import { clientRights, sharedRights } from "./registry/rights.ts";
 import { siteRegistry } from "./registry/site.ts";
@@ -79,17 +79,17 @@ const openSite = (site: Site, resolver: UpstreamResolver, shared: SharedParts): 
   const own = site.access === "shared" ? (site.credentials ?? {}) : undefined;
   const asker = own === undefined ? asClient : asLayover(site, tokens, own);
   const { upstreams } = site;
+  const policy = policyOf(site);
   const upstream = site.offline ? offlineRegistry(site.host) : upstreamRegistry({ upstreams, transport, asker });
   const breaker = new UpstreamHealth(site.host, () => pingUpstream({ upstreams, transport, asker }, background()), log);
   const health = site.offline ? offlineHealth : breaker;
   const rights = own === undefined ? clientRights(site, shared.grants, shared.subjectKey, clock) : sharedRights;
   const finder = publicity(upstreamRegistry({ upstreams, transport, asker: asAnybody(tokens) }), rights, site.publicFor, log);
-  const registry = siteRegistry({ ...shared, site, upstream, rights, publicity: finder, health });
+  const registry = siteRegistry({ ...shared, site, policy, upstream, rights, publicity: finder, health });
   const first = upstreams[0]!;
   const port = Number(first.port) || (first.protocol === "https:" ? 443 : 80);
   const lookup = resolver.lookupFor(port);
   const through = passThrough({ site, upstream: first, lookup, secureContext, via });
-  const mayAsk = site.allow.length === 0 ? () => true : globMatcher(site.allow);
 
   const ping = pingDoor({
     site,
@@ -105,7 +105,7 @@ const openSite = (site: Site, resolver: UpstreamResolver, shared: SharedParts): 
     registry,
     ping: own === undefined ? ping : async ({ res }) => void res.writeHead(200, { "content-type": "application/json" }).end("{}"),
     async passThrough(exchange, request) {
-      refuseByPolicy(site, mayAsk, exchange.method, request);
+      refuseByPolicy(site, policy, exchange.method, request);
       // a socket looks no address up: one that stands in the URL is held against our own here
       await resolver.resolve(first.hostname, port);
       await observe({ site, facts, clock, log }, exchange.method, exchange.path, request, () => through.forward(exchange));
@@ -122,9 +122,9 @@ const openSite = (site: Site, resolver: UpstreamResolver, shared: SharedParts): 
   };
 };
 
-const refuseByPolicy = (site: Site, mayAsk: (repo: string) => boolean, method: string, request: OciRequest): void => {
-  if (request.kind === "write" && !mayAsk(request.repo))
-    throw new OciError("DENIED", `this site is not configured to serve ${request.repo}`);
+const refuseByPolicy = (site: Site, policy: Policy, method: string, request: OciRequest): void => {
+  const refusal = request.kind === "write" ? policy.refusal(request.repo, request.reference) : undefined;
+  if (refusal !== undefined) throw refusal;
   const isWrite = method !== "GET" && method !== "HEAD" && method !== "OPTIONS";
   if (site.offline) throw new OciError("UPSTREAM_UNREACHABLE", `${site.host} is configured to be offline`);
   if (site.readOnly && isWrite) throw new OciError("UNSUPPORTED", `${site.host} is read-only here`);

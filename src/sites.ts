@@ -5,8 +5,21 @@ import { plainHost } from "./lib/host-name.ts";
 export interface TagPolicy {
   /** How long a tag is served without a question. */
   readonly freshFor: number;
+  /** How long after that it is served at once, while upstream is asked in the background (RFC 5861 §3). */
+  readonly staleWhileRevalidate: number;
   /** How long past upstream's last word a tag is served while upstream is away. */
   readonly staleIfError: number;
+  /** What becomes of what is held when upstream says that it is gone. */
+  readonly onGone: "keep" | "drop";
+}
+
+/** What is so for the references that it matches; what it leaves out is as the site has it. */
+export interface Rule extends Partial<TagPolicy> {
+  /** `repository:tag` globs, or a repository's alone for every reference to it. */
+  readonly match: string;
+  /** Once held it never moves, and is never asked for again. */
+  readonly pin?: boolean;
+  readonly deny?: boolean;
 }
 
 export interface OwnCredentials {
@@ -35,12 +48,13 @@ export interface Site {
   readonly trust: string | undefined;
   /** Globs of repositories that may be asked for; empty: all. */
   readonly allow: readonly string[];
-  readonly onGone: "keep" | "drop";
   readonly readOnly: boolean;
   readonly offline: boolean;
   /** Whether its names answer with their real addresses while the front end is not well. */
   readonly failOpen: boolean;
   readonly policy: TagPolicy;
+  /** The first that matches a reference says what differs from `policy`. */
+  readonly rules: readonly Rule[];
   readonly grantFor: number;
   readonly publicFor: number;
   readonly staleAccess: number;

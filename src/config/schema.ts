@@ -4,7 +4,7 @@ import { z } from "zod";
 import { parseAddress } from "../lib/listen.ts";
 import { parsePrefixes } from "../lib/prefixes.ts";
 import { parseDuration, parseSize } from "../lib/units.ts";
-import { parseHost, parseResolver, parseUpstream } from "./values.ts";
+import { parseHost, parseMatch, parseResolver, parseUpstream } from "./values.ts";
 
 /** Unknown keys carry the known ones as their message, for a "did you mean". */
 const strict = <S extends z.core.$ZodLooseShape>(shape: S) =>
@@ -47,12 +47,13 @@ const ip = parsed('"auto" or an IP address', (text) => {
 });
 
 const rule = strict({
-  match: text,
+  match: parsed("a pattern such as acme/app:v*", parseMatch),
   pin: truth.optional(),
   deny: truth.optional(),
   freshFor: duration.optional(),
   staleWhileRevalidate: duration.optional(),
   staleIfError: duration.optional(),
+  onGone: z.enum(["keep", "drop"]).optional(),
 });
 
 const credentials = strict({

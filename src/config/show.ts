@@ -2,7 +2,7 @@
 import { stringify } from "yaml";
 import { formatAddress } from "../lib/listen.ts";
 import { formatDuration, formatSize } from "../lib/units.ts";
-import type { Site } from "../sites.ts";
+import type { Rule, Site } from "../sites.ts";
 import { builtInHosts } from "./builtin.ts";
 import type { Config } from "./config.ts";
 
@@ -45,16 +45,24 @@ const showSite = (site: Site) => ({
   realms: site.realms,
   ...(site.trust !== undefined && { trust: `<${site.trust.split("BEGIN CERTIFICATE").length - 1} certificates>` }),
   allow: site.allow,
-  onGone: site.onGone,
+  onGone: site.policy.onGone,
   readOnly: site.readOnly,
   offline: site.offline,
   failOpen: site.failOpen,
   freshFor: formatDuration(site.policy.freshFor),
+  staleWhileRevalidate: formatDuration(site.policy.staleWhileRevalidate),
   staleIfError: formatDuration(site.policy.staleIfError),
   grantFor: formatDuration(site.grantFor),
   publicFor: formatDuration(site.publicFor),
   staleAccess: formatDuration(site.staleAccess),
+  rules: site.rules.map(showRule),
 });
+
+/** Every number in a rule is a time. */
+const showRule = (rule: Rule) =>
+  Object.fromEntries(
+    Object.entries(rule).map(([key, value]) => [key, typeof value === "number" ? formatDuration(value) : (value as unknown)]),
+  );
 
 const showCredentials = ({ username, password, token }: NonNullable<Site["credentials"]>) => ({
   ...(username !== undefined && { username }),

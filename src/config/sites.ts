@@ -1,5 +1,5 @@
 // Settings → the site table: one edit in the configuration reaches DNS, TLS and HTTP alike.
-import type { OwnCredentials, Site } from "../sites.ts";
+import type { OwnCredentials, Rule, Site } from "../sites.ts";
 import { extraLookupNames, type MergedSite } from "./builtin.ts";
 import type { Files } from "./files.ts";
 import type { Problem } from "./problems.ts";
@@ -12,6 +12,7 @@ const DAY = 24 * HOUR;
 /** DESIGN's "Defaults that matter", in milliseconds. */
 export const DEFAULTS = {
   freshFor: 60 * SECOND,
+  staleWhileRevalidate: 0,
   staleIfError: 30 * DAY,
   grantFor: 300 * SECOND,
   publicFor: HOUR,
@@ -36,14 +37,16 @@ export const buildSite = async (merged: MergedSite, trust: string | undefined, f
     realms: settings.realms ?? [],
     trust: [trust, own].filter((pem) => pem !== undefined).join("") || undefined,
     allow: settings.allow ?? [],
-    onGone: settings.onGone ?? "keep",
     readOnly: settings.readOnly ?? false,
     offline: settings.offline ?? false,
     failOpen: settings.failOpen ?? failsOpen(settings),
     policy: {
       freshFor: settings.freshFor ?? DEFAULTS.freshFor,
+      staleWhileRevalidate: settings.staleWhileRevalidate ?? DEFAULTS.staleWhileRevalidate,
       staleIfError: settings.staleIfError ?? DEFAULTS.staleIfError,
+      onGone: settings.onGone ?? "keep",
     },
+    rules: (settings.rules ?? []).map(given),
     grantFor: settings.grantFor ?? DEFAULTS.grantFor,
     publicFor: settings.publicFor ?? DEFAULTS.publicFor,
     staleAccess: settings.staleAccess ?? DEFAULTS.staleAccess,
@@ -51,8 +54,12 @@ export const buildSite = async (merged: MergedSite, trust: string | undefined, f
 };
 
 /** Where a tag must not move by going round us, real addresses are never given. */
-const failsOpen = ({ kind, offline, onMissing }: SiteSettings): boolean =>
-  kind !== "local" && offline !== true && onMissing !== "refuse";
+const failsOpen = ({ kind, offline, onMissing, rules = [] }: SiteSettings): boolean =>
+  kind !== "local" && offline !== true && onMissing !== "refuse" && !rules.some(({ pin }) => pin === true);
+
+/** Without the keys that nothing was said for. */
+const given = (rule: NonNullable<SiteSettings["rules"]>[number]): Rule =>
+  Object.fromEntries(Object.entries(rule).filter(([, value]) => value !== undefined)) as unknown as Rule;
 
 const originsOf = (merged: MergedSite, report: Report): URL[] => {
   const { upstream } = merged.settings;

@@ -30,12 +30,6 @@ const LINES: readonly Line[] = [
     { at: `${site}.tokenKeys`, refused: given, what: "checking tokens with the registry's keys" },
     { at: `${site}.credentials.helper`, refused: given, what: "credential helpers" },
     { at: `${site}.onMissing`, refused: is("refuse"), what: "refusing what is not mirrored" },
-    { at: `${site}.rules`, refused: given, what: "rules by tag" },
-    {
-      at: `${site}.staleWhileRevalidate`,
-      refused: (value) => given(value) && !/^0/.test(String(value)),
-      what: "serving stale while asking",
-    },
   ]),
 ];
 

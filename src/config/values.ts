@@ -42,3 +42,26 @@ export const parseResolver = (text: string): string => {
 };
 
 export const isEncrypted = (resolver: string): boolean => /^(tls|https|quic):\/\/./i.test(resolver);
+
+/** Of what names are made (oci/reference.ts), with the stars of a glob among it. */
+const REPOSITORY_GLOB = /^[a-z0-9*][a-z0-9._*-]*(\/[a-z0-9*][a-z0-9._*-]*)*$/;
+const TAG_GLOB = /^[\w*][\w.*-]*$/;
+
+/** `repository:tag` globs, or a repository's alone: `acme/app:v*`, `**:latest`, `acme/**`. A pattern that nothing can match is refused. */
+export const parseMatch = (text: string): string => {
+  const wrong = (why: string) =>
+    new Error(
+      `expected a pattern such as acme/app:v*, **:latest or acme/**, found ${JSON.stringify(text.slice(0, 80))} (${why})`,
+    );
+  if (text.length > 400) throw wrong("no name is that long");
+  if (text.includes("@")) throw wrong("a digest never moves: no rule is about one");
+  const [repository = "", tag, ...more] = text.split(":");
+  if (more.length > 0 || tag?.includes("/") === true) throw wrong("without a host and its port: the rules are the site's own");
+  if (tag === "") throw wrong('nothing behind the ":": leave it out to mean every tag');
+  if (/[A-Z]/.test(repository)) throw wrong("repositories are in lower case");
+  if (/[?[\]{}()|^$+\\]/.test(text)) throw wrong("* within one part and ** across parts are all there is");
+  if (!REPOSITORY_GLOB.test(repository))
+    throw wrong(repository.startsWith("/") ? 'without the leading "/"' : "no repository is called that");
+  if (tag !== undefined && !TAG_GLOB.test(tag)) throw wrong("no tag is called that");
+  return text;
+};

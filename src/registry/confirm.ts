@@ -6,6 +6,7 @@ import type { Repository } from "../oci/reference.ts";
 import type { Context, Registry } from "../oci/registry.ts";
 import type { Site } from "../sites.ts";
 import type { FactStore } from "../store/facts.ts";
+import type { Policy, Ruling } from "./policy.ts";
 import type { Rights } from "./rights.ts";
 import type { Health } from "./witness.ts";
 
@@ -14,6 +15,7 @@ export const PATIENCE = 2_000;
 
 export interface ConfirmParts {
   readonly site: Site;
+  readonly policy: Policy;
   /** Witnessed: its yes makes the grant and the link. */
   readonly upstream: Registry;
   readonly rights: Rights;
@@ -46,7 +48,8 @@ export const confirm = async (parts: ConfirmParts, held: Held, ctx: Context): Pr
   } catch (error) {
     if (!isOciError(error)) throw error;
     if (error.isOutage && mayServeStale) return "stale";
-    if (error.isUnknown && held.linked) return await stillThere(parts, held, ctx, error);
+    if (error.isUnknown && held.linked)
+      return await stillThere(parts, held, ctx, error, parts.policy.of(held.repo, held.digest).onGone);
     throw error;
   }
 };
@@ -72,11 +75,12 @@ export const stillThere = async (
   held: Omit<Held, "ask" | "linked">,
   ctx: Context,
   gone: OciError,
+  onGone: Ruling["onGone"],
 ): Promise<Confirmation> => {
   await parts.upstream.listTags({ repo: held.repo, n: 1 }, ctx).catch((error: unknown) => {
     throw isOciError(error) ? gone : error;
   });
-  if (parts.site.onGone === "keep") return "asked";
+  if (onGone === "keep") return "asked";
   await parts.facts.removeLink({ site: parts.site.host, repo: held.repo, digest: held.digest });
   throw gone;
 };

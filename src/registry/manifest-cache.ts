@@ -77,15 +77,16 @@ const resolveOrKeep = async (
   fact: TagFact,
   ctx: Context,
 ): Promise<Resolved> => {
-  const { tags, facts, site } = parts;
+  const { tags, facts, site, policy } = parts;
   try {
     return await tags.resolve(repo, tag, fact, ctx);
   } catch (error) {
     if (!isOciError(error) || !error.isUnknown) throw error;
     const digest = (await tags.fact(repo, tag))?.digest;
     if (digest === undefined || (await facts.link({ site: site.host, repo, digest })) === undefined) throw error;
-    await stillThere(parts, { repo, digest }, ctx, error).catch(async (gone: unknown) => {
-      if (gone === error && site.onGone === "drop") await tags.forget(repo, tag);
+    const { onGone } = policy.of(repo, tag);
+    await stillThere(parts, { repo, digest }, ctx, error, onGone).catch(async (gone: unknown) => {
+      if (gone === error && onGone === "drop") await tags.forget(repo, tag);
       throw gone;
     });
     return { digest, how: "stale", age: 0 };

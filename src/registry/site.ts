@@ -1,8 +1,7 @@
 // What one site's reads go through, from the outside in: policy, an ill store, HEAD before a push, cache, witness, upstream.
 import type { Clock } from "../lib/clock.ts";
-import { globMatcher } from "../lib/glob.ts";
 import type { Logger } from "../lib/log.ts";
-import { OciError } from "../oci/error.ts";
+import type { Reference } from "../oci/reference.ts";
 import type { Registry } from "../oci/registry.ts";
 import type { Site } from "../sites.ts";
 import type { BlobStore } from "../store/blobs.ts";
@@ -14,6 +13,7 @@ import type { Flights } from "./flights.ts";
 import { intercept } from "./intercept.ts";
 import { listingCache } from "./listing-cache.ts";
 import { manifestCache } from "./manifest-cache.ts";
+import type { Policy } from "./policy.ts";
 import type { Publicity } from "./publicity.ts";
 import type { Rights } from "./rights.ts";
 import { Tags } from "./tags.ts";
@@ -22,6 +22,7 @@ import { type Health, witness } from "./witness.ts";
 
 export interface SiteParts {
   readonly site: Site;
+  readonly policy: Policy;
   readonly upstream: Registry;
   readonly blobs: BlobStore;
   readonly facts: FactStore;
@@ -34,14 +35,15 @@ export interface SiteParts {
 }
 
 export const siteRegistry = (parts: SiteParts): Registry => {
-  const { site, blobs, facts, publicity } = parts;
+  const { site, policy, blobs, facts, publicity } = parts;
   const upstream = witness(parts.upstream, { ...parts, granted: (operation, query) => publicity.find(operation, query) });
   const asked = { ...parts, upstream };
   const tags = new Tags({ ...asked, isHeld: async (digest) => (await blobs.stat(digest)) !== undefined });
   const cache: Registry = { ...blobCache(asked), ...manifestCache({ ...asked, tags }), ...listingCache(asked) };
   const challenges = async () => ((await facts.ping(site.host))?.status ?? 200) === 401;
   const careful = beforePush(cache, { ...asked, tags, challenges });
-  return allowed(degrade(careful, uncached(upstream), parts.log), site.allow);
+  const whole = degrade(careful, uncached(upstream), parts.log);
+  return site.allow.length + site.rules.length === 0 ? whole : permitted(whole, policy);
 };
 
 /** Upstream's answers as they are, checked where they are whole, and marked as not kept. */
@@ -51,12 +53,10 @@ const uncached = (upstream: Registry): Registry =>
     async (_operation, query, ctx, next) => ({ ...(await next(query, ctx)), provenance: { source: "uncached" } }),
   );
 
-/** Only repositories that match one of the globs; with none, all. */
-const allowed = (inner: Registry, globs: readonly string[]): Registry => {
-  if (globs.length === 0) return inner;
-  const matches = globMatcher(globs);
-  return intercept(inner, async (_operation, query, ctx, next) => {
-    if (!matches(query.repo)) throw new OciError("DENIED", `this site is not configured to serve ${query.repo}`);
-    return next(query, ctx);
+/** Only what the site's configuration lets anybody ask for. */
+const permitted = (inner: Registry, policy: Policy): Registry =>
+  intercept(inner, (_operation, query, ctx, next) => {
+    const reference = "reference" in query ? (query.reference as Reference) : undefined;
+    const refusal = policy.refusal(query.repo, reference);
+    return refusal === undefined ? next(query, ctx) : Promise.reject(refusal);
   });
-};

@@ -11,6 +11,7 @@ import type { Context, ManifestStat, Registry } from "../oci/registry.ts";
 import type { Site } from "../sites.ts";
 import type { FactStore, TagFact, TagKey } from "../store/facts.ts";
 import { patiently } from "./confirm.ts";
+import type { Policy } from "./policy.ts";
 import type { Health } from "./witness.ts";
 
 /** A move that waits for its manifest: clients ask HEAD for the tag, then GET the digest, and only that brings the bytes. */
@@ -32,6 +33,7 @@ export interface Resolved {
 
 export interface TagParts {
   readonly site: Site;
+  readonly policy: Policy;
   readonly upstream: Registry;
   readonly facts: FactStore;
   readonly health: Health;
@@ -59,7 +61,7 @@ export class Tags {
 
   /** By what is known of the tag just now. Upstream's 404 and refusals are thrown; an outage too, when there is nothing to fall back on. */
   async resolve(repo: Repository, tag: Tag, fact: TagFact, ctx: Context): Promise<Resolved> {
-    const { policy } = this.#parts.site;
+    const policy = this.#parts.policy.of(repo, tag);
     const sinceChecked = this.#parts.clock() - fact.checkedAt;
     const age = Math.max(0, sinceChecked);
     // a fact from the future comes of a clock that was turned back: nobody knows how old it is

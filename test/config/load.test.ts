@@ -116,7 +116,6 @@ describe("the contract's example", () => {
   it("is known in every key; only what this version lacks is refused", async () => {
     expect(await problems(EXAMPLE, {}, { "corp-ca.pem": "", "gitlab-ca.pem": "" })).toEqual([
       "layover.yaml:21:5 sites.registry.gitlab.com.tokenKeys: not available in this version: checking tokens with the registry's keys",
-      "layover.yaml:29:5 sites.registry.gitlab.com.rules: not available in this version: rules by tag",
       "layover.yaml:32:27 sites.images.build.example.kind: not available in this version: hosted registries",
       "layover.yaml:32:40 sites.images.build.example.users: not available in this version: hosted registries",
       "layover.yaml:33:1 passthrough: not available in this version: passing TLS through",
@@ -134,7 +133,6 @@ describe("the contract's example", () => {
     ["mirror: ./mirror.yaml", "mirror"],
     ["defaults: { onMissing: refuse }", "defaults.onMissing"],
     ["sites: { ghcr.io: { credentials: { helper: gcloud } } }", "sites.ghcr.io.credentials.helper"],
-    ["sites: { ghcr.io: { staleWhileRevalidate: 1h } }", "sites.ghcr.io.staleWhileRevalidate"],
     ["sites: { ghcr.io: { access: anonymous } }", "sites.ghcr.io.access"],
   ])("%s is not silently ignored", async (yaml, key) => {
     const found = await problems(yaml);

@@ -18,8 +18,8 @@ describe("the built-in sites", () => {
     expect(hub).toMatchObject({
       access: "client",
       failOpen: true,
-      onGone: "keep",
-      policy: { freshFor: 60_000, staleIfError: 2_592_000_000 },
+      policy: { freshFor: 60_000, staleWhileRevalidate: 0, staleIfError: 2_592_000_000, onGone: "keep" },
+      rules: [],
     });
   });
 
@@ -150,5 +150,66 @@ describe("trust", () => {
   it("never ends up in a message", async () => {
     const found = await problems(`trust: ${import.meta.filename}`);
     expect(found.join()).not.toContain(readFileSync(import.meta.filename, "utf8").slice(0, 40));
+  });
+});
+
+describe("rules", () => {
+  const rules = (text: string) => `sites: { ghcr.io: { rules: [${text}] } }`;
+
+  it("are kept in order, with only what was said, and make a pinned site fail closed", async () => {
+    const yaml = `
+sites:
+  ghcr.io:
+    staleWhileRevalidate: 5m
+    onGone: drop
+    rules:
+      - { match: "acme/base:v*", pin: true }
+      - { match: "**:latest", freshFor: 5m, staleWhileRevalidate: 1h, staleIfError: 30d, onGone: keep }
+      - { match: "secret/**", deny: true }
+  quay.io: { rules: [{ match: "a:b", pin: false }] }`;
+    const { sites } = await load(yaml);
+    const table = siteTable(sites);
+    expect(table.byHost("ghcr.io")).toMatchObject({
+      failOpen: false,
+      policy: { staleWhileRevalidate: 300_000, onGone: "drop" },
+      rules: [
+        { match: "acme/base:v*", pin: true },
+        { match: "**:latest", freshFor: 300_000, staleWhileRevalidate: 3_600_000, staleIfError: 2_592_000_000, onGone: "keep" },
+        { match: "secret/**", deny: true },
+      ],
+    });
+    expect(table.byHost("quay.io")?.failOpen).toBe(true);
+  });
+
+  it("may be the same for all sites, and fail open where that is said", async () => {
+    const { sites } = await load(`defaults: { rules: [{ match: "a/**", pin: true }], failOpen: true }`);
+    expect(sites.every((site) => site.failOpen && site.rules[0]?.match === "a/**")).toBe(true);
+  });
+
+  it.each(["acme/app", "acme/app:v1", "**", "**:*", "*:latest", "a-b_c.d/**:v1.*-rc", "acme/*/x:V1"])("take %s", async (match) =>
+    expect((await site("ghcr.io", rules(`{ match: "${match}" }`)))?.rules).toEqual([{ match }]),
+  );
+
+  it.each([
+    ["", 'found "" (no repository is called that)'],
+    ["acme/app:", 'nothing behind the ":"'],
+    ["Acme/app", "repositories are in lower case"],
+    ["/acme/app", 'without the leading "/"'],
+    ["acme//app", "no repository is called that"],
+    ["acme/app@sha256:1234", "a digest never moves"],
+    ["ghcr.io:443/acme/app:v1", "without a host and its port"],
+    ["acme/app:v[12]", "* within one part and ** across parts are all there is"],
+    ["acme/app:v 1", "no tag is called that"],
+  ])("refuse %j", async (match, message) => {
+    const found = await problems(rules(`{ match: '${match}' }`));
+    expect(found).toHaveLength(1);
+    expect(found[0]).toContain("sites.ghcr.io.rules.0.match: expected a pattern such as acme/app:v*");
+    expect(found[0]).toContain(message);
+  });
+
+  it("refuse keys that they do not have", async () => {
+    expect((await problems(rules("{ match: a, freshfor: 1m }"))).join()).toContain(
+      "rules.0.freshfor: unknown key; did you mean freshFor?",
+    );
   });
 });

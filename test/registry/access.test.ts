@@ -2,7 +2,7 @@
 import { describe, expect, it, vi } from "vitest";
 import { OciError } from "../../src/oci/error.ts";
 import type { Context, Registry } from "../../src/oci/registry.ts";
-import { blob, context, HOUR, MINUTE, manifest, readBlob, seen, stack } from "./stack.ts";
+import { blob, context, HOUR, MINUTE, manifest, POLICY, readBlob, seen, stack } from "./stack.ts";
 
 const ALICE = "Basic YWxpY2U6YQ==";
 const BOB = "Basic Ym9iOmI=";
@@ -194,7 +194,7 @@ describe("public repositories", () => {
 describe("a 404 of upstream", () => {
   it("keeps or drops what is held, by onGone, for whom may still read the repository", async () => {
     for (const onGone of ["keep", "drop"] as const) {
-      const { registry, upstream, digest, fill, pass } = await prepared({ onGone });
+      const { registry, upstream, digest, fill, pass } = await prepared({ policy: { ...POLICY, onGone } });
       await fill();
       upstream.repo("alice/app").tags.clear();
       upstream.repo("alice/app").manifests.clear();

@@ -10,6 +10,7 @@ import { parseReference, parseRepository } from "../../src/oci/reference.ts";
 import type { BlobRead, Context, Registry } from "../../src/oci/registry.ts";
 import { flights } from "../../src/registry/flights.ts";
 import { grants } from "../../src/registry/grants.ts";
+import { policyOf } from "../../src/registry/policy.ts";
 import { publicity } from "../../src/registry/publicity.ts";
 import { clientRights } from "../../src/registry/rights.ts";
 import { siteRegistry } from "../../src/registry/site.ts";
@@ -22,6 +23,13 @@ import { ScriptedUpstream } from "./scripted.ts";
 export const MINUTE = 60_000;
 export const HOUR = 3_600_000;
 
+export const POLICY = {
+  freshFor: MINUTE,
+  staleWhileRevalidate: 0,
+  staleIfError: 30 * 24 * HOUR,
+  onGone: "keep",
+} as const;
+
 const site = (changes: Partial<Site>): Site => ({
   host: "registry.example",
   hijackNames: ["registry.example"],
@@ -33,11 +41,11 @@ const site = (changes: Partial<Site>): Site => ({
   realms: [],
   trust: undefined,
   allow: [],
-  onGone: "keep",
   readOnly: false,
   offline: false,
   failOpen: true,
-  policy: { freshFor: MINUTE, staleIfError: 30 * 24 * HOUR },
+  policy: POLICY,
+  rules: [],
   grantFor: 5 * MINUTE,
   publicFor: HOUR,
   staleAccess: 24 * HOUR,
@@ -64,6 +72,7 @@ export const stack = (changes: Partial<Site> = {}, blobs: BlobStore = memoryBlob
   const flying = flights(blobs, silent);
   const registry = siteRegistry({
     site: ours,
+    policy: policyOf(ours),
     upstream,
     blobs,
     facts,

@@ -5,7 +5,7 @@ import { observe } from "../../src/http/observe.ts";
 import { silent } from "../../src/lib/log.ts";
 import type { Tag } from "../../src/oci/reference.ts";
 import type { OciRequest } from "../../src/oci/request.ts";
-import { context, MINUTE, manifest, seen, stack } from "./stack.ts";
+import { context, MINUTE, manifest, POLICY, seen, stack } from "./stack.ts";
 
 const APP = manifest("acme/app", "v1");
 const INDEX = "application/vnd.oci.image.index.v1+json";
@@ -79,7 +79,7 @@ describe("a tag", () => {
   it("is served stale while upstream is away, for staleIfError", async () => {
     const { get, move, pass, cut } = await world({
       publicFor: 1_000 * MINUTE,
-      policy: { freshFor: MINUTE, staleIfError: 60 * MINUTE },
+      policy: { ...POLICY, staleIfError: 60 * MINUTE },
     });
     move(1);
     await get();

@@ -1,0 +1,80 @@
+// What is so for a reference of one site: the first rule that matches it, over what the site has for all. Compiled once.
+import { LRUCache } from "lru-cache";
+import { globMatcher, globOf } from "../lib/glob.ts";
+import { upTo } from "../lib/lru.ts";
+import { OciError } from "../oci/error.ts";
+import { isDigestReference, type Reference, type Repository, type Tag } from "../oci/reference.ts";
+import type { Rule, Site, TagPolicy } from "../sites.ts";
+
+/** Names that are asked for again and again are looked up; hostile ones only push each other out. */
+const REMEMBERED = 10_000;
+
+export interface Ruling extends TagPolicy {
+  readonly pin: boolean;
+  readonly deny: boolean;
+  /** Which of the site's rules decided, from 0; `undefined`: none matched. */
+  readonly rule: number | undefined;
+}
+
+export interface Policy {
+  of(repo: Repository, reference: Reference): Ruling;
+  /** What is to be said to whoever asks for it, read or write; `undefined`: nothing stands against it. */
+  refusal(repo: Repository, reference?: Reference): OciError | undefined;
+}
+
+interface Compiled {
+  readonly repository: (repo: string) => boolean;
+  /** `undefined`: about every reference to the repository. */
+  readonly tag: ((tag: string) => boolean) | undefined;
+  readonly ruling: Ruling;
+}
+
+export const policyOf = (site: Pick<Site, "host" | "policy" | "rules" | "allow">): Policy => {
+  const otherwise: Ruling = { ...site.policy, pin: false, deny: false, rule: undefined };
+  const rules = site.rules.map((rule, i) => compile(rule, i, otherwise));
+  const allows = site.allow.length === 0 ? () => true : globMatcher(site.allow);
+  const denies = rules.some(({ ruling }) => ruling.deny);
+  const known = new LRUCache<string, Ruling>(upTo(REMEMBERED));
+
+  const forTag = (repo: Repository, tag: Tag): Ruling => {
+    const name = `${repo}:${tag}`;
+    const remembered = known.get(name);
+    if (remembered !== undefined) return remembered;
+    const ruling = rules.find((rule) => rule.repository(repo) && (rule.tag?.(tag) ?? true))?.ruling ?? otherwise;
+    known.set(name, ruling);
+    return ruling;
+  };
+
+  /** A digest has no tag: only rules about the whole repository are about it. */
+  const forDigest = (repo: Repository): Ruling =>
+    rules.find((rule) => rule.tag === undefined && rule.repository(repo))?.ruling ?? otherwise;
+
+  /** Whatever an earlier rule lets through by its tag is pulled by its digests: those stay open with it. */
+  const deniesWhole = (repo: Repository): boolean => {
+    const first = rules.find((rule) => rule.repository(repo) && (rule.tag === undefined || !rule.ruling.deny));
+    return first?.ruling.deny ?? false;
+  };
+
+  return {
+    of(repo, reference) {
+      if (rules.length === 0) return otherwise;
+      return isDigestReference(reference) ? forDigest(repo) : forTag(repo, reference);
+    },
+    refusal(repo, reference) {
+      if (!allows(repo)) return new OciError("DENIED", `this site is not configured to serve ${repo}`);
+      if (!denies) return undefined;
+      const isTag = reference !== undefined && !isDigestReference(reference);
+      if (!(isTag ? forTag(repo, reference).deny : deniesWhole(repo))) return undefined;
+      return new OciError("DENIED", `a rule of this site denies ${isTag ? `${repo}:${reference}` : repo}`);
+    },
+  };
+};
+
+const compile = ({ match, ...given }: Rule, rule: number, otherwise: Ruling): Compiled => {
+  const colon = match.indexOf(":");
+  return {
+    repository: globOf(colon === -1 ? match : match.slice(0, colon)),
+    tag: colon === -1 ? undefined : globOf(match.slice(colon + 1)),
+    ruling: { ...otherwise, ...given, rule },
+  };
+};

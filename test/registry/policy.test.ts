@@ -1,0 +1,98 @@
+// Which rule is about which reference, and what may not be asked for at all.
+import { describe, expect, it } from "vitest";
+import { parseReference, parseRepository } from "../../src/oci/reference.ts";
+import { policyOf } from "../../src/registry/policy.ts";
+import type { Rule } from "../../src/sites.ts";
+import { blob, context, MINUTE, manifest, POLICY, readBlob, seen, stack } from "./stack.ts";
+
+const DIGEST = `sha256:${"a".repeat(64)}`;
+const of = (rules: readonly Rule[], repo: string, reference: string) =>
+  policyOf({ host: "x", policy: POLICY, rules, allow: [] }).of(parseRepository(repo), parseReference(reference));
+
+describe("the first rule that matches", () => {
+  const rules: readonly Rule[] = [
+    { match: "acme/base:v*", pin: true },
+    { match: "**:latest", freshFor: 5 * MINUTE, staleWhileRevalidate: MINUTE },
+    { match: "acme/**", onGone: "drop" },
+    { match: "acme/base", freshFor: 1 },
+  ];
+
+  it.each([
+    ["acme/base", "v1.2", { rule: 0, pin: true, freshFor: POLICY.freshFor }],
+    ["acme/base", "latest", { rule: 1, pin: false, freshFor: 5 * MINUTE, staleWhileRevalidate: MINUTE, onGone: "keep" }],
+    ["node", "latest", { rule: 1 }],
+    ["a/b/c", "latest", { rule: 1 }],
+    ["acme/base", "x", { rule: 2, onGone: "drop", freshFor: POLICY.freshFor }],
+    ["acme/a/b", "x", { rule: 2 }],
+    ["acme/base", DIGEST, { rule: 2 }],
+    ["other/base", "v1", { rule: undefined, ...POLICY }],
+    ["other/base", DIGEST, { rule: undefined }],
+  ])("%s:%s", (repo, reference, want) => expect(of(rules, repo, reference)).toMatchObject(want));
+
+  it("is the same when it is asked again", () => {
+    const policy = policyOf({ host: "x", policy: POLICY, rules, allow: [] });
+    const ask = () => policy.of(parseRepository("acme/base"), parseReference("v1"));
+    expect(ask()).toBe(ask());
+  });
+});
+
+describe("deny", () => {
+  const world = (rules: readonly Rule[]) => {
+    const made = stack({ rules });
+    made.upstream.repo("acme/app", { isPublic: true });
+    const layer = made.upstream.blob("acme/app", Buffer.from("layer"));
+    const digest = made.upstream.manifest("acme/app", "v1", { layers: [{ digest: layer }] });
+    made.upstream.manifest("acme/app", "bad", { n: 2 });
+    const { registry } = made;
+    const by = (reference: string) => seen(registry.getManifest(manifest("acme/app", reference), context()));
+    return { ...made, layer, digest, by };
+  };
+
+  it("of a tag refuses that tag alone, without a question", async () => {
+    const { by, digest, upstream, registry } = world([{ match: "acme/app:b*", deny: true }]);
+    expect(await by("bad")).toBe("DENIED");
+    expect(await seen(registry.statManifest(manifest("acme/app", "bad"), context()))).toBe("DENIED");
+    expect(upstream.asked).toEqual([]);
+    expect(await by("v1")).toBe("miss");
+    expect(await by(digest)).toBe("hit");
+    await expect(registry.getManifest(manifest("acme/app", "bad"), context())).rejects.toThrow(
+      "a rule of this site denies acme/app:bad",
+    );
+  });
+
+  it("of a repository refuses everything in it", async () => {
+    const { by, digest, layer, upstream, registry } = world([{ match: "acme/**", deny: true }]);
+    expect(await by("v1")).toBe("DENIED");
+    expect(await by(digest)).toBe("DENIED");
+    expect(await seen(registry.getBlob(blob("acme/app", layer), context()))).toBe("DENIED");
+    expect(await seen(registry.listTags({ repo: parseRepository("acme/app") }, context()))).toBe("DENIED");
+    expect(await seen(registry.listTags({ repo: parseRepository("acme") }, context()))).toBe("NAME_UNKNOWN");
+    expect(upstream.count("getBlob") + upstream.count("getManifest")).toBe(0);
+  });
+
+  it("leaves open by digest what an earlier rule lets through by its tag", async () => {
+    const { by, digest, layer, registry } = world([{ match: "acme/app:v*" }, { match: "acme/**", deny: true }]);
+    expect(await by("v1")).toBe("miss");
+    expect(await by(digest)).toBe("hit");
+    expect(await readBlob(registry, blob("acme/app", layer), context())).toEqual(Buffer.from("layer"));
+    expect(await by("bad")).toBe("DENIED");
+  });
+
+  it("can except a tag from what is open", async () => {
+    const policy = policyOf({
+      host: "x",
+      policy: POLICY,
+      rules: [{ match: "a:bad", deny: true }, { match: "a" }, { match: "**", deny: true }],
+      allow: [],
+    });
+    const refused = (repo: string, reference?: string) =>
+      policy.refusal(parseRepository(repo), reference === undefined ? undefined : parseReference(reference))?.code;
+    expect([refused("a", "bad"), refused("a", "good"), refused("a", DIGEST), refused("a")]).toEqual([
+      "DENIED",
+      undefined,
+      undefined,
+      undefined,
+    ]);
+    expect([refused("b", "good"), refused("b", DIGEST), refused("b")]).toEqual(["DENIED", "DENIED", "DENIED"]);
+  });
+});
