@@ -80,11 +80,16 @@ const openSite = (site: Site, resolver: UpstreamResolver, shared: SharedParts): 
   const asker = own === undefined ? asClient : asLayover(site, tokens, own);
   const { upstreams } = site;
   const policy = policyOf(site);
-  const upstream = site.offline ? offlineRegistry(site.host) : upstreamRegistry({ upstreams, transport, asker });
-  const breaker = new UpstreamHealth(site.host, () => pingUpstream({ upstreams, transport, asker }, background()), log);
+  const upstream = site.offline ? offlineRegistry(site.host) : upstreamRegistry({ upstreams, transport, asker, clock });
+  const breaker = new UpstreamHealth(site.host, () => pingUpstream({ upstreams, transport, asker, clock }, background()), log);
   const health = site.offline ? offlineHealth : breaker;
   const rights = own === undefined ? clientRights(site, shared.grants, shared.subjectKey, clock) : sharedRights;
-  const finder = publicity(upstreamRegistry({ upstreams, transport, asker: asAnybody(tokens) }), rights, site.publicFor, log);
+  const finder = publicity(
+    upstreamRegistry({ upstreams, transport, asker: asAnybody(tokens), clock }),
+    rights,
+    site.publicFor,
+    log,
+  );
   const registry = siteRegistry({ ...shared, site, policy, upstream, rights, publicity: finder, health });
   const first = upstreams[0]!;
   const port = Number(first.port) || (first.protocol === "https:" ? 443 : 80);
@@ -93,7 +98,7 @@ const openSite = (site: Site, resolver: UpstreamResolver, shared: SharedParts): 
 
   const ping = pingDoor({
     site,
-    ask: (ctx) => pingUpstream({ upstreams, transport, asker }, ctx),
+    ask: (ctx) => pingUpstream({ upstreams, transport, asker, clock }, ctx),
     realmAnswers: realmProbe(transport, first),
     facts,
     rights,

@@ -43,12 +43,19 @@ export interface UpstreamAnswer {
 export class OciError extends Error {
   readonly code: ErrorCode;
   readonly upstream: UpstreamAnswer | undefined;
+  /** How long it is of no use to ask again, as far as upstream or we know. Milliseconds from when it was said, at most a day. */
+  readonly retryAfterMs: number | undefined;
 
-  constructor(code: ErrorCode, message: string, options: { upstream?: UpstreamAnswer; cause?: unknown } = {}) {
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: { upstream?: UpstreamAnswer; cause?: unknown; retryAfterMs?: number | undefined } = {},
+  ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = "OciError";
     this.code = code;
     this.upstream = options.upstream;
+    this.retryAfterMs = options.retryAfterMs;
   }
 
   /** The HTTP status that a client gets: upstream's own where there is one. */

@@ -1,4 +1,5 @@
 // A site's upstream as a Registry: questions out, values back, each checked as far as one answer can be.
+import type { Clock } from "../lib/clock.ts";
 import { type ErrorCode, isOciError } from "../oci/error.ts";
 import { MANIFEST_TYPES } from "../oci/media.ts";
 import { formatRange } from "../oci/range.ts";
@@ -18,6 +19,8 @@ export interface UpstreamOptions {
   readonly upstreams: readonly URL[];
   readonly transport: Transport;
   readonly asker: Asker;
+  /** That dates which upstream says are held against. */
+  readonly clock: Clock;
 }
 
 interface Question {
@@ -72,15 +75,11 @@ export const upstreamRegistry = (options: UpstreamOptions): Registry => {
   };
 };
 
-const askInTurn = async (
-  { upstreams, transport, asker }: UpstreamOptions,
-  question: Question,
-  ctx: Context,
-): Promise<Received> => {
+const askInTurn = async ({ upstreams, ...asking }: UpstreamOptions, question: Question, ctx: Context): Promise<Received> => {
   let failure: unknown;
   for (const upstream of upstreams) {
     try {
-      return await askOne(upstream, transport, asker, question, ctx);
+      return await askOne(upstream, asking, question, ctx);
     } catch (error) {
       if (!isOciError(error) || !error.isOutage) throw error;
       failure = error;
@@ -89,7 +88,12 @@ const askInTurn = async (
   throw failure;
 };
 
-const askOne = async (upstream: URL, transport: Transport, asker: Asker, question: Question, ctx: Context): Promise<Received> => {
+const askOne = async (
+  upstream: URL,
+  { transport, asker, clock }: Omit<UpstreamOptions, "upstreams">,
+  question: Question,
+  ctx: Context,
+): Promise<Received> => {
   const { method, path, headers, unknown } = question;
   const url = new URL(path, upstream);
   const answer = await asker(
@@ -105,7 +109,7 @@ const askOne = async (upstream: URL, transport: Transport, asker: Asker, questio
     ctx,
   );
   const isPart = answer.status === 206 && headers?.["range"] !== undefined;
-  if (answer.status !== 200 && !isPart) throw await refusalOf(answer, unknown, upstream);
+  if (answer.status !== 200 && !isPart) throw await refusalOf(answer, unknown, upstream, clock);
   const encoding = answer.header("content-encoding");
   if (encoding !== undefined && encoding !== "identity")
     throw invalid(answer, `it is encoded as ${encoding}, which nobody asked for`);
@@ -125,7 +129,7 @@ export interface PingAnswer {
 }
 
 /** `GET /v2/` with the client's own credential. Any answer but an outage's is given as it is. */
-export const pingUpstream = async ({ upstreams, transport }: UpstreamOptions, ctx: Context): Promise<PingAnswer> => {
+export const pingUpstream = async ({ upstreams, transport, clock }: UpstreamOptions, ctx: Context): Promise<PingAnswer> => {
   const headers = ctx.credential === undefined ? {} : { authorization: ctx.credential };
   let failure: unknown;
   for (const upstream of upstreams) {
@@ -137,7 +141,7 @@ export const pingUpstream = async ({ upstreams, transport }: UpstreamOptions, ct
         signal: ctx.signal,
         tally: ctx.tally,
       });
-      return await pingAnswer(answer, upstream);
+      return await pingAnswer(answer, upstream, clock);
     } catch (error) {
       if (!isOciError(error) || !error.isOutage) throw error;
       failure = error;
@@ -146,9 +150,10 @@ export const pingUpstream = async ({ upstreams, transport }: UpstreamOptions, ct
   throw failure;
 };
 
-const pingAnswer = async (answer: Received, upstream: URL): Promise<PingAnswer> => {
+const pingAnswer = async (answer: Received, upstream: URL, clock: Clock): Promise<PingAnswer> => {
   const { status } = answer;
-  if (status >= 500 || status === 429 || (status >= 300 && status < 400)) throw await refusalOf(answer, "UNKNOWN", upstream);
+  if (status >= 500 || status === 429 || (status >= 300 && status < 400))
+    throw await refusalOf(answer, "UNKNOWN", upstream, clock);
   const body = (await readUpTo(answer.body, MAX_WORDS)).bytes.toString("utf8");
   const contentType = answer.header("content-type");
   // a captive portal; quay's plain "true" calls itself HTML as well

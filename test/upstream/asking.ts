@@ -8,6 +8,9 @@ import { upstreamRegistry } from "../../src/upstream/client.ts";
 import { UpstreamResolver } from "../../src/upstream/resolver.ts";
 import { Transport, type TransportOptions } from "../../src/upstream/transport.ts";
 
+/** What the clock of a registry here says. Milliseconds since the epoch. */
+export const NOW = Date.UTC(2026, 10, 24, 8, 0, 0);
+
 export interface Asking extends Context {
   readonly tally: Tally;
 }
@@ -39,7 +42,7 @@ export const transportFor = (more: Partial<TransportOptions> = {}): Transport =>
 };
 
 export const registryAt = (upstreams: URL | readonly URL[], asker: Asker = asClient, transport = transportFor()) =>
-  upstreamRegistry({ upstreams: [upstreams].flat(), transport, asker });
+  upstreamRegistry({ upstreams: [upstreams].flat(), transport, asker, clock: () => NOW });
 
 /** The OciError that the work fails with; anything else fails the test. */
 export const failureOf = async (work: Promise<unknown>): Promise<OciError> => {

@@ -3,13 +3,13 @@ import { asClient } from "../../src/upstream/asker.ts";
 import { pingUpstream } from "../../src/upstream/client.ts";
 import { html, status } from "../faults/behaviours.ts";
 import { type FaultOptions, faultUpstream } from "../faults/upstream.ts";
-import { asking, failureOf, transportFor } from "./asking.ts";
+import { asking, failureOf, NOW, transportFor } from "./asking.ts";
 
 const world = async (options: FaultOptions = {}) => {
   const upstream = await faultUpstream(options);
   const transport = transportFor();
   const ping = (credential?: string, upstreams: readonly URL[] = [upstream.url]) =>
-    pingUpstream({ upstreams, transport, asker: asClient }, asking({ credential }));
+    pingUpstream({ upstreams, transport, asker: asClient, clock: () => NOW }, asking({ credential }));
   return { upstream, ping };
 };
 
