@@ -57,7 +57,12 @@ interface Opened {
 
 export const openSites = (config: Config, shared: SharedParts): SiteDoors => {
   const { listen } = config;
-  const isOurs = ownAddresses([...listen.https, ...listen.http, ...listen.proxy]);
+  const isOurs = ownAddresses([
+    ...listen.https,
+    ...listen.http,
+    ...listen.proxy,
+    ...(listen.admin === undefined ? [] : [listen.admin]),
+  ]);
   const resolver = new UpstreamResolver({ servers: config.resolvers, isOurs });
   // most installations use a few of the sites: the others cost nothing until they are asked for
   const opened = new Map<Site, Opened>();

@@ -7,11 +7,12 @@ import manifest from "../package.json" with { type: "json" };
 import { type Condition, condition } from "./admin/health.ts";
 import { isProbe, ownPage, sendPage } from "./admin/pages.ts";
 import { dockerScript } from "./admin/setup-docker.ts";
+import { openAdmin } from "./app-admin.ts";
 import { openSites } from "./app-sites.ts";
 import type { Config } from "./config/config.ts";
 import { dispatcher } from "./http/dispatch.ts";
 import type { Door, Exchange } from "./http/exchange.ts";
-import { type OpenDoor, openDoor } from "./http/server.ts";
+import { type DoorOptions, type OpenDoor, openDoor } from "./http/server.ts";
 import { systemClock } from "./lib/clock.ts";
 import { type Address, explainListenError, formatAddress } from "./lib/listen.ts";
 import type { Logger } from "./lib/log.ts";
@@ -35,6 +36,8 @@ export interface FrontEnd {
     readonly names: readonly string[];
     readonly fingerprints: readonly string[];
     readonly addresses: readonly string[];
+    /** Where the admin listener is. */
+    readonly admin: string | undefined;
   };
   /** PEM of the public certificates. */
   readonly ca: string;
@@ -122,22 +125,34 @@ export const frontEnd = async (config: Config, log: Logger): Promise<FrontEnd> =
     log,
   });
   const clients = parsePrefixes(config.clients);
-  const open = (door: Door, key: string, address: Address): Promise<OpenDoor> =>
-    openDoor({ door, address, dispatch, clients, ...(door === "https" ? { secure } : {}) }).catch((error: unknown) => {
+  const at = config.listen.admin;
+  const admin = at && (await openAdmin(at, { config, version: VERSION, condition: now, log }));
+  const open = (door: Door, key: string, options: Omit<DoorOptions, "door">): Promise<OpenDoor> =>
+    openDoor({ door, ...options }).catch((error: unknown) => {
+      const { address } = options;
       throw new SetupError(explainListenError(error, { key, what: door.toUpperCase(), address, transport: "tcp" }));
     });
   const opened = await Promise.all([
-    ...config.listen.https.map((address) => open("https", "listen.https", address)),
-    ...config.listen.http.map((address) => open("http", "listen.http", address)),
+    ...config.listen.https.map((address) => open("https", "listen.https", { address, dispatch, clients, secure })),
+    ...config.listen.http.map((address) => open("http", "listen.http", { address, dispatch, clients })),
   ]);
+  const adminDoor =
+    admin && (await open("admin", "listen.admin", { address: at!, dispatch: admin.api.handle, clients: admin.clients }));
 
   return {
-    identity: { names, fingerprints: ca.fingerprints, addresses: opened.map(({ address }) => formatAddress(address)) },
+    identity: {
+      names,
+      fingerprints: ca.fingerprints,
+      addresses: opened.map(({ address }) => formatAddress(address)),
+      admin: adminDoor && formatAddress(adminDoor.address),
+    },
     ca: ca.bundle,
     condition: now,
     async close(grace) {
       draining = true;
-      await Promise.all(opened.map((door) => door.drain(AbortSignal.timeout(grace))));
+      admin?.api.close();
+      const doorsToDrain = adminDoor === undefined ? opened : [...opened, adminDoor];
+      await Promise.all(doorsToDrain.map((door) => door.drain(AbortSignal.timeout(grace))));
       await flying.close();
       await doors.close();
       await granted.close();

@@ -53,7 +53,7 @@ export class Front {
   async start({ listen = {}, upstream = this.#upstream } = {}): Promise<void> {
     const file = join(this.folder, "layover.yaml");
     const settings = {
-      listen: { dns: [], https: ["127.0.0.1:0"], http: ["127.0.0.1:0"], ...listen },
+      listen: { dns: [], https: ["127.0.0.1:0"], http: ["127.0.0.1:0"], admin: "127.0.0.1:0", ...listen },
       resolvers: ["127.0.0.1:9"],
       sites: { [HOST]: { upstream, ...this.#site }, ...this.#others },
     };
@@ -65,6 +65,11 @@ export class Front {
   async stop(): Promise<void> {
     await this.#front?.close(0);
     this.#front = undefined;
+  }
+
+  /** The running front end. */
+  get running(): FrontEnd {
+    return this.#front!;
   }
 
   get #ports(): readonly number[] {

@@ -19,7 +19,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   admin: ["lib", "oci", "sites", "store", "registry", "mirror"],
   http: ["lib", "oci", "sites", "store", "registry", "admin"],
   sites: ["lib"],
-  app: ["lib", "oci", "tls", "store", "registry", "config", "admin", "http", "sites", "app-sites"],
+  app: ["lib", "oci", "tls", "store", "registry", "config", "admin", "http", "sites", "app-admin", "app-sites"],
+  "app-admin": ["lib", "oci", "store", "registry", "config", "admin", "sites"],
   "app-dns": ["lib", "dns", "config"],
   "app-sites": ["lib", "oci", "store", "upstream", "registry", "config", "http", "sites"],
 };

@@ -7,9 +7,13 @@ type Announced = Pick<Config, "log" | "answer" | "listen" | "warnings"> & { read
 
 export const announce = (config: Announced, log: Logger, ready: FrontReady, dns: readonly string[]): void => {
   const answer = answerOf(config);
-  const { names, fingerprints, addresses: doors } = ready;
+  const { names, fingerprints, addresses: doors, admin } = ready;
   if (isReadable(config.log)) process.stdout.write(banner(config, ready, answer, dns));
-  else log.info({ names, answer, dns, doors, ca: config.ca.certificate, fingerprints, next: "layover setup docker" }, "ready");
+  else
+    log.info(
+      { names, answer, dns, doors, admin, ca: config.ca.certificate, fingerprints, next: "layover setup docker" },
+      "ready",
+    );
   for (const warning of config.warnings) log.warn(warning);
 };
 
@@ -23,7 +27,7 @@ const answerOf = ({ answer, listen }: Announced): string => {
 
 const banner = (
   config: Announced,
-  { names, fingerprints, addresses }: FrontReady,
+  { names, fingerprints, addresses, admin }: FrontReady,
   answer: string,
   dns: readonly string[],
 ): string => `
@@ -31,6 +35,7 @@ Layover stands in for   ${names.join(", ")}
 and answers with        ${answer}
 DNS                     ${dns.join(", ") || "off"}
 doors                   ${addresses.join(", ")}
+admin                   ${admin ?? "off"}
 CA certificate          ${config.ca.certificate}
 ${fingerprints.map((fingerprint) => `SHA-256                 ${fingerprint}`).join("\n")}
 

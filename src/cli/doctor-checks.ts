@@ -77,10 +77,9 @@ const ownAddresses = ({ answer, listen }: Config): ((address: string) => boolean
   return (address) => own.has(plainAddress(address));
 };
 
-/** The admin address is taken by nobody in this version. */
-const doorsOf = ({ dns, https, http, proxy }: Config["listen"]): Door[] => [
+const doorsOf = ({ dns, https, http, proxy, admin }: Config["listen"]): Door[] => [
   ...dns.flatMap((address) => (["udp", "tcp"] as const).map((transport) => ({ key: "listen.dns", transport, address }))),
-  ...Object.entries({ https, http, proxy }).flatMap(([door, list]) =>
+  ...Object.entries({ https, http, proxy, admin: admin === undefined ? [] : [admin] }).flatMap(([door, list]) =>
     list.map((address) => ({ key: `listen.${door}`, transport: "tcp" as const, address })),
   ),
 ];

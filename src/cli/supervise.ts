@@ -17,6 +17,7 @@ export type FrontMessage =
       readonly fingerprints: readonly string[];
       readonly names: readonly string[];
       readonly addresses: readonly string[];
+      readonly admin: string | undefined;
     }
   | { readonly kind: "fatal"; readonly message: string }
   | { readonly kind: "beat"; readonly ready: boolean; readonly notes: readonly string[] };

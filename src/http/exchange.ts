@@ -7,7 +7,7 @@ import type { Logger } from "../lib/log.ts";
 import { parseAccept } from "../oci/media.ts";
 import type { Context, Tally } from "../oci/registry.ts";
 
-export type Door = "https" | "http";
+export type Door = "https" | "http" | "admin";
 
 export interface Exchange {
   readonly req: IncomingMessage;

@@ -25,6 +25,7 @@ const serve = async (folder: string): Promise<Instance> => {
     LAYOVER_LISTEN_DNS: `127.0.0.1:${dns}`,
     LAYOVER_LISTEN_HTTPS: `127.0.0.1:${https}`,
     LAYOVER_LISTEN_HTTP: `127.0.0.1:${http}`,
+    LAYOVER_LISTEN_ADMIN: "[]",
   };
   const child = spawn(process.execPath, [SCRIPT, "serve"], { cwd: folder, env, stdio: "ignore" });
   onTestFinished(async () => {

@@ -1,0 +1,18 @@
+// Where each operation is found, for the listener and its client alike: they cannot disagree.
+import type { OperationName } from "./operations.ts";
+
+export interface Route {
+  readonly method: "GET" | "POST";
+  readonly path: string;
+  /**
+   * Long work: answered by lines of JSON, `{"progress":…}` any number of times, then one `{"result":…}` or `{"error":…}`.
+   * An answer without that last line has been torn off.
+   */
+  readonly isLong?: true;
+}
+
+export const ROUTES = {
+  status: { method: "GET", path: "/api/v1/status" },
+} as const satisfies Record<OperationName, Route>;
+
+export const NDJSON = "application/x-ndjson";

@@ -1,0 +1,46 @@
+// Long work that is being done for somebody: one of each kind at a time, and all of it ended when we close.
+import { AdminError } from "./error.ts";
+import type { Call, OperationName, Progress } from "./operations.ts";
+
+interface Work {
+  readonly since: string;
+  progress: Progress | undefined;
+}
+
+export class UnderWay {
+  readonly #works = new Map<OperationName, Work>();
+  readonly #closing = new AbortController();
+
+  /** Throws BUSY, with what is going on, and UNAVAILABLE once it is closed. */
+  async run<T>(name: OperationName, call: Call, work: (call: Call) => Promise<T>): Promise<T> {
+    if (this.#closing.signal.aborted) throw closing();
+    const other = this.#works.get(name);
+    if (other !== undefined) throw new AdminError("BUSY", `${name} is under way since ${other.since}${farOf(other)}`);
+    const mine: Work = { since: new Date().toISOString(), progress: undefined };
+    this.#works.set(name, mine);
+    try {
+      return await work({
+        signal: AbortSignal.any([call.signal, this.#closing.signal]),
+        progress: (progress) => {
+          mine.progress = progress;
+          call.progress(progress);
+        },
+      });
+    } catch (error) {
+      throw this.#closing.signal.aborted ? closing() : error;
+    } finally {
+      this.#works.delete(name);
+    }
+  }
+
+  close(): void {
+    this.#closing.abort(closing());
+  }
+}
+
+const closing = () => new AdminError("UNAVAILABLE", "Layover is shutting down");
+
+const farOf = ({ progress }: Work): string => {
+  if (progress === undefined) return "";
+  return ` (${progress.done}${progress.total === undefined ? "" : ` of ${progress.total}`} ${progress.unit})`;
+};

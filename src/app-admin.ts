@@ -1,0 +1,70 @@
+// The admin listener put together: its token, its guard, and what it can be asked, over the parts of the running front end.
+import { chmod, stat } from "node:fs/promises";
+import { hostname } from "node:os";
+import { join } from "node:path";
+import { type Api, adminApi } from "./admin/api.ts";
+import type { Condition } from "./admin/health.ts";
+import type { Operations } from "./admin/operations.ts";
+import type { Config } from "./config/config.ts";
+import { plainHost } from "./lib/host-name.ts";
+import type { Address } from "./lib/listen.ts";
+import { formatAddress } from "./lib/listen.ts";
+import type { Logger } from "./lib/log.ts";
+import { parsePrefixes } from "./lib/prefixes.ts";
+import { installationToken } from "./lib/secret.ts";
+
+export interface AdminParts {
+  readonly config: Config;
+  readonly version: string;
+  readonly condition: () => Promise<Condition>;
+  readonly log: Logger;
+}
+
+export interface AdminEnd {
+  readonly api: Api;
+  /** Whether an address may connect: this machine's own loopback, and otherwise who may use the doors. */
+  readonly clients: (address: string) => boolean;
+}
+
+/** What the listener at `address` needs. The token is made when there is none; what it says is nobody's but its file's. */
+export const openAdmin = async (address: Address, parts: AdminParts): Promise<AdminEnd> => {
+  const { config, log, version } = parts;
+  const file = adminTokenFile(config);
+  const token = await installationToken(file);
+  if (((await stat(file)).mode & 0o077) !== 0) {
+    await chmod(file, 0o600);
+    log.warn(
+      { file },
+      "others could read the admin token: the file is closed to them now; remove it and start again for a new token",
+    );
+  }
+  const isLoopback = parsePrefixes(["127.0.0.0/8", "::1"]);
+  if (!isLoopback(address.host))
+    log.warn(
+      { address: formatAddress(address) },
+      "the admin listener can be reached from other machines, with its token, unencrypted",
+    );
+  const isClient = parsePrefixes(config.clients);
+  return {
+    api: adminApi({
+      operations: serverOperations(parts),
+      guard: { token, names: [...config.names, plainHost(hostname())] },
+      version,
+      log,
+    }),
+    clients: (client) => isLoopback(client) || isClient(client),
+  };
+};
+
+export const adminTokenFile = ({ data }: Pick<Config, "data">): string => join(data, "admin.token");
+
+const serverOperations = ({ config, version, condition }: AdminParts): Operations => {
+  const startedAt = new Date();
+  return {
+    async status() {
+      const { ready, notes } = await condition();
+      const uptimeMs = Date.now() - startedAt.getTime();
+      return { version, startedAt: startedAt.toISOString(), uptimeMs, data: config.data, ready, notes };
+    },
+  };
+};
