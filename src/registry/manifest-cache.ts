@@ -1,8 +1,10 @@
 // Manifests of one site, by digest and by tag: held bytes through a right and a link, else upstream's, verified and kept on their way.
+import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/log.ts";
 import { algorithmOf, type Digest } from "../oci/digest.ts";
 import { isOciError } from "../oci/error.ts";
 import { accepts, isSchema1 } from "../oci/media.ts";
+import { partsOf } from "../oci/parts.ts";
 import { isDigestReference, type Repository, type Tag } from "../oci/reference.ts";
 import {
   type Context,
@@ -20,6 +22,7 @@ import type { Resolved, Tags } from "./tags.ts";
 export interface ManifestCacheParts extends ConfirmParts {
   readonly blobs: BlobStore;
   readonly tags: Tags;
+  readonly clock: Clock;
   readonly log: Logger;
 }
 
@@ -127,12 +130,13 @@ const fetchAndKeep = async (parts: ManifestCacheParts, query: ManifestQuery, ctx
 };
 
 /** Stored under its digest before anybody is answered: a tag must never lead to a digest that is not there. False: no room. */
-const keep = async ({ blobs, log }: ManifestCacheParts, { bytes, descriptor }: Manifest): Promise<boolean> => {
+const keep = async ({ blobs, facts, clock, log }: ManifestCacheParts, { bytes, descriptor }: Manifest): Promise<boolean> => {
   try {
     const stage = await blobs.stage(bytes.length, algorithmOf(descriptor.digest));
     try {
       await stage.append(bytes);
       if (!(await stage.verify(descriptor.digest))) throw new Error(`a manifest is not ${descriptor.digest}`);
+      await facts.holdings.hold({ digest: descriptor.digest, size: bytes.length, at: clock(), parts: partsOf(bytes) });
       await stage.commit();
     } finally {
       await stage.discard(new Error("manifest stage is over"));

@@ -2,6 +2,8 @@
 // One conformance suite (test/suites/facts.ts) runs over every implementation. Times are milliseconds since the epoch.
 import type { Digest } from "../oci/digest.ts";
 import type { Repository, Tag } from "../oci/reference.ts";
+import type { Holdings } from "./holdings.ts";
+import type { Inventory } from "./inventory.ts";
 
 export interface TagKey {
   readonly site: string;
@@ -80,6 +82,9 @@ export interface PingFact {
 }
 
 export interface FactStore {
+  readonly holdings: Holdings;
+  readonly inventory: Inventory;
+
   tag(key: TagKey): Promise<TagFact | undefined>;
   /** Moves the tag and writes history (durably, before it returns) if its generation still is `generation` (0 for an unknown tag). False: it is not. */
   moveTag(key: TagKey, move: TagMove, generation: number): Promise<boolean>;
@@ -104,11 +109,13 @@ export interface FactStore {
   removeGrant(key: GrantKey): Promise<void>;
   /** Whether the subject has any grant on the site that was confirmed at `since` or later. */
   anyGrant(site: string, subject: string, since: number): Promise<boolean>;
-  /** Forgets grants last confirmed before `before`. */
-  sweepGrants(before: number): Promise<void>;
+  /** Forgets grants last confirmed before `before`; how many. */
+  sweepGrants(before: number): Promise<number>;
 
   listing(key: ListingKey): Promise<ListingFact | undefined>;
   putListing(key: ListingKey, listing: ListingFact): Promise<void>;
+  /** Forgets listings last checked before `before`; how many. */
+  sweepListings(before: number): Promise<number>;
 
   ping(site: string): Promise<PingFact | undefined>;
   putPing(site: string, ping: PingFact): Promise<void>;

@@ -13,10 +13,19 @@ import {
   type TagMove,
   wholeMs,
 } from "./facts.ts";
+import { memoryHoldings } from "./memory-holdings.ts";
 
 const idOf = (...parts: readonly string[]): string => JSON.stringify(parts);
 const tagId = ({ site, repo, tag }: TagKey) => idOf(site, repo, tag);
 const linkId = ({ site, repo, digest }: LinkKey) => idOf(site, repo, digest);
+const tagOf = (id: string): TagKey => {
+  const [site, repo, tag] = JSON.parse(id) as [TagKey["site"], TagKey["repo"], TagKey["tag"]];
+  return { site, repo, tag };
+};
+const linkOf = (id: string): LinkKey => {
+  const [site, repo, digest] = JSON.parse(id) as [LinkKey["site"], LinkKey["repo"], LinkKey["digest"]];
+  return { site, repo, digest };
+};
 const grantId = ({ site, repo, subject }: GrantKey) => idOf(site, repo, subject);
 const listingId = ({ site, repo, key }: ListingKey) => idOf(site, repo, key);
 
@@ -26,8 +35,13 @@ export const memoryFacts = (): FactStore => {
   const links = new Map<string, Link>();
   const listings = new Map<string, ListingFact>();
   const pings = new Map<string, PingFact>();
+  const { tags, ...tagging } = memoryTags();
   return {
-    ...memoryTags(),
+    ...memoryHoldings({
+      tags: () => [...tags].map(([id, fact]) => [tagOf(id), fact]),
+      links: () => [...links].map(([id, link]) => [linkOf(id), link]),
+    }),
+    ...tagging,
     ...memoryGrants(),
     link: async (key) => links.get(linkId(key)),
     addLink: async (key, { mediaType }) =>
@@ -35,16 +49,27 @@ export const memoryFacts = (): FactStore => {
     removeLink: async (key) => void links.delete(linkId(key)),
     listing: async (key) => listings.get(listingId(key)),
     putListing: async (key, listing) => void listings.set(listingId(key), { ...listing, bytes: Buffer.from(listing.bytes) }),
+    sweepListings: async (before) => sweep(listings, ({ checkedAt }) => checkedAt < before),
     ping: async (site) => pings.get(site),
     putPing: async (site, ping) => void pings.set(site, ping),
     close: async () => undefined,
   };
 };
 
-const memoryTags = (): Pick<FactStore, "tag" | "moveTag" | "touchTag" | "raiseTag" | "tagHistory"> => {
+/** How many went. */
+const sweep = <Fact>(facts: Map<string, Fact>, isOver: (fact: Fact) => boolean): number => {
+  const over = [...facts].filter(([, fact]) => isOver(fact));
+  for (const [id] of over) facts.delete(id);
+  return over.length;
+};
+
+type Tagging = Pick<FactStore, "tag" | "moveTag" | "touchTag" | "raiseTag" | "tagHistory">;
+
+const memoryTags = (): Tagging & { readonly tags: ReadonlyMap<string, TagFact> } => {
   const tags = new Map<string, TagFact>();
   const history = new Map<string, TagMove[]>();
   return {
+    tags,
     tag: async (key) => tags.get(tagId(key)),
     moveTag: async (key, move, generation) => {
       const now = tags.get(tagId(key)) ?? UNKNOWN;
@@ -82,8 +107,6 @@ const memoryGrants = (): Pick<FactStore, "grant" | "putGrants" | "removeGrant" |
     removeGrant: async (key) => void grants.delete(grantId(key)),
     anyGrant: async (site, subject, since) =>
       [...grants.values()].some((grant) => grant.site === site && grant.subject === subject && grant.grantedAt >= since),
-    sweepGrants: async (before) => {
-      for (const [id, { grantedAt }] of grants) if (grantedAt < before) grants.delete(id);
-    },
+    sweepGrants: async (before) => sweep(grants, ({ grantedAt }) => grantedAt < before),
   };
 };

@@ -24,8 +24,9 @@ export class Connection {
     return this.#statement(sql).all(...values);
   }
 
-  run(sql: string, ...values: Value[]): void {
-    this.#statement(sql).run(...values);
+  /** How many rows it changed. */
+  run(sql: string, ...values: Value[]): number {
+    return Number(this.#statement(sql).run(...values).changes);
   }
 
   /** All of `work`, or nothing of it. */

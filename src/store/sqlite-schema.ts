@@ -1,7 +1,7 @@
 // The tables, and the steps that lead from any older version to today's. Steps are only ever added.
 import type { DatabaseSync } from "node:sqlite";
 
-const STEPS = [
+export const STEPS = [
   `CREATE TABLE tags (
      site TEXT NOT NULL, repo TEXT NOT NULL, tag TEXT NOT NULL,
      digest TEXT, checked_at INTEGER NOT NULL, generation INTEGER NOT NULL, doubted INTEGER NOT NULL,
@@ -22,6 +22,34 @@ const STEPS = [
      media_type TEXT NOT NULL, bytes BLOB NOT NULL, filters TEXT, checked_at INTEGER NOT NULL,
      PRIMARY KEY (site, repo, key)) STRICT;
    CREATE TABLE pings (site TEXT PRIMARY KEY, status INTEGER NOT NULL, challenges TEXT NOT NULL, at INTEGER NOT NULL) STRICT;`,
+  // holdings.needed: how many held manifests name it, so that what may go is one seek away however much may not
+  `CREATE TABLE holdings (
+     digest TEXT PRIMARY KEY, size INTEGER NOT NULL, added_at INTEGER NOT NULL, used_at INTEGER NOT NULL,
+     is_manifest INTEGER NOT NULL, needed INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+   CREATE INDEX holdings_by_use ON holdings (used_at, digest);
+   CREATE INDEX idle_holdings_by_use ON holdings (used_at, digest) WHERE needed = 0;
+   CREATE TABLE parts (
+     manifest TEXT NOT NULL, part TEXT NOT NULL,
+     PRIMARY KEY (manifest, part)) STRICT, WITHOUT ROWID;
+   CREATE INDEX parts_by_part ON parts (part);
+   CREATE TABLE totals (count INTEGER NOT NULL, bytes INTEGER NOT NULL) STRICT;
+   INSERT INTO totals VALUES (0, 0);
+   CREATE TRIGGER holding_came AFTER INSERT ON holdings BEGIN
+     UPDATE totals SET count = count + 1, bytes = bytes + NEW.size;
+   END;
+   CREATE TRIGGER holding_went AFTER DELETE ON holdings BEGIN
+     UPDATE totals SET count = count - 1, bytes = bytes - OLD.size;
+     DELETE FROM parts WHERE manifest = OLD.digest;
+   END;
+   CREATE TRIGGER part_came AFTER INSERT ON parts BEGIN
+     UPDATE holdings SET needed = needed + 1 WHERE digest = NEW.part;
+   END;
+   CREATE TRIGGER part_went AFTER DELETE ON parts BEGIN
+     UPDATE holdings SET needed = needed - 1 WHERE digest = OLD.part;
+   END;
+   CREATE INDEX links_by_digest ON links (digest);
+   CREATE INDEX tags_by_digest ON tags (digest) WHERE digest IS NOT NULL;
+   CREATE INDEX listings_by_time ON listings (checked_at);`,
 ] as const;
 
 const versionOf = (database: DatabaseSync): number =>

@@ -20,7 +20,11 @@ import {
   type TagMove,
   wholeMs,
 } from "./facts.ts";
+import type { Holdings } from "./holdings.ts";
+import type { Inventory } from "./inventory.ts";
 import { Connection, type Row } from "./sqlite-connection.ts";
+import { sqliteHoldings } from "./sqlite-holdings.ts";
+import { sqliteInventory } from "./sqlite-inventory.ts";
 import { migrate, refuseNewer } from "./sqlite-schema.ts";
 import { StoreUnusable } from "./unusable.ts";
 
@@ -50,6 +54,8 @@ export const openSqlite = (path: string): FactStore => {
 };
 
 class SqliteFacts implements FactStore {
+  readonly holdings: Holdings;
+  readonly inventory: Inventory;
   readonly #hot: Connection;
   readonly #durable: Connection;
   readonly #links = new LRUCache<string, Link>({ ...upTo(KNOWN_LINKS) });
@@ -57,6 +63,8 @@ class SqliteFacts implements FactStore {
   constructor(hot: Connection, durable: Connection) {
     this.#hot = hot;
     this.#durable = durable;
+    this.holdings = sqliteHoldings(hot);
+    this.inventory = sqliteInventory(hot);
   }
 
   async tag({ site, repo, tag }: TagKey): Promise<TagFact | undefined> {
@@ -205,8 +213,8 @@ class SqliteFacts implements FactStore {
     );
   }
 
-  async sweepGrants(before: number): Promise<void> {
-    this.#hot.run("DELETE FROM grants WHERE granted_at < ?", before);
+  async sweepGrants(before: number): Promise<number> {
+    return this.#hot.run("DELETE FROM grants WHERE granted_at < ?", before);
   }
 
   async listing({ site, repo, key }: ListingKey): Promise<ListingFact | undefined> {
@@ -236,6 +244,10 @@ class SqliteFacts implements FactStore {
       filtersApplied ?? null,
       checkedAt,
     );
+  }
+
+  async sweepListings(before: number): Promise<number> {
+    return this.#hot.run("DELETE FROM listings WHERE checked_at < ?", before);
   }
 
   async ping(site: string): Promise<PingFact | undefined> {

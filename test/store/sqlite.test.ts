@@ -10,8 +10,10 @@ import type { Repository, Tag } from "../../src/oci/reference.ts";
 import type { FactStore } from "../../src/store/facts.ts";
 import { memoryFacts } from "../../src/store/memory-facts.ts";
 import { openSqlite } from "../../src/store/sqlite.ts";
+import { STEPS } from "../../src/store/sqlite-schema.ts";
 import { StoreUnusable } from "../../src/store/unusable.ts";
 import { factStoreSuite } from "../suites/facts.ts";
+import { holdingsSuite } from "../suites/holdings.ts";
 
 const file = (): string => {
   const folder = mkdtempSync(join(tmpdir(), "layover-facts-"));
@@ -19,13 +21,16 @@ const file = (): string => {
   return join(folder, "facts.sqlite");
 };
 
-factStoreSuite("memory", async () => memoryFacts());
-
-factStoreSuite("sqlite", async () => {
+const sqlite = async () => {
   const facts = openSqlite(file());
   onTestFinished(() => facts.close());
   return facts;
-});
+};
+
+for (const suite of [factStoreSuite, holdingsSuite]) {
+  suite("memory", async () => memoryFacts());
+  suite("sqlite", sqlite);
+}
 
 const KEY = { site: "s.example", repo: "acme/app" as Repository, tag: "v1" as Tag };
 const DIGESTS = ["a", "b"].map((text) => digestOf(Buffer.from(text)));
@@ -80,6 +85,31 @@ describe("facts in a file", () => {
           facts.anyGrant(k.site, who, since),
     ),
     time.map((before) => (facts: FactStore) => facts.sweepGrants(before)),
+    fc.tuple(fc.constantFrom(...DIGESTS), time, fc.option(fc.subarray(DIGESTS), { nil: undefined })).map(
+      ([of, at, parts]) =>
+        (facts: FactStore) =>
+          facts.holdings.hold({ digest: of, size: 3, at, ...(parts === undefined ? {} : { parts }) }),
+    ),
+    fc.constantFrom(...DIGESTS).map((of) => (facts: FactStore) => facts.holdings.release(of)),
+    fc.tuple(fc.constantFrom(...DIGESTS), time).map((use) => (facts: FactStore) => facts.holdings.used([use])),
+    fc.constantFrom(undefined).map(() => (facts: FactStore) => facts.holdings.totals()),
+    time.map((usedAt) => (facts: FactStore) => facts.holdings.idle({ usedAt, digest: DIGESTS[0]! }, 5)),
+    key.map(
+      ({ site, repo }) =>
+        (facts: FactStore) =>
+          facts.inventory.tags(site, repo, { limit: 5 }),
+    ),
+    key.map(
+      ({ site, repo }) =>
+        (facts: FactStore) =>
+          facts.inventory.links(site, repo, { limit: 5 }),
+    ),
+    key.map(
+      ({ site }) =>
+        (facts: FactStore) =>
+          facts.inventory.repositories(site, { limit: 5 }),
+    ),
+    fc.nat(3).map((limit) => (facts: FactStore) => facts.inventory.looseLinks({ limit: limit + 1 })),
   );
 
   it("are those that a store in memory would have, and still after it is opened again", async () => {
@@ -132,6 +162,24 @@ describe("facts in a file", () => {
     other.exec("ROLLBACK");
     other.close();
     expect(await facts.raiseTag(KEY)).toBe(2);
+  });
+});
+
+describe("a file of an older version", () => {
+  it("is brought to today's schema with what is in it, and is read by no older one", async () => {
+    const path = file();
+    const database = new DatabaseSync(path);
+    database.exec(STEPS[0]);
+    database.exec(`PRAGMA user_version = 1;
+      INSERT INTO links VALUES ('s.example', 'acme/app', '${DIGESTS[0]}', 'a/b');
+      INSERT INTO tags VALUES ('s.example', 'acme/app', 'v1', '${DIGESTS[0]}', 5, 2, 0)`);
+    database.close();
+    const facts = openSqlite(path);
+    onTestFinished(() => facts.close());
+    expect(await facts.tag(KEY)).toEqual({ digest: DIGESTS[0], checkedAt: 5, generation: 2, doubted: false });
+    expect(await facts.holdings.totals()).toEqual({ count: 0, bytes: 0 });
+    expect(await facts.inventory.linkers(DIGESTS[0]!, { limit: 2 })).toHaveLength(1);
+    expect(await facts.inventory.tagsOf(DIGESTS[0]!, 2)).toEqual([KEY]);
   });
 });
 
