@@ -27,12 +27,17 @@ export const hexOf = (digest: Digest): string => digest.slice(digest.indexOf(":"
 export interface Hasher {
   update(bytes: Uint8Array): void;
   digest(): Digest;
+  /** Another that goes on from here by itself. */
+  copy(): Hasher;
 }
 
-export const hasherFor = (algorithm: Algorithm): Hasher => {
-  const hash: Hash = createHash(algorithm);
-  return { update: (bytes) => void hash.update(bytes), digest: () => `${algorithm}:${hash.digest("hex")}` as Digest };
-};
+export const hasherFor = (algorithm: Algorithm): Hasher => hasherOver(algorithm, createHash(algorithm));
+
+const hasherOver = (algorithm: Algorithm, hash: Hash): Hasher => ({
+  update: (bytes) => void hash.update(bytes),
+  digest: () => `${algorithm}:${hash.digest("hex")}` as Digest,
+  copy: () => hasherOver(algorithm, hash.copy()),
+});
 
 export const digestOf = (bytes: Uint8Array, algorithm: Algorithm = "sha256"): Digest => {
   const hasher = hasherFor(algorithm);

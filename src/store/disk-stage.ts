@@ -3,7 +3,7 @@ import { type FileHandle, open, unlink } from "node:fs/promises";
 import type { Readable } from "node:stream";
 import { ByteStream } from "../lib/byte-stream.ts";
 import type { Digest, Hasher } from "../oci/digest.ts";
-import type { Stage } from "./blobs.ts";
+import { HOLDBACK, Overflow, type Stage, type StoreFull } from "./blobs.ts";
 import { absent, asFull } from "./disk-errors.ts";
 import { FileSource, readAt } from "./file-source.ts";
 import { follow, Growth } from "./growing.ts";
@@ -19,24 +19,57 @@ export interface DiskStageParts {
   readonly home: (digest: Digest) => string;
   /** Moves the synced file there, durably, and settles the berth. */
   readonly keep: (digest: Digest) => Promise<void>;
+  /** For a stage that goes on where an earlier one ended, and may leave as much to a later one. */
+  readonly earlier?: Earlier;
 }
+
+export interface Earlier {
+  /** Bytes at the beginning of the file that are to be read back. */
+  readonly left: number;
+  /** Settles the berth of a file of so many bytes that stays. */
+  readonly leave: (size: number) => void;
+}
+
+/** What is read back and hashed at a time, between which the event loop turns. Bytes. */
+const PORTION = 256 * 1024;
 
 export class DiskStage implements Stage {
   readonly #parts: DiskStageParts;
   readonly #growth = new Growth();
   /** False while an append is under way, and for ever after one that failed: what is in the file is then not what was hashed. */
   #isSound = true;
+  /** The hash of what was there before the append that is under way, or that failed. */
+  #before: Hasher | undefined;
   #users = 1;
   #digest: Digest | undefined;
   #committing: Promise<void> | undefined;
   #discarded: Error | undefined;
 
+  #left: number;
+
   constructor(parts: DiskStageParts) {
     this.#parts = parts;
+    this.#left = parts.earlier?.left ?? 0;
   }
 
   get size(): number {
     return this.#growth.size;
+  }
+
+  get left(): number {
+    return this.#left;
+  }
+
+  async readBack(signal: AbortSignal): Promise<void> {
+    const { file, hasher } = this.#parts;
+    const buffer = Buffer.allocUnsafeSlow(Math.min(PORTION, Math.max(1, this.#left)));
+    while (this.#left > 0) {
+      signal.throwIfAborted();
+      const length = await readAt(file, this.#left < buffer.length ? buffer.subarray(0, this.#left) : buffer, this.size);
+      hasher.update(buffer.subarray(0, length));
+      this.#left -= length;
+      this.#growth.grow(length);
+    }
   }
 
   async append(bytes: Uint8Array): Promise<void> {
@@ -44,6 +77,7 @@ export class DiskStage implements Stage {
     this.#isSound = false;
     try {
       await this.#parts.berth.take(bytes.length);
+      this.#before = this.#parts.hasher.copy();
       const writing = this.#write(bytes);
       // the disk's threads write meanwhile
       this.#parts.hasher.update(bytes);
@@ -52,6 +86,7 @@ export class DiskStage implements Stage {
       throw asFull(error);
     }
     this.#isSound = true;
+    this.#before = undefined;
     this.#growth.grow(bytes.length);
   }
 
@@ -87,6 +122,30 @@ export class DiskStage implements Stage {
     if (isCommitted === true || this.#discarded !== undefined) return;
     this.#discarded = reason;
     this.#growth.fail(reason);
+    await this.#remove();
+  }
+
+  async leave(reason: Error): Promise<void> {
+    const { earlier } = this.#parts;
+    const isWorthIt = this.#isSound && !this.#growth.verified && this.size + this.#left > HOLDBACK;
+    if (earlier === undefined || !isWorthIt) return this.discard(reason);
+    if (this.#discarded !== undefined) return;
+    this.#discarded = reason;
+    this.#growth.fail(reason);
+    // the file of the earlier stage may still be the longer one
+    earlier.leave(Math.max(this.size, earlier.left === 0 ? 0 : earlier.left + HOLDBACK));
+    this.#release();
+  }
+
+  async overflow(cause: StoreFull): Promise<void> {
+    if (this.#growth.verified || this.#discarded !== undefined) return;
+    this.#discarded = cause;
+    this.#growth.overflow(new Overflow(this.size, this.#before ?? this.#parts.hasher.copy(), cause));
+    await this.#remove();
+  }
+
+  /** Followers go on reading what has no name any more. */
+  async #remove(): Promise<void> {
     try {
       await unlink(this.#parts.path).catch(absent);
       this.#parts.berth.settle(0);
@@ -124,6 +183,7 @@ export class DiskStage implements Stage {
   #mustGrow(): void {
     if (this.#discarded !== undefined || this.#growth.verified) throw new Error("the stage is complete");
     if (!this.#isSound) throw new Error("the stage is being written, or its writing failed");
+    if (this.#left > 0) throw new Error("what an earlier stage left is not read back yet");
   }
 
   #release(): void {

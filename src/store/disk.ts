@@ -1,15 +1,16 @@
 // Blobs as files: blobs/<algorithm>/<2 hex>/<hex>, and stages under spool/. A name under blobs/ is only ever given to verified, synced bytes.
 import { randomUUID } from "node:crypto";
-import { access, constants, type FileHandle, mkdir, open, readdir, rename, rm, stat, unlink } from "node:fs/promises";
+import { access, constants, type FileHandle, mkdir, open, rename, stat, unlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Readable } from "node:stream";
 import { ByteStream } from "../lib/byte-stream.ts";
 import { type Algorithm, algorithmOf, type Digest, hasherFor, hexOf } from "../oci/digest.ts";
 import type { ByteRange } from "../oci/range.ts";
-import type { BlobStore, Stage } from "./blobs.ts";
+import { type BlobStore, HOLDBACK, type Stage } from "./blobs.ts";
 import { absent, asFull } from "./disk-errors.ts";
-import { DiskStage } from "./disk-stage.ts";
+import { DiskStage, type DiskStageParts } from "./disk-stage.ts";
 import { FileSource } from "./file-source.ts";
+import { berthOver, Leftovers } from "./leftovers.ts";
 import { lockFolder } from "./lock.ts";
 import { type Berth, diskRoom, Room } from "./room.ts";
 import { syncFolder } from "./sync.ts";
@@ -27,7 +28,7 @@ export interface DiskOptions {
   readonly lockWait?: number;
 }
 
-/** Throws StoreUnusable: not writable, or in use by another process. What a dead process left unfinished is thrown away. */
+/** Throws StoreUnusable: not writable, or in use by another process. Of what a dead process left unfinished only fills are kept. */
 export const openDisk = async (options: DiskOptions): Promise<BlobStore> => {
   const { folder } = options;
   try {
@@ -36,13 +37,14 @@ export const openDisk = async (options: DiskOptions): Promise<BlobStore> => {
     throw new StoreUnusable(folder, error);
   }
   const unlock = await lockFolder(folder, options.lockWait);
+  const store = new DiskStore(options, unlock);
   try {
-    await sweepSpool(join(folder, "spool"));
+    await store.sweep();
   } catch (error) {
     unlock();
     throw new StoreUnusable(folder, error);
   }
-  return new DiskStore(options, unlock);
+  return store;
 };
 
 const prepare = async (folder: string): Promise<void> => {
@@ -51,10 +53,6 @@ const prepare = async (folder: string): Promise<void> => {
     await access(join(folder, name), constants.W_OK | constants.X_OK);
   }
   await syncFolder(folder);
-};
-
-const sweepSpool = async (spool: string): Promise<void> => {
-  for (const leftover of await readdir(spool)) await rm(join(spool, leftover), { force: true, recursive: true });
 };
 
 const sizeOf = async (file: FileHandle): Promise<number> => {
@@ -69,6 +67,7 @@ const sizeOf = async (file: FileHandle): Promise<number> => {
 class DiskStore implements BlobStore {
   readonly #folder: string;
   readonly #room: Room;
+  readonly #leftovers: Leftovers;
   readonly #unlock: () => void;
   #naming: Promise<unknown> = Promise.resolve();
   #isClosed = false;
@@ -78,6 +77,11 @@ class DiskStore implements BlobStore {
     this.#unlock = unlock;
     this.#room = new Room({ folder, reserve, maxSize, free: room });
     this.#room.count(join(folder, "blobs"));
+    this.#leftovers = new Leftovers(join(folder, "spool"), this.#room);
+  }
+
+  sweep(): Promise<void> {
+    return this.#leftovers.sweep((digest) => this.stat(digest).then((held) => held !== undefined));
   }
 
   async stat(digest: Digest): Promise<{ size: number } | undefined> {
@@ -104,24 +108,26 @@ class DiskStore implements BlobStore {
   }
 
   async stage(expected = 0, algorithm: Algorithm = "sha256"): Promise<Stage> {
-    if (this.#isClosed) throw new Error("the store is closed");
-    const berth = await this.#room.promise(expected);
-    const path = join(this.#folder, "spool", randomUUID());
+    const berth = await this.#berth(expected);
+    return this.#open(join(this.#folder, "spool", randomUUID()), "wx+", { berth, hasher: hasherFor(algorithm) });
+  }
+
+  async fill(digest: Digest, expected = 0): Promise<Stage> {
+    const taken = this.#leftovers.take(digest);
+    const algorithm = algorithmOf(digest);
+    if (taken === undefined) return this.stage(expected, algorithm);
     try {
-      const file = await open(path, "wx+", 0o600);
-      const home = (digest: Digest) => this.#path(digest);
-      return new DiskStage({
-        file,
-        path,
-        berth,
-        home,
-        hasher: hasherFor(algorithm),
-        keep: (digest) => this.#keep(path, home(digest), berth),
-      });
+      const { berth, leave } = berthOver(taken, await this.#berth(Math.max(0, expected - taken.size)));
+      const earlier = { left: Math.max(0, taken.size - HOLDBACK), leave };
+      return await this.#open(taken.path, taken.size === 0 ? "w+" : "r+", { berth, hasher: hasherFor(algorithm), earlier });
     } catch (error) {
-      berth.settle(0);
-      throw asFull(error);
+      taken.release(taken.size);
+      throw error;
     }
+  }
+
+  leftover(digest: Digest): number {
+    return this.#leftovers.sizeOf(digest);
   }
 
   async delete(digest: Digest): Promise<boolean> {
@@ -137,7 +143,29 @@ class DiskStore implements BlobStore {
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    await this.#leftovers.settled();
     this.#unlock();
+  }
+
+  async #berth(expected: number): Promise<Berth> {
+    if (this.#isClosed) throw new Error("the store is closed");
+    const berth = await this.#leftovers.makingWay(() => this.#room.promise(expected));
+    return {
+      take: (bytes) => this.#leftovers.makingWay(() => berth.take(bytes)),
+      settle: (kept) => berth.settle(kept),
+    };
+  }
+
+  async #open(path: string, flags: string, parts: Pick<DiskStageParts, "berth" | "hasher" | "earlier">): Promise<Stage> {
+    const { berth } = parts;
+    try {
+      const file = await open(path, flags, 0o600);
+      const home = (digest: Digest) => this.#path(digest);
+      return new DiskStage({ ...parts, file, path, home, keep: (digest) => this.#keep(path, home(digest), berth) });
+    } catch (error) {
+      berth.settle(0);
+      throw asFull(error);
+    }
   }
 
   async #keep(spooled: string, home: string, berth: Berth): Promise<void> {

@@ -8,6 +8,7 @@ export class Growth extends EventEmitter<{ change: [] }> {
   size = 0;
   verified = false;
   failure: Error | undefined;
+  #isOver = false;
 
   constructor() {
     super();
@@ -17,7 +18,7 @@ export class Growth extends EventEmitter<{ change: [] }> {
 
   /** Bytes that followers may see. */
   get visible(): number {
-    return this.verified ? this.size : Math.max(0, this.size - HOLDBACK);
+    return this.verified || this.#isOver ? this.size : Math.max(0, this.size - HOLDBACK);
   }
 
   grow(bytes: number): void {
@@ -34,6 +35,12 @@ export class Growth extends EventEmitter<{ change: [] }> {
     if (this.verified || this.failure !== undefined) return;
     this.failure = reason;
     this.emit("change");
+  }
+
+  /** More was to come, and will come from elsewhere: there is no end here to hold back. */
+  overflow(reason: Error): void {
+    this.#isOver = !this.verified && this.failure === undefined;
+    this.fail(reason);
   }
 }
 

@@ -55,6 +55,8 @@ export const hot = (inner: BlobStore): BlobStore => {
       }
     },
     stage: (expected, algorithm) => inner.stage(expected, algorithm),
+    fill: (digest, expected) => inner.fill(digest, expected),
+    leftover: (digest) => inner.leftover(digest),
     close: () => inner.close(),
   };
 };

@@ -82,6 +82,8 @@ export class Room {
   /** That many bytes have been deleted. */
   give(bytes: number): void {
     this.#held -= bytes;
+    // the file system has them back, or will as soon as their last reader is done
+    this.#seen = undefined;
   }
 
   /** Promises `bytes` more, or throws. */

@@ -29,6 +29,12 @@ const late = (inner: BlobStore, wait: () => Promise<unknown>): BlobStore & { app
           await stage.append(bytes);
           store.appended += bytes.length;
         },
+        get left() {
+          return stage.left;
+        },
+        readBack: (stop) => stage.readBack(stop),
+        leave: (reason) => stage.leave(reason),
+        overflow: (cause) => stage.overflow(cause),
         follow: (start, end) => stage.follow(start, end),
         verify: (digest) => stage.verify(digest),
         commit: () => stage.commit(),

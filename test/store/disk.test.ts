@@ -84,7 +84,7 @@ describe("a disk store", () => {
     await expect(openDisk({ folder: join(path, "below") })).rejects.toThrow(/ENOTDIR/);
   });
 
-  it("throws away what a dead process left in the spool, and nothing else", async () => {
+  it("throws away what a dead process left in the spool that is no fill of a blob", async () => {
     const path = folder();
     await mkdir(join(path, "spool"));
     writeFileSync(join(path, "spool/leftover"), "half a layer");

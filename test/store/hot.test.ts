@@ -71,6 +71,8 @@ const watched = (inner: BlobStore, gate: () => Promise<unknown> = () => Promise.
     readAll: (digest, limit) => through("readAll", () => inner.readAll(digest, limit)),
     delete: (digest) => through("delete", () => inner.delete(digest)),
     stage: (expected, algorithm) => inner.stage(expected, algorithm),
+    fill: (digest, expected) => inner.fill(digest, expected),
+    leftover: (digest) => inner.leftover(digest),
     close: () => inner.close(),
   };
   return { store, asked };

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { byteStreamOf } from "../../src/lib/readable-source.ts";
 import { type Digest, digestOf } from "../../src/oci/digest.ts";
-import { type BlobStore, HOLDBACK, type Stage } from "../../src/store/blobs.ts";
+import { type BlobStore, HOLDBACK, Overflow, type Stage, StoreFull } from "../../src/store/blobs.ts";
 
 const bytesOf = (length: number, seed = 1): Buffer =>
   Buffer.from(Array.from({ length }, (_, at) => (at * 31 * seed + (at >> 8)) % 256));
@@ -233,6 +233,127 @@ export const blobStoreSuite = (
       expect(await all(stage, 1_000)).toEqual(Buffer.alloc(0));
       expect(await all(stage, 999)).toEqual(bytes.subarray(999));
       await stage.discard(new Error("over"));
+    });
+  });
+
+  describe(`${name}: a fill`, () => {
+    const { signal } = new AbortController();
+    const broken = async (store: BlobStore, bytes: Buffer, algorithm: "sha256" | "sha512" = "sha256"): Promise<Digest> => {
+      const digest = digestOf(bytes, algorithm);
+      const stage = await store.fill(digest, bytes.length);
+      await stage.append(bytes.subarray(0, Math.ceil(bytes.length / 2)));
+      const follower = Promise.allSettled([all(stage)]);
+      await stage.leave(new Error("broken off"));
+      expect((await follower)[0]).toMatchObject({ status: "rejected", reason: { message: "broken off" } });
+      await expect(stage.append(bytes)).rejects.toThrow();
+      await expect(stage.commit()).rejects.toThrow();
+      return digest;
+    };
+
+    it("goes on where the one before was left, but for a byte, under either algorithm", async () => {
+      const store = await make();
+      const bytes = bytesOf(700_001);
+      for (const algorithm of ["sha256", "sha512"] as const) {
+        const digest = await broken(store, bytes, algorithm);
+        expect(store.leftover(digest)).toBe(350_000);
+        const stage = await store.fill(digest, bytes.length);
+        expect([stage.size, stage.left]).toEqual([0, 350_000]);
+        expect(store.leftover(digest)).toBe(0);
+        await expect(stage.append(bytes)).rejects.toThrow();
+        const [whole, part] = [all(stage), all(stage, 300_000, 400_000)];
+        await stage.readBack(signal);
+        expect([stage.size, stage.left]).toEqual([350_000, 0]);
+        await stage.append(bytes.subarray(350_000));
+        expect(await stage.verify(digest)).toBe(true);
+        await stage.commit();
+        expect(bytes.equals(await whole)).toBe(true);
+        expect(bytes.subarray(300_000, 400_001).equals(await part)).toBe(true);
+        expect(bytes.equals((await read(store, digest))!)).toBe(true);
+        expect(store.leftover(digest)).toBe(0);
+      }
+      await settled();
+    });
+
+    it("leaves as much as it found, when it is left before it has read that back, or appended", async () => {
+      const store = await make();
+      const digest = await broken(store, bytesOf(10_000));
+      await (await store.fill(digest)).leave(new Error("at once"));
+      expect(store.leftover(digest)).toBe(4_999);
+      const stage = await store.fill(digest);
+      await stage.readBack(signal);
+      await stage.leave(new Error("again"));
+      expect(store.leftover(digest)).toBe(4_999);
+    });
+
+    it("leaves nothing once it was wrong, discarded, or committed, and nothing of nothing", async () => {
+      const store = await make();
+      const bytes = bytesOf(10_000);
+      const digest = await broken(store, bytes);
+      const wrong = await store.fill(digest);
+      await wrong.readBack(signal);
+      await wrong.append(bytesOf(5_001, 3));
+      expect(await wrong.verify(digest)).toBe(false);
+      await wrong.leave(new Error("wrong bytes"));
+      expect(store.leftover(digest)).toBe(0);
+      await broken(store, bytes);
+      await (await store.fill(digest)).discard(new Error("not wanted"));
+      expect(store.leftover(digest)).toBe(0);
+      await (await store.fill(digest)).leave(new Error("nothing came"));
+      expect(store.leftover(digest)).toBe(0);
+      const plain = await store.stage();
+      await plain.append(bytes);
+      await plain.leave(new Error("no fill"));
+      expect(store.leftover(digest)).toBe(0);
+      await settled();
+    });
+
+    it("is one at a time for a digest; another is a stage like any other", async () => {
+      const store = await make();
+      const bytes = bytesOf(1_000);
+      const digest = digestOf(bytes);
+      const [first, second] = [await store.fill(digest), await store.fill(digest)];
+      for (const stage of [first, second]) await stage.append(bytes);
+      await second.leave(new Error("not the fill"));
+      expect(store.leftover(digest)).toBe(0);
+      expect(await first.verify(digest)).toBe(true);
+      await first.commit();
+      expect(await read(store, digest)).toEqual(bytes);
+    });
+  });
+
+  describe(`${name}: a stage without room`, () => {
+    it("lets its followers read all that is there, and tells them the hash of it", async () => {
+      const store = await make();
+      const bytes = bytesOf(200_000);
+      const digest = digestOf(bytes);
+      const stage = await store.fill(digest, bytes.length);
+      await stage.append(bytes.subarray(0, 120_000));
+      const follow = async (start: number, end?: number) => {
+        const chunks: Buffer[] = [];
+        const body = stage.follow(start, end);
+        const failure = await (async () => {
+          for await (const chunk of body as AsyncIterable<Buffer>) chunks.push(chunk);
+        })().catch((error: unknown) => error);
+        return { bytes: Buffer.concat(chunks), failure };
+      };
+      const [whole, within, past] = [follow(0), follow(5, 119_999), follow(10, 150_000)];
+      await stage.overflow(new StoreFull("no room"));
+      for (const [follower, start] of [
+        [whole, 0],
+        [past, 10],
+      ] as const) {
+        const { bytes: seen, failure } = await follower;
+        expect(bytes.subarray(start, 120_000).equals(seen)).toBe(true);
+        if (!(failure instanceof Overflow)) throw failure;
+        expect(failure.size).toBe(120_000);
+        const hasher = failure.hasher.copy();
+        hasher.update(bytes.subarray(120_000));
+        expect(hasher.digest()).toBe(digest);
+      }
+      expect(await within).toMatchObject({ failure: undefined });
+      await expect(stage.append(bytes)).rejects.toThrow();
+      expect(store.leftover(digest)).toBe(0);
+      await settled();
     });
   });
 
