@@ -118,7 +118,9 @@ const openSite = (site: Site, resolver: UpstreamResolver, shared: SharedParts): 
       refuseByPolicy(site, policy, exchange.method, request);
       // a socket looks no address up: one that stands in the URL is held against our own here
       await resolver.resolve(first.hostname, port);
-      await observe({ site, facts, clock, log }, exchange.method, exchange.path, request, () => through.forward(exchange));
+      await observe({ site, policy, facts, clock, log }, exchange.method, exchange.path, request, () =>
+        through.forward(exchange),
+      );
     },
   };
   return {

@@ -3,11 +3,13 @@ import type { Logger } from "../lib/log.ts";
 import { isDigest } from "../oci/digest.ts";
 import { isDigestReference, type Repository, type Tag } from "../oci/reference.ts";
 import type { OciRequest } from "../oci/request.ts";
+import type { Policy } from "../registry/policy.ts";
 import type { Site } from "../sites.ts";
-import type { FactStore, TagKey } from "../store/facts.ts";
+import type { FactStore, TagFact, TagKey } from "../store/facts.ts";
 
 export interface ObserveParts {
   readonly site: Site;
+  readonly policy: Policy;
   readonly facts: FactStore;
   readonly clock: () => number;
   readonly log: Logger;
@@ -44,7 +46,8 @@ const observeTag = async <T extends Outcome>(
   const key = { site: parts.site.host, repo, tag };
   // only what is known: whoever sends writes that are refused must not be able to fill the store with names
   await noted(parts, key, async () => {
-    if ((await parts.facts.tag(key)) !== undefined) await parts.facts.raiseTag(key);
+    const fact = await parts.facts.tag(key);
+    if (fact !== undefined && !stays(parts, key, fact)) await parts.facts.raiseTag(key);
   });
   let outcome: T | undefined;
   try {
@@ -64,12 +67,18 @@ const noted = async ({ log }: ObserveParts, key: TagKey, note: () => Promise<voi
   }
 };
 
+/** A pinned tag that is held goes on being what it was, whatever is pushed to it. */
+const stays = ({ policy }: ObserveParts, { repo, tag }: TagKey, fact: TagFact | undefined): boolean =>
+  fact?.digest !== undefined && policy.of(repo, tag).pin;
+
 /** Done: what was held is not the tag any more. Refused: it is. Unknown: upstream is to be asked. */
-const settle = async ({ facts, clock }: ObserveParts, key: TagKey, outcome: Outcome | undefined): Promise<void> => {
+const settle = async (parts: ObserveParts, key: TagKey, outcome: Outcome | undefined): Promise<void> => {
   // upstream took nothing: what was asked meanwhile is as good as what was asked before, and strangers drive no more writes here
   if (outcome?.status === 401 || outcome?.status === 403) return;
-  const isKnown = (await facts.tag(key)) !== undefined;
-  if (!isKnown && outcome !== undefined && !isDone(outcome)) return;
+  const { facts, clock } = parts;
+  const fact = await facts.tag(key);
+  if (stays(parts, key, fact)) return;
+  if (fact === undefined && outcome !== undefined && !isDone(outcome)) return;
   const generation = await facts.raiseTag(key);
   if (outcome !== undefined && isDone(outcome))
     await facts.moveTag(key, { digest: undefined, at: clock(), reason: "push" }, generation);

@@ -2,7 +2,7 @@
 // a push must never be skipped because of what is held here.
 import { isOciError } from "../oci/error.ts";
 import { isDigestReference } from "../oci/reference.ts";
-import type { Context, Credential, ManifestStat, Registry } from "../oci/registry.ts";
+import type { Context, Credential, ManifestQuery, ManifestStat, Registry } from "../oci/registry.ts";
 import { patiently } from "./confirm.ts";
 import { showsPullOnly } from "./subject.ts";
 import type { Tags } from "./tags.ts";
@@ -26,6 +26,8 @@ export const beforePush = (inner: Registry, { upstream, tags, health, challenges
       return instead();
     }
   };
+  /** Upstream may say what it likes of it: pushers are told what everybody pulls. */
+  const isPinned = async ({ repo, reference }: ManifestQuery) => (await tags.pinnedTo(repo, reference)) !== undefined;
   return {
     ...inner,
     statBlob: (query, ctx) =>
@@ -34,7 +36,7 @@ export const beforePush = (inner: Registry, { upstream, tags, health, challenges
         () => inner.statBlob(query, ctx),
       ),
     async statManifest(query, ctx) {
-      if (!(await mayPush(ctx.credential, challenges))) return inner.statManifest(query, ctx);
+      if (!(await mayPush(ctx.credential, challenges)) || (await isPinned(query))) return inner.statManifest(query, ctx);
       const question = () => statAtUpstream(upstream, tags, query, ctx);
       return ask(question, () => inner.statManifest(query, ctx));
     },

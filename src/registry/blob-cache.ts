@@ -22,12 +22,18 @@ export interface BlobCache {
 }
 
 export const blobCache = (parts: BlobCacheParts): BlobCache => {
-  const { blobs, flights, upstream, site, facts } = parts;
+  const { blobs, flights, upstream, site, policy, facts } = parts;
   const isLinked = async ({ repo, digest }: BlobQuery) => (await facts.link({ site: site.host, repo, digest })) !== undefined;
   const allow = async ({ repo, digest }: BlobQuery, ctx: Context): Promise<Confirmation> =>
     confirm(
       parts,
-      { repo, digest, linked: await isLinked({ repo, digest }), ask: (c) => upstream.statBlob({ repo, digest }, c) },
+      {
+        repo,
+        digest,
+        linked: await isLinked({ repo, digest }),
+        onGone: policy.of(repo, digest).onGone,
+        ask: (c) => upstream.statBlob({ repo, digest }, c),
+      },
       ctx,
     );
 

@@ -6,7 +6,7 @@ import type { Repository } from "../oci/reference.ts";
 import type { Context, Registry } from "../oci/registry.ts";
 import type { Site } from "../sites.ts";
 import type { FactStore } from "../store/facts.ts";
-import type { Policy, Ruling } from "./policy.ts";
+import type { Policy } from "./policy.ts";
 import type { Rights } from "./rights.ts";
 import type { Health } from "./witness.ts";
 
@@ -28,6 +28,7 @@ export interface Held {
   readonly digest: Digest;
   /** Whether upstream has ever said that this repository holds it. */
   readonly linked: boolean;
+  readonly onGone: "keep" | "drop";
   /** Asks upstream about just this thing, without its body. */
   readonly ask: (ctx: Context) => Promise<unknown>;
 }
@@ -48,8 +49,7 @@ export const confirm = async (parts: ConfirmParts, held: Held, ctx: Context): Pr
   } catch (error) {
     if (!isOciError(error)) throw error;
     if (error.isOutage && mayServeStale) return "stale";
-    if (error.isUnknown && held.linked)
-      return await stillThere(parts, held, ctx, error, parts.policy.of(held.repo, held.digest).onGone);
+    if (error.isUnknown && held.linked) return await stillThere(parts, held, ctx, error);
     throw error;
   }
 };
@@ -75,12 +75,11 @@ export const stillThere = async (
   held: Omit<Held, "ask" | "linked">,
   ctx: Context,
   gone: OciError,
-  onGone: Ruling["onGone"],
 ): Promise<Confirmation> => {
   await parts.upstream.listTags({ repo: held.repo, n: 1 }, ctx).catch((error: unknown) => {
     throw isOciError(error) ? gone : error;
   });
-  if (onGone === "keep") return "asked";
+  if (held.onGone === "keep") return "asked";
   await parts.facts.removeLink({ site: parts.site.host, repo: held.repo, digest: held.digest });
   throw gone;
 };

@@ -17,6 +17,7 @@ import {
 import { type BlobStore, StoreFull } from "../store/blobs.ts";
 import type { TagFact } from "../store/facts.ts";
 import { type ConfirmParts, confirm, stillThere } from "./confirm.ts";
+import { meanwhile } from "./meanwhile.ts";
 import type { Resolved, Tags } from "./tags.ts";
 
 export interface ManifestCacheParts extends ConfirmParts {
@@ -33,16 +34,19 @@ export interface ManifestCache {
 
 export const manifestCache = (parts: ManifestCacheParts): ManifestCache => {
   const { upstream, tags } = parts;
+  const fetch = (repo: Repository, digest: Digest, ctx: Context) => fetchAndKeep(parts, { repo, reference: digest }, ctx);
+  const served = meanwhile({ ...parts, fetch });
 
   const byTag = async (repo: Repository, tag: Tag, fact: TagFact, ctx: Context): Promise<Manifest | undefined> => {
-    const resolved = await resolveOrKeep(parts, repo, tag, fact, ctx);
-    const manifest = await held(parts, repo, resolved.digest, ctx);
+    const early = served(repo, tag, fact, ctx);
+    const resolved = (early && (await early)) ?? (await resolveOrKeep(parts, repo, tag, fact, ctx));
+    const manifest = await held(parts, { repo, reference: tag }, resolved.digest, ctx);
     if (manifest === undefined) return undefined;
     return { ...manifest, provenance: tagProvenance(resolved, manifest.provenance) };
   };
 
   const find = async ({ repo, reference }: ManifestQuery, ctx: Context): Promise<Manifest | undefined> => {
-    if (isDigestReference(reference)) return held(parts, repo, reference, ctx);
+    if (isDigestReference(reference)) return held(parts, { repo, reference }, reference, ctx);
     // a tag that nothing is known of is fetched at once: a HEAD before it would be a question more
     const fact = await tags.fact(repo, reference);
     return fact?.digest === undefined ? undefined : byTag(repo, reference, fact, ctx);
@@ -52,18 +56,26 @@ export const manifestCache = (parts: ManifestCacheParts): ManifestCache => {
     async getManifest(query, ctx) {
       const manifest = await find(query, ctx);
       if (manifest !== undefined && accepts(ctx.accept, manifest.descriptor.mediaType)) return manifest;
+      const target = await settled(parts, query);
       // what is held is of a type that this client does not take: upstream decides, with the client's own Accept
-      if (manifest !== undefined) return { ...(await upstream.getManifest(query, ctx)), provenance: { source: "uncached" } };
-      return fetchAndKeep(parts, query, ctx);
+      if (manifest !== undefined) return { ...(await upstream.getManifest(target, ctx)), provenance: { source: "uncached" } };
+      return fetchAndKeep(parts, target, ctx);
     },
     async statManifest(query, ctx) {
       const manifest = await find(query, ctx);
       if (manifest !== undefined && accepts(ctx.accept, manifest.descriptor.mediaType)) return statOf(manifest);
-      if (isDigestReference(query.reference) || manifest !== undefined) return upstream.statManifest(query, ctx);
-      return tags.ask(query.repo, query.reference, ctx);
+      const { repo, reference } = await settled(parts, query);
+      if (isDigestReference(reference) || manifest !== undefined) return upstream.statManifest({ repo, reference }, ctx);
+      return tags.ask(repo, reference, ctx);
     },
   };
 };
+
+/** A pinned tag that has been held once is its digest, also when the bytes are gone. */
+const settled = async ({ tags }: ManifestCacheParts, query: ManifestQuery): Promise<ManifestQuery> => ({
+  repo: query.repo,
+  reference: (await tags.pinnedTo(query.repo, query.reference)) ?? query.reference,
+});
 
 const statOf = ({ descriptor, provenance, metadata }: Manifest): ManifestStat => ({ descriptor, provenance, metadata });
 
@@ -88,7 +100,7 @@ const resolveOrKeep = async (
     const digest = (await tags.fact(repo, tag))?.digest;
     if (digest === undefined || (await facts.link({ site: site.host, repo, digest })) === undefined) throw error;
     const { onGone } = policy.of(repo, tag);
-    await stillThere(parts, { repo, digest }, ctx, error, onGone).catch(async (gone: unknown) => {
+    await stillThere(parts, { repo, digest, onGone }, ctx, error).catch(async (gone: unknown) => {
       if (gone === error && onGone === "drop") await tags.forget(repo, tag);
       throw gone;
     });
@@ -97,15 +109,26 @@ const resolveOrKeep = async (
 };
 
 /** `undefined`: not held. Throws where this client may not have it. */
-const held = async (parts: ManifestCacheParts, repo: Repository, digest: Digest, ctx: Context): Promise<Manifest | undefined> => {
-  const { blobs, facts, site, upstream } = parts;
+const held = async (
+  parts: ManifestCacheParts,
+  { repo, reference }: ManifestQuery,
+  digest: Digest,
+  ctx: Context,
+): Promise<Manifest | undefined> => {
+  const { blobs, facts, site, upstream, policy } = parts;
   const bytes = await blobs.readAll(digest, MAX_MANIFEST);
   if (bytes === undefined) return undefined;
   const key = { site: site.host, repo, digest };
   const link = await facts.link(key);
   const confirmation = await confirm(
     parts,
-    { repo, digest, linked: link?.mediaType !== undefined, ask: (c) => upstream.statManifest({ repo, reference: digest }, c) },
+    {
+      repo,
+      digest,
+      linked: link?.mediaType !== undefined,
+      onGone: policy.of(repo, reference).onGone,
+      ask: (c) => upstream.statManifest({ repo, reference: digest }, c),
+    },
     ctx,
   );
   // a question may have made the link

@@ -75,6 +75,7 @@ const compile = ({ match, ...given }: Rule, rule: number, otherwise: Ruling): Co
   return {
     repository: globOf(colon === -1 ? match : match.slice(0, colon)),
     tag: colon === -1 ? undefined : globOf(match.slice(colon + 1)),
-    ruling: { ...otherwise, ...given, rule },
+    // what never moves is never gone either
+    ruling: { ...otherwise, ...given, ...(given.pin === true && { onGone: "keep" }), rule },
   };
 };

@@ -6,10 +6,10 @@ import { upTo } from "../lib/lru.ts";
 import { FollowerError, SingleFlight } from "../lib/single-flight.ts";
 import type { Digest } from "../oci/digest.ts";
 import { isOciError } from "../oci/error.ts";
-import type { Repository, Tag } from "../oci/reference.ts";
+import { isDigestReference, type Reference, type Repository, type Tag } from "../oci/reference.ts";
 import type { Context, ManifestStat, Registry } from "../oci/registry.ts";
 import type { Site } from "../sites.ts";
-import type { FactStore, TagFact, TagKey } from "../store/facts.ts";
+import type { FactStore, TagFact, TagKey, TagMove } from "../store/facts.ts";
 import { patiently } from "./confirm.ts";
 import type { Policy } from "./policy.ts";
 import type { Health } from "./witness.ts";
@@ -45,6 +45,7 @@ export interface TagParts {
 export class Tags {
   readonly #parts: TagParts;
   readonly #questions = new SingleFlight<ManifestStat>();
+  #pins: Promise<unknown> = Promise.resolve();
   readonly #pending = new LRUCache<string, readonly Pending[]>({ ...upTo(MAX_PENDING), ttl: PENDING_FOR });
 
   constructor(parts: TagParts) {
@@ -59,15 +60,21 @@ export class Tags {
     return this.#parts.facts.tag(this.keyOf(repo, tag));
   }
 
+  /** The digest that a pinned tag has been held as; `undefined` for any other reference. */
+  async pinnedTo(repo: Repository, reference: Reference): Promise<Digest | undefined> {
+    if (isDigestReference(reference) || !this.#parts.policy.of(repo, reference).pin) return undefined;
+    return (await this.fact(repo, reference))?.digest;
+  }
+
   /** By what is known of the tag just now. Upstream's 404 and refusals are thrown; an outage too, when there is nothing to fall back on. */
   async resolve(repo: Repository, tag: Tag, fact: TagFact, ctx: Context): Promise<Resolved> {
-    const policy = this.#parts.policy.of(repo, tag);
+    const { freshFor, staleIfError, pin } = this.#parts.policy.of(repo, tag);
     const sinceChecked = this.#parts.clock() - fact.checkedAt;
     const age = Math.max(0, sinceChecked);
     // a fact from the future comes of a clock that was turned back: nobody knows how old it is
-    const isFresh = sinceChecked >= 0 && age < policy.freshFor && !fact.doubted;
-    if (fact.digest !== undefined && isFresh) return { digest: fact.digest, how: "fresh", age };
-    const fallback = age < policy.staleIfError ? fact.digest : undefined;
+    const isFresh = sinceChecked >= 0 && age < freshFor && !fact.doubted;
+    if (fact.digest !== undefined && (isFresh || pin)) return { digest: fact.digest, how: "fresh", age };
+    const fallback = age < staleIfError ? fact.digest : undefined;
     if (fallback !== undefined && !this.#parts.health.up) return { digest: fallback, how: "stale", age };
     try {
       // whoever's credential it is asked with: the digest is then confirmed for this client before it is given anything
@@ -106,8 +113,9 @@ export class Tags {
 
   /** Upstream said that the tag is this digest: touched, moved at once when its manifest is held here, or when that arrives. */
   async learn(key: TagKey, digest: Digest, generation: number): Promise<void> {
-    const { facts, site, clock } = this.#parts;
+    const { facts, site, policy, clock } = this.#parts;
     const fact = await facts.tag(key);
+    if (fact?.digest !== undefined && policy.of(key.repo, key.tag).pin) return;
     if (fact?.digest === digest) return facts.touchTag(key, digest, clock(), generation);
     const link = await facts.link({ site: site.host, repo: key.repo, digest });
     const pending = this.#pending.get(`${key.repo}@${digest}`) ?? [];
@@ -123,7 +131,21 @@ export class Tags {
     const pending = this.#pending.get(`${repo}@${digest}`) ?? [];
     this.#pending.delete(`${repo}@${digest}`);
     const move = { digest, at: this.#parts.clock(), reason: "pull" } as const;
-    for (const { key, generation } of pending) await this.#parts.facts.moveTag(key, move, generation);
+    for (const { key, generation } of pending) {
+      if (this.#parts.policy.of(repo, key.tag).pin) await this.#pin(key, move, generation);
+      else await this.#parts.facts.moveTag(key, move, generation);
+    }
+  }
+
+  /** One after the other: of two manifests that arrive together the first is what the tag stays. */
+  #pin(key: TagKey, move: TagMove, generation: number): Promise<void> {
+    const { facts } = this.#parts;
+    const pin = async () => {
+      if ((await facts.tag(key))?.digest === undefined) await facts.moveTag(key, move, generation);
+    };
+    const turn = this.#pins.then(pin, pin);
+    this.#pins = turn;
+    return turn;
   }
 
   /** Upstream has said, to one who may know, that the tag is gone. */

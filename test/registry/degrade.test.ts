@@ -63,11 +63,11 @@ describe("an ill store", () => {
   });
 
   it("takes no push from anybody", async () => {
-    const { facts, site } = await world();
+    const { facts, site, policy } = await world();
     await facts.close();
     Object.assign(facts, { close: async () => undefined });
     const write = { kind: "write", what: "manifest", ...manifest("alice/app", "v1") } as const;
-    const parts = { site, facts, clock: Date.now, log: silent };
+    const parts = { site, policy, facts, clock: Date.now, log: silent };
     expect(await observe(parts, "PUT", "/v2/alice/app/manifests/v1", write, async () => ({ status: 201 }))).toEqual({
       status: 201,
     });

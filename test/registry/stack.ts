@@ -66,13 +66,14 @@ export const stack = (changes: Partial<Site> = {}, blobs: BlobStore = memoryBlob
     failed: () => undefined,
   };
   const ours = site(changes);
+  const policy = policyOf(ours);
   const granted = grants(facts, silent, { clock, keepFor: ours.staleAccess });
   const rights = clientRights(ours, granted, Buffer.alloc(32, 7), clock);
   const finder = publicity(upstream, rights, ours.publicFor, silent);
   const flying = flights(blobs, silent);
   const registry = siteRegistry({
     site: ours,
-    policy: policyOf(ours),
+    policy,
     upstream,
     blobs,
     facts,
@@ -98,6 +99,8 @@ export const stack = (changes: Partial<Site> = {}, blobs: BlobStore = memoryBlob
     flights: flying,
     rights,
     site: ours,
+    policy,
+    clock,
     pass: (ms: number) => {
       state.now += ms;
     },

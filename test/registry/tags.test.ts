@@ -174,11 +174,11 @@ describe("a push that goes by", () => {
   const write: OciRequest = { kind: "write", what: "manifest", repo: APP.repo, reference: "v1" as Tag };
 
   it("makes the next pull ask, at once", async () => {
-    const { get, move, facts, site } = await world();
+    const { get, move, facts, site, policy } = await world();
     move(1);
     await get();
     let pushed = "";
-    await observe({ site, facts, clock: () => 0, log: silent }, "PUT", "", write, async () => {
+    await observe({ site, policy, facts, clock: () => 0, log: silent }, "PUT", "", write, async () => {
       pushed = move(2);
       return { status: 201 };
     });
@@ -186,11 +186,11 @@ describe("a push that goes by", () => {
   });
 
   it("that fails takes nothing from an outage", async () => {
-    const { get, move, facts, site, cut } = await world();
+    const { get, move, facts, site, policy, cut } = await world();
     const held = move(1);
     await get();
     cut();
-    const failing = observe({ site, facts, clock: () => 0, log: silent }, "PUT", "", write, () =>
+    const failing = observe({ site, policy, facts, clock: () => 0, log: silent }, "PUT", "", write, () =>
       Promise.reject(new Error("refused")),
     );
     await expect(failing).rejects.toThrow("refused");
@@ -198,8 +198,8 @@ describe("a push that goes by", () => {
   });
 
   it("that upstream refuses leaves no trace of tags that nobody knows", async () => {
-    const { facts, site } = await world();
-    await observe({ site, facts, clock: () => 0, log: silent }, "PUT", "", write, async () => ({ status: 401 }));
+    const { facts, site, policy } = await world();
+    await observe({ site, policy, facts, clock: () => 0, log: silent }, "PUT", "", write, async () => ({ status: 401 }));
     expect(await facts.tag({ site: site.host, repo: APP.repo, tag: "v1" as Tag })).toBeUndefined();
   });
 
@@ -218,14 +218,14 @@ describe("a push that goes by", () => {
     });
     await fc.assert(
       fc.asyncProperty(fc.array(asker, { minLength: 1, maxLength: 6 }), schedule, async (askers, push) => {
-        const { registry, get, head, move, facts, site, upstream, pass } = await world();
+        const { registry, get, head, move, facts, site, policy, upstream, pass } = await world();
         move(1);
         if (push.known) await get();
         pass(MINUTE);
         let pushed = "";
         upstream.gate = turns(push.answers);
         const pushing = turns(push.begins).then(() =>
-          observe({ site, facts, clock: () => 0, log: silent }, "PUT", "", write, async () => {
+          observe({ site, policy, facts, clock: () => 0, log: silent }, "PUT", "", write, async () => {
             await turns(push.takes);
             pushed = move(2);
             await turns(push.back);

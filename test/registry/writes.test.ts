@@ -50,13 +50,13 @@ const interrupting = (world: World, nth: number, write: () => Promise<void>) => 
 
 const prepared = async () => {
   const world = stack();
-  const { upstream, registry, facts, site } = world;
+  const { upstream, registry, facts, site, policy } = world;
   upstream.repo(REPO, { readers: [ALICE] });
   const old = upstream.manifest(REPO, "v1", { layers: [], annotations: { version: "old" } });
   const write = (method: string, reference: string, done: () => void) => {
     const path = `/v2/${REPO}/manifests/${reference}`;
     const request = parseRequest(method, path, new URLSearchParams());
-    return observe({ site, facts, clock: () => Date.UTC(2026, 10, 23), log: silent }, method, path, request, async () => {
+    return observe({ site, policy, facts, clock: () => Date.UTC(2026, 10, 23), log: silent }, method, path, request, async () => {
       done();
       return { status: 201 };
     });
