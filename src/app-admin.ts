@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { type Api, adminApi } from "./admin/api.ts";
 import type { Condition } from "./admin/health.ts";
 import type { Operations } from "./admin/operations.ts";
+import { type StoreParts, storeOperations } from "./admin/store-operations.ts";
 import type { Config } from "./config/config.ts";
 import { plainHost } from "./lib/host-name.ts";
 import type { Address } from "./lib/listen.ts";
@@ -13,7 +14,7 @@ import type { Logger } from "./lib/log.ts";
 import { parsePrefixes } from "./lib/prefixes.ts";
 import { installationToken } from "./lib/secret.ts";
 
-export interface AdminParts {
+export interface AdminParts extends StoreParts {
   readonly config: Config;
   readonly version: string;
   readonly condition: () => Promise<Condition>;
@@ -58,9 +59,11 @@ export const openAdmin = async (address: Address, parts: AdminParts): Promise<Ad
 
 export const adminTokenFile = ({ data }: Pick<Config, "data">): string => join(data, "admin.token");
 
-const serverOperations = ({ config, version, condition }: AdminParts): Operations => {
+const serverOperations = (parts: AdminParts): Operations => {
+  const { config, version, condition } = parts;
   const startedAt = new Date();
   return {
+    ...storeOperations(parts),
     async status() {
       const { ready, notes } = await condition();
       const uptimeMs = Date.now() - startedAt.getTime();

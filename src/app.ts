@@ -126,7 +126,7 @@ export const frontEnd = async (config: Config, log: Logger): Promise<FrontEnd> =
   });
   const clients = parsePrefixes(config.clients);
   const at = config.listen.admin;
-  const admin = at && (await openAdmin(at, { config, version: VERSION, condition: now, log }));
+  const admin = at && (await openAdmin(at, { config, sites, blobs, facts, version: VERSION, condition: now, log }));
   const open = (door: Door, key: string, options: Omit<DoorOptions, "door">): Promise<OpenDoor> =>
     openDoor({ door, ...options }).catch((error: unknown) => {
       const { address } = options;

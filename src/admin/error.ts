@@ -35,6 +35,8 @@ export class AdminError extends Error {
   }
 }
 
+export const isAdminCode = (code: string): code is AdminCode => Object.hasOwn(STATUS, code);
+
 /** What upstream says of a client's rights or of the request is no word of this listener's on its own: it becomes 502, or NOT_HELD. */
 export const asAdminError = (error: unknown): AdminError => {
   if (error instanceof AdminError) return error;

@@ -5,8 +5,15 @@ import type { OperationName, Operations } from "./operations.ts";
 
 type Input<N extends OperationName> = Parameters<Operations[N]>[0];
 
+const text = z.string().max(1_000);
+
+/** Queries are texts. */
+const limit = z.coerce.number().pipe(z.int().min(1).max(1_000));
+
 const INPUTS = {
   status: z.strictObject({}),
+  list: z.strictObject({ of: text.optional(), after: text.optional(), limit: limit.optional() }),
+  show: z.strictObject({ reference: text }),
 } as const satisfies { [N in OperationName]: z.ZodType<Input<N>> };
 
 /** Throws INVALID with what is wrong where. */

@@ -1,5 +1,6 @@
 // What an administrator can ask of Layover: plain values in, plain JSON out. Implemented by the running server (app-admin.ts), by its
 // client over HTTP (remote.ts), and on the store alone when no server runs; one suite (test/suites/operations.ts) runs over them.
+import type { Listing, Shown, Status } from "./answers.ts";
 
 /** How far a long operation has come. */
 export interface Progress {
@@ -19,22 +20,29 @@ export interface Call {
   readonly progress: (progress: Progress) => void;
 }
 
-export interface Status {
-  readonly version: string;
-  readonly startedAt: string;
-  readonly uptimeMs: number;
-  /** The folder that it serves. */
-  readonly data: string;
-  readonly ready: boolean;
-  /** What is wrong, or worth knowing. */
-  readonly notes: readonly string[];
+export type Nothing = Record<string, never>;
+
+export interface ListInput {
+  /** Nothing: the sites; a site: its repositories; a repository: its tags. */
+  readonly of?: string | undefined;
+  /** Where the page begins: behind this name. */
+  readonly after?: string | undefined;
+  /** 1 to 1,000 entries; 100 when it is left out. */
+  readonly limit?: number | undefined;
 }
 
-export type Nothing = Record<string, never>;
+export interface ReferenceInput {
+  /** As people write it: `ghcr.io/acme/app:1`, `ubuntu`, `…@sha256:…`. */
+  readonly reference: string;
+}
 
 /** Every method throws AdminError. */
 export interface Operations {
   status(input: Nothing, call: Call): Promise<Status>;
+  /** What is held, page by page. */
+  list(input: ListInput, call: Call): Promise<Listing>;
+  /** One image, by tag (`latest` when it is left out) or digest: what is held of it and why. */
+  show(input: ReferenceInput, call: Call): Promise<Shown>;
 }
 
 export type OperationName = keyof Operations;

@@ -13,6 +13,8 @@ export interface Route {
 
 export const ROUTES = {
   status: { method: "GET", path: "/api/v1/status" },
+  list: { method: "GET", path: "/api/v1/cache" },
+  show: { method: "GET", path: "/api/v1/cache/show" },
 } as const satisfies Record<OperationName, Route>;
 
 export const NDJSON = "application/x-ndjson";

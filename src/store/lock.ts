@@ -2,19 +2,19 @@
 // and it holds between containers that share a volume.
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { StoreUnusable } from "./unusable.ts";
+import { StoreInUse, StoreUnusable } from "./unusable.ts";
 
 /** How long a predecessor that is just ending is waited for. Milliseconds. */
 const WAIT = 15_000;
 const TRY_EVERY = 100;
 
-/** Gives what unlocks it. Throws StoreUnusable when another process goes on holding it for `wait` ms. */
+/** Gives what unlocks it. Throws StoreInUse when another process goes on holding it for `wait` ms. */
 export const lockFolder = async (folder: string, wait = WAIT): Promise<() => void> => {
   const until = performance.now() + wait;
   for (;;) {
     const lock = attempt(join(folder, "lock"), folder);
     if (lock !== undefined) return () => lock.close();
-    if (performance.now() >= until) throw new StoreUnusable(folder, "another Layover process is using it");
+    if (performance.now() >= until) throw new StoreInUse(folder);
     await new Promise((resolve) => setTimeout(resolve, TRY_EVERY));
   }
 };

@@ -8,3 +8,11 @@ export class StoreUnusable extends Error {
     this.path = path;
   }
 }
+
+/** Another process has it. */
+export class StoreInUse extends StoreUnusable {
+  constructor(path: string) {
+    super(path, "another Layover process is using it");
+    this.name = "StoreInUse";
+  }
+}

@@ -25,6 +25,8 @@ export const bearer = (front: Front): OutgoingHttpHeaders => ({ authorization: `
 
 const portOf = (front: Front): number => Number(front.running.identity.admin!.split(":").at(-1));
 
+export const urlOf = (front: Front): string => `http://127.0.0.1:${portOf(front)}`;
+
 export const ask = (front: Front, path: string, { method = "GET", headers = {}, body }: Ask = {}): Promise<Answer> =>
   new Promise((resolve, reject) => {
     const options = { host: "127.0.0.1", port: portOf(front), path, method, headers, agent: false };

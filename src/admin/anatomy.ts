@@ -1,0 +1,69 @@
+// What a manifest says that it is made of, for people to read: roles, sizes, platforms. All of it can be forged: it gives nobody a right.
+import { type Digest, isDigest } from "../oci/digest.ts";
+
+export interface NamedPart {
+  readonly role: "config" | "layer" | "manifest";
+  readonly digest: Digest;
+  readonly mediaType?: string;
+  readonly size?: number;
+  /** `linux/amd64`, `linux/arm/v7`. */
+  readonly platform?: string;
+}
+
+export interface Anatomy {
+  readonly mediaType: string | undefined;
+  /** In the manifest's order. */
+  readonly parts: readonly NamedPart[];
+}
+
+const MAX_PARTS = 1_000;
+
+/** Of bytes that are no manifest: nothing. */
+export const anatomyOf = (bytes: Uint8Array): Anatomy => {
+  const { mediaType, config, layers, blobs, manifests } = recordOf(parsed(bytes));
+  const parts = [
+    ...partsOf("manifest", manifests),
+    ...partsOf("config", config === undefined ? [] : [config]),
+    ...partsOf("layer", layers),
+    ...partsOf("layer", blobs),
+  ];
+  return { mediaType: textOf(mediaType), parts: parts.slice(0, MAX_PARTS) };
+};
+
+const parsed = (bytes: Uint8Array): unknown => {
+  try {
+    return JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8"));
+  } catch {
+    return undefined;
+  }
+};
+
+const partsOf = (role: NamedPart["role"], descriptors: unknown): NamedPart[] => {
+  if (!Array.isArray(descriptors)) return [];
+  return descriptors.flatMap((descriptor): NamedPart[] => {
+    const { digest, mediaType, size, platform } = recordOf(descriptor);
+    if (typeof digest !== "string" || !isDigest(digest)) return [];
+    const type = textOf(mediaType);
+    const where = platformOf(recordOf(platform));
+    return [
+      {
+        role,
+        digest,
+        ...(type !== undefined && { mediaType: type }),
+        ...(typeof size === "number" && Number.isSafeInteger(size) && size >= 0 && { size }),
+        ...(where !== undefined && { platform: where }),
+      },
+    ];
+  });
+};
+
+const platformOf = ({ os, architecture, variant }: Record<string, unknown>): string | undefined => {
+  const names = [os, architecture, variant].map(textOf).filter((name) => name !== undefined);
+  return names.length === 0 ? undefined : names.join("/");
+};
+
+const recordOf = (value: unknown): Record<string, unknown> =>
+  typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
+
+const textOf = (value: unknown): string | undefined =>
+  typeof value === "string" && value !== "" ? value.slice(0, 200) : undefined;

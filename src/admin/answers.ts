@@ -1,0 +1,102 @@
+// The answers of operations, as they stand in JSON (`--json`, `/api/v1/`): a contract. Times are ISO 8601, sizes bytes; what is not
+// known is left out. Keys are only ever added.
+
+export interface Status {
+  readonly version: string;
+  readonly startedAt: string;
+  readonly uptimeMs: number;
+  /** The folder that it serves. */
+  readonly data: string;
+  readonly ready: boolean;
+  /** What is wrong, or worth knowing. */
+  readonly notes: readonly string[];
+}
+
+export interface SiteEntry {
+  readonly site: string;
+  /** False: something is held for it, and it is no site of this Layover any more. */
+  readonly configured: boolean;
+  /** Whether anything is known of it. */
+  readonly known: boolean;
+}
+
+export interface RepositoryEntry {
+  readonly repository: string;
+  readonly tags: number;
+  /** Digests that it links, and how many of them are held. */
+  readonly links: number;
+  readonly held: number;
+  /** Of what is held. What two repositories share counts in both. */
+  readonly bytes: number;
+}
+
+export interface TagEntry {
+  readonly tag: string;
+  readonly digest: string;
+  /** Whether its manifest is held. */
+  readonly held: boolean;
+  /** Of what is held of it, its parts included. */
+  readonly bytes: number;
+  /** When upstream last confirmed it. */
+  readonly checkedAt: string;
+  readonly usedAt?: string;
+}
+
+/** A page; `next` is the `after` of the one behind it. */
+export type Listing =
+  | {
+      readonly kind: "sites";
+      readonly sites: readonly SiteEntry[];
+      readonly totals: { readonly blobs: number; readonly bytes: number };
+    }
+  | {
+      readonly kind: "repositories";
+      readonly site: string;
+      readonly repositories: readonly RepositoryEntry[];
+      readonly next?: string;
+    }
+  | {
+      readonly kind: "tags";
+      readonly site: string;
+      readonly repository: string;
+      readonly tags: readonly TagEntry[];
+      readonly next?: string;
+    };
+
+export interface PartEntry {
+  readonly role: "config" | "layer" | "manifest";
+  readonly digest: string;
+  readonly mediaType?: string;
+  /** As the manifest has it. */
+  readonly size?: number;
+  readonly platform?: string;
+  readonly held: boolean;
+  /** Of a manifest that is held. */
+  readonly parts?: readonly PartEntry[];
+}
+
+export interface Shown {
+  /** With the site's own name. */
+  readonly reference: string;
+  readonly site: string;
+  readonly repository: string;
+  readonly tag?: string;
+  readonly digest: string;
+  readonly mediaType?: string;
+  readonly held: boolean;
+  /** Of the blob or manifest itself. */
+  readonly size?: number;
+  readonly addedAt?: string;
+  readonly usedAt?: string;
+  /** Of the tag. */
+  readonly checkedAt?: string;
+  readonly parts: readonly PartEntry[];
+  /** Of it and its parts, each once: what is held, and what the manifests say that there is. */
+  readonly bytes: { readonly held: number; readonly named: number };
+  /** The repositories to which it may be served; at most 100. */
+  readonly links: readonly { readonly site: string; readonly repository: string }[];
+  /** The tags that stand for it; at most 100. */
+  readonly tags: readonly string[];
+  /** Of the tag, newest first; at most 50. A move without a digest took the tag away. */
+  readonly history: readonly { readonly digest?: string; readonly at: string; readonly reason: string }[];
+}

@@ -1,0 +1,76 @@
+// What is held, in pages: the sites, a site's repositories, a repository's tags.
+import type { Digest } from "../oci/digest.ts";
+import type { Repository, Tag } from "../oci/reference.ts";
+import type { Sites } from "../sites.ts";
+import type { FactStore } from "../store/facts.ts";
+import type { Listing, TagEntry } from "./answers.ts";
+import type { ListInput } from "./operations.ts";
+import { parsePlace } from "./references.ts";
+
+const DEFAULT_LIMIT = 100;
+/** An index of indexes of images; deeper means no good. */
+const MAX_DEPTH = 3;
+
+interface Parts {
+  readonly sites: Sites;
+  readonly facts: FactStore;
+}
+
+/** Throws AdminError for what is neither a site nor a repository. */
+export const listCache = async (parts: Parts, { of, after, limit = DEFAULT_LIMIT }: ListInput): Promise<Listing> => {
+  if (of === undefined || of === "") return listSites(parts);
+  const { inventory } = parts.facts;
+  const { site, repo } = parsePlace(of, parts.sites);
+  if (repo === undefined) {
+    const rows = await inventory.repositories(site.host, { after: after as Repository | undefined, limit });
+    const repositories = rows.map(({ repo, ...counts }) => ({ repository: repo, ...counts }));
+    return { kind: "repositories", site: site.host, repositories, ...nextOf(rows.at(-1)?.repo, rows.length, limit) };
+  }
+  const rows = await inventory.tags(site.host, repo, { after: after as Tag | undefined, limit });
+  const tags: TagEntry[] = [];
+  for (const { tag, digest, isHeld, checkedAt } of rows) {
+    const { bytes, usedAt } = await weigh(parts.facts, digest);
+    tags.push({
+      tag,
+      digest,
+      held: isHeld,
+      bytes,
+      checkedAt: isoOf(checkedAt),
+      ...(usedAt !== undefined && { usedAt: isoOf(usedAt) }),
+    });
+  }
+  return { kind: "tags", site: site.host, repository: repo, tags, ...nextOf(rows.at(-1)?.tag, rows.length, limit) };
+};
+
+export const isoOf = (time: number): string => new Date(time).toISOString();
+
+const nextOf = (last: string | undefined, found: number, limit: number): { next?: string } =>
+  last === undefined || found < limit ? {} : { next: last };
+
+const listSites = async ({ sites, facts }: Parts): Promise<Listing> => {
+  const known = new Set(await facts.inventory.sites());
+  const { count, bytes } = await facts.holdings.totals();
+  const configured = sites.all.map(({ host }) => ({ site: host, configured: true, known: known.has(host) }));
+  const others = [...known].filter((host) => !sites.all.some((site) => site.host === host));
+  return {
+    kind: "sites",
+    sites: [...configured, ...others.map((site) => ({ site, configured: false, known: true }))],
+    totals: { blobs: count, bytes },
+  };
+};
+
+/** The bytes that are held of a manifest and its parts, each once, and when it was last used. */
+const weigh = async ({ holdings }: FactStore, root: Digest): Promise<{ bytes: number; usedAt: number | undefined }> => {
+  const seen = new Set<Digest>();
+  let bytes = 0;
+  const add = async (digest: Digest, depth: number): Promise<number | undefined> => {
+    if (seen.has(digest)) return undefined;
+    seen.add(digest);
+    const held = await holdings.holding(digest);
+    bytes += held?.size ?? 0;
+    if (held?.isManifest === true && depth > 0) for (const part of await holdings.heldParts(digest)) await add(part, depth - 1);
+    return held?.usedAt;
+  };
+  const usedAt = await add(root, MAX_DEPTH);
+  return { bytes, usedAt };
+};

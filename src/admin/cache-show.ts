@@ -1,0 +1,112 @@
+// One image as it lies here: what it is, which of its parts are held, who may have it, where its tag has been.
+import type { Digest } from "../oci/digest.ts";
+import { MAX_MANIFEST } from "../oci/registry.ts";
+import type { Sites } from "../sites.ts";
+import type { BlobStore } from "../store/blobs.ts";
+import type { FactStore } from "../store/facts.ts";
+import { anatomyOf } from "./anatomy.ts";
+import type { PartEntry, Shown } from "./answers.ts";
+import { isoOf } from "./cache-list.ts";
+import { AdminError } from "./error.ts";
+import { type Image, parseImage, referenceOf, written } from "./references.ts";
+
+const MAX_LINKS = 100;
+const MAX_MOVES = 50;
+/** Digests that are looked at in one answer, more or less. */
+const MAX_READ = 5_000;
+
+interface Parts {
+  readonly sites: Sites;
+  readonly blobs: BlobStore;
+  readonly facts: FactStore;
+}
+
+/** Throws NOT_HELD when nothing is known of it, UNKNOWN_SITE, INVALID. */
+export const showImage = async (parts: Parts, text: string): Promise<Shown> => {
+  const { blobs, facts } = parts;
+  const image = parseImage(text, parts.sites);
+  const { site, repo } = image;
+  const reference = referenceOf(image);
+  const key = { site: site.host, repo };
+  const name = written(site.host, repo, reference);
+  const { tag, digest, checkedAt } = await meaningOf(facts, image, name);
+  const link = await facts.link({ ...key, digest });
+  const held = await blobs.stat(digest);
+  if (tag === undefined && link === undefined && held === undefined)
+    throw new AdminError("NOT_HELD", `nothing is known of ${name}`);
+  const holding = await facts.holdings.holding(digest);
+  const isManifest = holding?.isManifest === true || link?.mediaType !== undefined;
+  const bytes = isManifest && held !== undefined ? await blobs.readAll(digest, MAX_MANIFEST) : undefined;
+  const anatomy = bytes === undefined ? undefined : anatomyOf(bytes);
+  const entries = bytes === undefined ? [] : await entriesOf(parts.blobs, bytes, new Set([digest]));
+  const mediaType = link?.mediaType ?? anatomy?.mediaType;
+  const linkers = await facts.inventory.linkers(digest, { limit: MAX_LINKS });
+  const tags = await facts.inventory.tagsOf(digest, MAX_LINKS);
+  const moves = tag === undefined ? [] : await facts.tagHistory({ ...key, tag }, MAX_MOVES);
+  return {
+    reference: name,
+    site: site.host,
+    repository: repo,
+    ...(tag !== undefined && { tag }),
+    digest,
+    ...(mediaType !== undefined && { mediaType }),
+    held: held !== undefined,
+    ...(held !== undefined && { size: held.size }),
+    ...(holding !== undefined && { addedAt: isoOf(holding.addedAt), usedAt: isoOf(holding.usedAt) }),
+    ...(checkedAt !== undefined && { checkedAt: isoOf(checkedAt) }),
+    parts: entries,
+    bytes: weigh(held?.size ?? 0, entries),
+    links: linkers.map((linker) => ({ site: linker.site, repository: linker.repo })),
+    tags: tags.map((one) => written(one.site, one.repo, one.tag)),
+    history: moves.map((move) => ({
+      ...(move.digest !== undefined && { digest: move.digest }),
+      at: isoOf(move.at),
+      reason: move.reason,
+    })),
+  };
+};
+
+interface Meaning {
+  readonly tag: Image["tag"];
+  readonly digest: Digest;
+  readonly checkedAt: number | undefined;
+}
+
+const meaningOf = async (facts: FactStore, { site, repo, tag, digest }: Image, name: string): Promise<Meaning> => {
+  if (digest !== undefined) return { tag: undefined, digest, checkedAt: undefined };
+  const asked = tag ?? (referenceOf({ site, repo, tag, digest }) as NonNullable<Image["tag"]>);
+  const fact = await facts.tag({ site: site.host, repo, tag: asked });
+  if (fact?.digest === undefined) throw new AdminError("NOT_HELD", `no digest is known for ${name}`);
+  return { tag: asked, digest: fact.digest, checkedAt: fact.checkedAt };
+};
+
+/** A child that is named twice is looked into once: what is named is the work of whoever made the image. */
+const entriesOf = async (blobs: BlobStore, manifest: Uint8Array, seen: Set<Digest>): Promise<PartEntry[]> => {
+  const entries: PartEntry[] = [];
+  for (const part of anatomyOf(manifest).parts) {
+    const held = (await blobs.stat(part.digest)) !== undefined;
+    const isRead = held && part.role === "manifest" && !seen.has(part.digest) && seen.size < MAX_READ;
+    seen.add(part.digest);
+    const bytes = isRead ? await blobs.readAll(part.digest, MAX_MANIFEST) : undefined;
+    entries.push({ ...part, held, ...(bytes !== undefined && { parts: await entriesOf(blobs, bytes, seen) }) });
+  }
+  return entries;
+};
+
+/** Each digest once, however often it is named. */
+const weigh = (own: number, entries: readonly PartEntry[]): Shown["bytes"] => {
+  const seen = new Set<string>();
+  const sum = { held: own, named: own };
+  const add = (list: readonly PartEntry[]) => {
+    for (const { digest, size = 0, held, parts = [] } of list) {
+      if (!seen.has(digest)) {
+        seen.add(digest);
+        sum.named += size;
+        if (held) sum.held += size;
+      }
+      add(parts);
+    }
+  };
+  add(entries);
+  return sum;
+};
