@@ -1,6 +1,7 @@
 // argv → command. Commands register themselves; what they need is imported when they run, so that `serve` starts fast.
 import { Command } from "commander";
 import { caCommand } from "./cli/ca.ts";
+import { cacheCommand } from "./cli/cache.ts";
 import { configCommand } from "./cli/config.ts";
 import { demoCommand } from "./cli/demo.ts";
 import { doctorCommand } from "./cli/doctor.ts";
@@ -11,6 +12,6 @@ import { setupCommand } from "./cli/setup.ts";
 const program = new Command("layover").description(
   "Makes every container pull local: DNS and TLS under the registries' own names.",
 );
-for (const register of [serveCommand, configCommand, caCommand, setupCommand, doctorCommand, healthCommand, demoCommand])
-  register(program);
+const commands = [serveCommand, configCommand, caCommand, setupCommand, doctorCommand, healthCommand, cacheCommand, demoCommand];
+for (const register of commands) register(program);
 await program.parseAsync();

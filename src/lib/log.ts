@@ -1,6 +1,7 @@
 // The one place that makes a logger: JSON lines, or lines that a person can read. Fields are allow-listed by their callers:
 // no header object, query or credential ever comes here.
 import { type Logger, pino } from "pino";
+import { about } from "./units.ts";
 
 export type { Logger };
 
@@ -102,13 +103,6 @@ const referenceOf = (reference: unknown): string => {
 const levelOf = (level: number): string => {
   if (level >= 50) return "error: ";
   return level >= 40 ? "warning: " : "";
-};
-
-/** To three digits, for people. */
-const about = (bytes: number): string => {
-  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
-  const step = bytes < 1 ? 0 : Math.min(Math.floor(Math.log2(bytes) / 10), units.length - 1);
-  return `${step === 0 ? bytes : (bytes / 1024 ** step).toPrecision(3)} ${units[step]}`;
 };
 
 const HEAD = new Set(["level", "time", "msg"]);

@@ -56,3 +56,10 @@ export const formatSize = (bytes: number): string => {
   const [unit, size] = (bytes > 0 && units.find(([, size]) => bytes % size === 0)) || ["B", 1];
   return `${bytes / size}${unit}`;
 };
+
+/** To three digits, for people. */
+export const about = (bytes: number): string => {
+  const units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
+  const step = bytes < 1 ? 0 : Math.min(Math.floor(Math.log2(bytes) / 10), units.length - 1);
+  return `${step === 0 ? bytes : (bytes / 1024 ** step).toPrecision(3)} ${units[step]}`;
+};

@@ -1,0 +1,117 @@
+// What a command asks: the server that the configuration or --server names; with none, the store alone. Decides the exit status:
+// 0 good, 1 something was wrong, 2 wrong usage or configuration, 3 nobody could be reached.
+import type { Command } from "commander";
+import type { AdminError } from "../admin/error.ts";
+import type { Call, Operations } from "../admin/operations.ts";
+import type { Server } from "../admin/remote.ts";
+
+export interface ReachOptions {
+  readonly config?: string;
+  readonly server?: string;
+  readonly tokenFile?: string;
+  readonly json?: boolean;
+}
+
+export const reachable = (command: Command): Command =>
+  command
+    .option("-c, --config <file>", "default: LAYOVER_CONFIG, else ./layover.yaml")
+    .option("--server <url>", "ask the Layover there rather than the one of the configuration")
+    .option("--token-file <file>", "its admin token; or LAYOVER_ADMIN_TOKEN (default: admin.token in the data folder)")
+    .option("--json", "for programs");
+
+/** What is printed as it is, and ends the command. */
+export class Failure extends Error {
+  readonly exit: number;
+
+  constructor(exit: number, message: string) {
+    super(message);
+    this.name = "Failure";
+    this.exit = exit;
+  }
+}
+
+interface Reached {
+  readonly operations: Operations;
+  close(): Promise<void>;
+}
+
+/** Runs `work`, which gives the exit status (0 by default). Never rejects: what goes wrong is told on stderr. A Ctrl-C stops it. */
+export const ask = async (
+  options: ReachOptions,
+  work: (operations: Operations, call: Pick<Call, "signal">) => Promise<number | undefined>,
+): Promise<void> => {
+  const stop = new AbortController();
+  const stopped = (signal: NodeJS.Signals) => stop.abort(new Failure(signal === "SIGINT" ? 130 : 143, "stopped"));
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, stopped);
+  try {
+    const reached = await reach(options, stop.signal);
+    if (reached === undefined) return;
+    try {
+      process.exitCode = (await work(reached.operations, { signal: stop.signal })) ?? 0;
+    } finally {
+      await reached.close();
+    }
+  } catch (error) {
+    const { exit, message } = await failureOf(stop.signal.aborted ? stop.signal.reason : error);
+    process.stderr.write(`layover: ${message}\n`);
+    process.exitCode = exit;
+  } finally {
+    for (const signal of ["SIGINT", "SIGTERM"] as const) process.off(signal, stopped);
+  }
+};
+
+/** `undefined`: the configuration is wrong, which has been told. */
+const reach = async (options: ReachOptions, signal: AbortSignal): Promise<Reached | undefined> => {
+  const { remoteOperations } = await import("../admin/remote.ts");
+  const { namedServer, ownServer } = await import("./reach-server.ts");
+  const named = await namedServer(options);
+  if (named !== undefined) return { operations: remoteOperations(named), close: async () => undefined };
+  const { configOrExit } = await import("./config.ts");
+  const config = await configOrExit(options.config);
+  if (config === undefined) return undefined;
+  const own = await ownServer(config, options);
+  if (own !== undefined && (await isThere(own, signal)))
+    return { operations: remoteOperations(own), close: async () => undefined };
+  const { openAlone } = await import("../app-alone.ts");
+  const { StoreInUse } = await import("../store/unusable.ts");
+  return openAlone(config).catch((error: unknown) => {
+    if (!(error instanceof StoreInUse)) throw error;
+    const why =
+      own === undefined
+        ? "its admin listener is turned off (listen.admin)"
+        : `its admin listener does not answer at ${own.url.origin}`;
+    throw new Failure(3, `a Layover is using ${config.data}, but ${why}`);
+  });
+};
+
+/** False when nobody listens there; throws what else is wrong. */
+const isThere = async (server: Server, signal: AbortSignal): Promise<boolean> => {
+  const { remoteOperations, Unreachable } = await import("../admin/remote.ts");
+  try {
+    await remoteOperations(server).status({}, { signal, progress: () => undefined });
+    return true;
+  } catch (error) {
+    if (error instanceof Unreachable && error.isAbsent) return false;
+    throw error;
+  }
+};
+
+const EXIT: Partial<Record<AdminError["code"], number>> = {
+  INVALID: 2,
+  UNKNOWN_SITE: 2,
+  UNAUTHORIZED: 3,
+  FORBIDDEN: 3,
+  MISDIRECTED: 3,
+  UNAVAILABLE: 3,
+};
+
+const failureOf = async (error: unknown): Promise<{ exit: number; message: string }> => {
+  const { AdminError } = await import("../admin/error.ts");
+  const { Unreachable } = await import("../admin/remote.ts");
+  const { SetupError } = await import("../lib/setup-error.ts");
+  const message = error instanceof Error ? error.message : String(error);
+  if (error instanceof Failure) return error;
+  if (error instanceof Unreachable) return { exit: 3, message };
+  if (error instanceof AdminError) return { exit: EXIT[error.code] ?? 1, message };
+  return { exit: error instanceof SetupError ? 2 : 1, message };
+};
