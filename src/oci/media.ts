@@ -8,6 +8,12 @@ export const MANIFEST_TYPES = [
   "application/vnd.oci.artifact.manifest.v1+json",
 ] as const;
 
+/** What upstream is asked for besides: questions that differ in nothing else have the same answer. */
+export const beyondKnown = (ranges: readonly string[]): string[] =>
+  ranges.filter((range) => range !== "*/*" && !KNOWN.has(range));
+
+const KNOWN: ReadonlySet<string> = new Set(MANIFEST_TYPES);
+
 /** Docker's schema 1: its digest leaves the signatures out, so it can be neither verified nor kept. */
 export const isSchema1 = (mediaType: string): boolean => mediaType.startsWith("application/vnd.docker.distribution.manifest.v1+");
 

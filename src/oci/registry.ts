@@ -122,7 +122,8 @@ export interface Registry {
   getBlob(query: BlobRead, ctx: Context): Promise<Blob>;
   statBlob(query: BlobQuery, ctx: Context): Promise<BlobStat>;
   getManifest(query: ManifestQuery, ctx: Context): Promise<Manifest>;
-  statManifest(query: ManifestQuery, ctx: Context): Promise<ManifestStat>;
+  /** With the bytes, where an upstream's HEAD did not tell enough and they had to be fetched. */
+  statManifest(query: ManifestQuery, ctx: Context): Promise<ManifestStat | Manifest>;
   listTags(query: TagQuery, ctx: Context): Promise<Listing>;
   listReferrers(query: ReferrersQuery, ctx: Context): Promise<Listing>;
 }

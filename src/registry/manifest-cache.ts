@@ -1,10 +1,9 @@
 // Manifests of one site, by digest and by tag: held bytes through a right and a link, else upstream's, verified and kept on their way.
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/log.ts";
-import { algorithmOf, type Digest } from "../oci/digest.ts";
+import type { Digest } from "../oci/digest.ts";
 import { isOciError } from "../oci/error.ts";
-import { accepts, isSchema1 } from "../oci/media.ts";
-import { partsOf } from "../oci/parts.ts";
+import { accepts } from "../oci/media.ts";
 import { isDigestReference, type Repository, type Tag } from "../oci/reference.ts";
 import {
   type Context,
@@ -14,9 +13,10 @@ import {
   type ManifestStat,
   type Provenance,
 } from "../oci/registry.ts";
-import { type BlobStore, StoreFull } from "../store/blobs.ts";
+import type { BlobStore } from "../store/blobs.ts";
 import type { TagFact } from "../store/facts.ts";
 import { type ConfirmParts, confirm, stillThere } from "./confirm.ts";
+import { manifestFetch } from "./manifest-fetch.ts";
 import { meanwhile } from "./meanwhile.ts";
 import type { Resolved, Tags } from "./tags.ts";
 
@@ -34,7 +34,7 @@ export interface ManifestCache {
 
 export const manifestCache = (parts: ManifestCacheParts): ManifestCache => {
   const { upstream, tags } = parts;
-  const fetch = (repo: Repository, digest: Digest, ctx: Context) => fetchAndKeep(parts, { repo, reference: digest }, ctx);
+  const fetch = manifestFetch(parts);
   const served = meanwhile({ ...parts, fetch });
 
   const byTag = async (repo: Repository, tag: Tag, fact: TagFact, ctx: Context): Promise<Manifest | undefined> => {
@@ -59,7 +59,7 @@ export const manifestCache = (parts: ManifestCacheParts): ManifestCache => {
       const target = await settled(parts, query);
       // what is held is of a type that this client does not take: upstream decides, with the client's own Accept
       if (manifest !== undefined) return { ...(await upstream.getManifest(target, ctx)), provenance: { source: "uncached" } };
-      return fetchAndKeep(parts, target, ctx);
+      return fetch(target, ctx, () => find(query, ctx));
     },
     async statManifest(query, ctx) {
       const manifest = await find(query, ctx);
@@ -136,38 +136,4 @@ const held = async (
   if (mediaType === undefined) return undefined;
   const source = confirmation === "stale" ? "stale" : "hit";
   return { descriptor: { mediaType, digest, size: bytes.length }, bytes, provenance: { source }, metadata: {} };
-};
-
-const fetchAndKeep = async (parts: ManifestCacheParts, query: ManifestQuery, ctx: Context): Promise<Manifest> => {
-  const { tags, upstream } = parts;
-  const { repo, reference } = query;
-  const tag = isDigestReference(reference) ? undefined : reference;
-  // read before upstream is asked: a write that goes by meanwhile outdates the answer
-  const generation = tag === undefined ? 0 : ((await tags.fact(repo, tag))?.generation ?? 0);
-  const manifest = await upstream.getManifest(query, ctx);
-  if (isSchema1(manifest.descriptor.mediaType)) return { ...manifest, provenance: { source: "uncached" } };
-  if (!(await keep(parts, manifest))) return { ...manifest, provenance: { source: "uncached" } };
-  await tags.arrived(repo, manifest.descriptor.digest);
-  if (tag !== undefined) await tags.learn(tags.keyOf(repo, tag), manifest.descriptor.digest, generation);
-  return { ...manifest, provenance: { source: "miss" } };
-};
-
-/** Stored under its digest before anybody is answered: a tag must never lead to a digest that is not there. False: no room. */
-const keep = async ({ blobs, facts, clock, log }: ManifestCacheParts, { bytes, descriptor }: Manifest): Promise<boolean> => {
-  try {
-    const stage = await blobs.stage(bytes.length, algorithmOf(descriptor.digest));
-    try {
-      await stage.append(bytes);
-      if (!(await stage.verify(descriptor.digest))) throw new Error(`a manifest is not ${descriptor.digest}`);
-      await facts.holdings.hold({ digest: descriptor.digest, size: bytes.length, at: clock(), parts: partsOf(bytes) });
-      await stage.commit();
-    } finally {
-      await stage.discard(new Error("manifest stage is over"));
-    }
-    return true;
-  } catch (error) {
-    if (!(error instanceof StoreFull))
-      log.error({ digest: descriptor.digest, err: String(error) }, "a manifest could not be kept");
-    return false;
-  }
 };

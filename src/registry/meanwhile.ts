@@ -11,6 +11,7 @@ import type { Context } from "../oci/registry.ts";
 import type { BlobStore } from "../store/blobs.ts";
 import type { TagFact } from "../store/facts.ts";
 import type { ConfirmParts } from "./confirm.ts";
+import type { ManifestFetch } from "./manifest-fetch.ts";
 import type { Resolved, Tags } from "./tags.ts";
 
 const AT_ONCE = 16;
@@ -23,8 +24,8 @@ export interface MeanwhileParts extends ConfirmParts {
   readonly tags: Tags;
   readonly clock: Clock;
   readonly log: Logger;
-  /** Gets the manifest and keeps it, whereupon the tag moves. */
-  readonly fetch: (repo: Repository, digest: Digest, ctx: Context) => Promise<unknown>;
+  /** Gets a manifest and keeps it, whereupon its tag moves. */
+  readonly fetch: ManifestFetch;
 }
 
 /** How the last question ended that left the fact as it was. */
@@ -84,8 +85,10 @@ export const meanwhile = (parts: MeanwhileParts): Meanwhile => {
 /** HEAD; only what has moved is fetched. */
 const ask = async ({ tags, blobs, fetch }: MeanwhileParts, repo: Repository, tag: Tag, ctx: Context): Promise<void> => {
   const { digest } = (await tags.ask(repo, tag, ctx)).descriptor;
-  if ((await blobs.stat(digest)) === undefined) await fetch(repo, digest, ctx);
+  if ((await blobs.stat(digest)) === undefined) await fetch({ repo, reference: digest }, ctx, NOT_HELD);
 };
+
+const NOT_HELD = () => Promise.resolve(undefined);
 
 /** The client may leave: what it has asked for goes on at nobody's cost. */
 const behind = (ctx: Context): Context => ({

@@ -11,6 +11,7 @@ import { blobCache } from "./blob-cache.ts";
 import { degrade } from "./degrade.ts";
 import type { Flights } from "./flights.ts";
 import { intercept } from "./intercept.ts";
+import { keepManifest } from "./keep-manifest.ts";
 import { listingCache } from "./listing-cache.ts";
 import { manifestCache } from "./manifest-cache.ts";
 import type { Policy } from "./policy.ts";
@@ -38,7 +39,11 @@ export const siteRegistry = (parts: SiteParts): Registry => {
   const { site, policy, blobs, facts, publicity } = parts;
   const upstream = witness(parts.upstream, { ...parts, granted: (operation, query) => publicity.find(operation, query) });
   const asked = { ...parts, upstream };
-  const tags = new Tags({ ...asked, isHeld: async (digest) => (await blobs.stat(digest)) !== undefined });
+  const tags = new Tags({
+    ...asked,
+    isHeld: async (digest) => (await blobs.stat(digest)) !== undefined,
+    keep: (manifest) => keepManifest(parts, manifest),
+  });
   const cache: Registry = { ...blobCache(asked), ...manifestCache({ ...asked, tags }), ...listingCache(asked) };
   const challenges = async () => ((await facts.ping(site.host))?.status ?? 200) === 401;
   const careful = beforePush(cache, { ...asked, tags, challenges });

@@ -6,8 +6,9 @@ import { upTo } from "../lib/lru.ts";
 import { FollowerError, SingleFlight } from "../lib/single-flight.ts";
 import type { Digest } from "../oci/digest.ts";
 import { isOciError } from "../oci/error.ts";
+import { beyondKnown } from "../oci/media.ts";
 import { isDigestReference, type Reference, type Repository, type Tag } from "../oci/reference.ts";
-import type { Context, ManifestStat, Registry } from "../oci/registry.ts";
+import type { Context, Manifest, ManifestStat, Registry } from "../oci/registry.ts";
 import type { Site } from "../sites.ts";
 import type { FactStore, TagFact, TagKey, TagMove } from "../store/facts.ts";
 import { patiently } from "./confirm.ts";
@@ -40,11 +41,13 @@ export interface TagParts {
   readonly clock: Clock;
   /** Whether the manifest's bytes are in the store. */
   readonly isHeld: (digest: Digest) => Promise<boolean>;
+  /** Stores what a question had to fetch; upstream shall not send it again because its tag has moved. */
+  readonly keep: (manifest: Manifest) => Promise<unknown>;
 }
 
 export class Tags {
   readonly #parts: TagParts;
-  readonly #questions = new SingleFlight<ManifestStat>();
+  readonly #questions = new SingleFlight<ManifestStat | Manifest>();
   #pins: Promise<unknown> = Promise.resolve();
   readonly #pending = new LRUCache<string, readonly Pending[]>({ ...upTo(MAX_PENDING), ttl: PENDING_FOR });
 
@@ -98,7 +101,7 @@ export class Tags {
     // read before the question: whatever is written from now on outdates its answer
     const generation = (await this.#parts.facts.tag(key))?.generation ?? 0;
     const question = (signal: AbortSignal) => this.#parts.upstream.statManifest({ repo, reference: tag }, { ...ctx, signal });
-    const shared = `${repo}:${tag}\n${generation}\n${ctx.accept.join()}\n${among}`;
+    const shared = `${repo}:${tag}\n${generation}\n${beyondKnown(ctx.accept).join()}\n${among}`;
     const answer = await this.#questions
       .run(shared, ctx.signal, question)
       .then(({ value }) => value)
@@ -107,6 +110,7 @@ export class Tags {
         ctx.signal.throwIfAborted();
         return question(ctx.signal);
       });
+    if ("bytes" in answer && !(await this.#parts.isHeld(answer.descriptor.digest))) await this.#parts.keep(answer);
     await this.learn(key, answer.descriptor.digest, generation);
     return answer;
   }

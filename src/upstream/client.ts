@@ -5,7 +5,7 @@ import { MANIFEST_TYPES } from "../oci/media.ts";
 import { formatRange } from "../oci/range.ts";
 import type { Context, Manifest, ManifestQuery, Registry } from "../oci/registry.ts";
 import { requestPath } from "../oci/request.ts";
-import { invalid, MISS } from "./answer.ts";
+import { invalid } from "./answer.ts";
 import type { Asker } from "./asker.ts";
 import { readBlob, statOfBlob } from "./blobs.ts";
 import { drop, readUpTo } from "./body.ts";
@@ -48,9 +48,8 @@ export const upstreamRegistry = (options: UpstreamOptions): Registry => {
       drop(answer.body);
       const stat = statOfHead(answer, query.reference);
       if (stat !== undefined) return stat;
-      // ECR and some load balancers give no digest on HEAD, others no length: only the bytes tell
-      const { descriptor, metadata } = await getManifest(query, ctx);
-      return { descriptor, metadata, provenance: MISS };
+      // ECR and some load balancers give no digest on HEAD, others no length: only the bytes tell. They go along, to be kept
+      return getManifest(query, ctx);
     },
     async getBlob(query, ctx) {
       const { repo, digest, range } = query;
