@@ -1,6 +1,6 @@
 // What is behind each site's name put together: its upstream, its cache, its ping, its pass-through.
 
-import { LRUCache } from "lru-cache";
+import { openUpstream } from "./app-upstream.ts";
 import type { Config } from "./config/config.ts";
 import type { SiteDoor } from "./http/dispatch.ts";
 import { observe } from "./http/observe.ts";
@@ -10,8 +10,8 @@ import type { Clock } from "./lib/clock.ts";
 import type { Logger } from "./lib/log.ts";
 import { ownAddresses } from "./lib/own-addresses.ts";
 import { OciError } from "./oci/error.ts";
-import type { Context } from "./oci/registry.ts";
 import type { OciRequest } from "./oci/request.ts";
+import type { OriginStanding } from "./oci/standing.ts";
 import type { Flights } from "./registry/flights.ts";
 import type { Grants } from "./registry/grants.ts";
 import { offlineHealth, offlineRegistry } from "./registry/offline.ts";
@@ -22,14 +22,8 @@ import { siteRegistry } from "./registry/site.ts";
 import type { Site } from "./sites.ts";
 import type { BlobStore } from "./store/blobs.ts";
 import type { FactStore } from "./store/facts.ts";
-import { asAnybody, asClient, asLayover } from "./upstream/asker.ts";
-import { bearerOf } from "./upstream/challenge.ts";
-import { pingUpstream, upstreamRegistry } from "./upstream/client.ts";
-import { UpstreamHealth } from "./upstream/health.ts";
 import { UpstreamResolver } from "./upstream/resolver.ts";
 import { trusting } from "./upstream/roots.ts";
-import { isRealmSecure, Tokens } from "./upstream/token.ts";
-import { Transport } from "./upstream/transport.ts";
 
 export interface SharedParts {
   readonly blobs: BlobStore;
@@ -45,13 +39,18 @@ export interface SharedParts {
   readonly version: string;
 }
 
+export interface OpenSite extends SiteDoor {
+  /** How its upstreams, its budgets with them and the queues before them stand, for people; empty where none is asked. */
+  readonly standing: () => readonly OriginStanding[];
+}
+
 export interface SiteDoors {
-  of(site: Site): SiteDoor;
+  of(site: Site): OpenSite;
   close(): Promise<void>;
 }
 
 interface Opened {
-  readonly door: SiteDoor;
+  readonly door: OpenSite;
   close(): Promise<void>;
 }
 
@@ -77,43 +76,42 @@ export const openSites = (config: Config, shared: SharedParts): SiteDoors => {
 };
 
 const openSite = (site: Site, resolver: UpstreamResolver, shared: SharedParts): Opened => {
-  const { facts, clock, log, via, version } = shared;
+  const { facts, clock, log, via } = shared;
   const secureContext = trusting(site.trust);
-  const transport = new Transport({ resolver, secureContext, via, userAgent: `layover/${version}` });
-  const tokens = new Tokens(transport, clock);
-  const own = site.access === "shared" ? (site.credentials ?? {}) : undefined;
-  const asker = own === undefined ? asClient : asLayover(site, tokens, own);
-  const { upstreams } = site;
+  const upstream = openUpstream(site, { ...shared, resolver, secureContext });
+  const own = site.access === "shared";
   const policy = policyOf(site);
-  const upstream = site.offline ? offlineRegistry(site.host) : upstreamRegistry({ upstreams, transport, asker, clock });
-  const breaker = new UpstreamHealth(site.host, () => pingUpstream({ upstreams, transport, asker, clock }, background()), log);
-  const health = site.offline ? offlineHealth : breaker;
-  const rights = own === undefined ? clientRights(site, shared.grants, shared.subjectKey, clock) : sharedRights;
-  const finder = publicity(
-    upstreamRegistry({ upstreams, transport, asker: asAnybody(tokens), clock }),
+  const health = site.offline ? offlineHealth : upstream.health;
+  const rights = own ? sharedRights : clientRights(site, shared.grants, shared.subjectKey, clock);
+  const finder = publicity(upstream.anonymous, rights, site.publicFor, log);
+  const registry = siteRegistry({
+    ...shared,
+    site,
+    policy,
+    upstream: site.offline ? offlineRegistry(site.host) : upstream.registry,
     rights,
-    site.publicFor,
-    log,
-  );
-  const registry = siteRegistry({ ...shared, site, policy, upstream, rights, publicity: finder, health });
-  const first = upstreams[0]!;
+    publicity: finder,
+    health,
+  });
+  const first = site.upstreams[0]!;
   const port = Number(first.port) || (first.protocol === "https:" ? 443 : 80);
   const lookup = resolver.lookupFor(port);
   const through = passThrough({ site, upstream: first, lookup, secureContext, via });
 
   const ping = pingDoor({
     site,
-    ask: (ctx) => pingUpstream({ upstreams, transport, asker, clock }, ctx),
-    realmAnswers: realmProbe(transport, first),
+    ask: upstream.ping,
+    realmAnswers: upstream.realmAnswers,
     facts,
     rights,
     health,
     clock,
   });
-  const door: SiteDoor = {
+  const door: OpenSite = {
     site,
     registry,
-    ping: own === undefined ? ping : async ({ res }) => void res.writeHead(200, { "content-type": "application/json" }).end("{}"),
+    standing: site.offline ? () => [] : upstream.standing,
+    ping: own ? async ({ res }) => void res.writeHead(200, { "content-type": "application/json" }).end("{}") : ping,
     async passThrough(exchange, request) {
       refuseByPolicy(site, policy, exchange.method, request);
       // a socket looks no address up: one that stands in the URL is held against our own here
@@ -126,10 +124,9 @@ const openSite = (site: Site, resolver: UpstreamResolver, shared: SharedParts): 
   return {
     door,
     async close() {
-      breaker.close();
       finder.close();
       through.close();
-      await transport.close();
+      await upstream.close();
     },
   };
 };
@@ -140,50 +137,4 @@ const refuseByPolicy = (site: Site, policy: Policy, method: string, request: Oci
   const isWrite = method !== "GET" && method !== "HEAD" && method !== "OPTIONS";
   if (site.offline) throw new OciError("UPSTREAM_UNREACHABLE", `${site.host} is configured to be offline`);
   if (site.readOnly && isWrite) throw new OciError("UNSUPPORTED", `${site.host} is read-only here`);
-};
-
-/** A client waits for this one, after it has waited for upstream. Milliseconds. */
-const PROBE_WITHIN = 1_000;
-
-const background = (): Context => ({
-  credential: undefined,
-  accept: [],
-  signal: AbortSignal.timeout(PROBE_WITHIN * 4),
-  client: "",
-  trace: "probe",
-  tally: { upstreamBytes: 0, upstreamRequests: 0 },
-});
-
-const PROBED_FOR = 10_000;
-
-/**
- * Whether the realm of a challenge gives any answer at all: a client that is sent there then gets somewhere.
- * Remembered for a while, so that in an outage not every client waits to find out the same.
- */
-const realmProbe = (transport: Transport, upstream: URL): ((challenges: readonly string[]) => Promise<boolean>) => {
-  const probed = new LRUCache<string, Promise<boolean>>({ max: 100, ttl: PROBED_FOR });
-  const probe = async (realm: URL): Promise<boolean> => {
-    const { tally } = background();
-    try {
-      const answer = await transport.send({
-        method: "GET",
-        url: realm,
-        headers: {},
-        signal: AbortSignal.timeout(PROBE_WITHIN),
-        tally,
-      });
-      await answer.body.dump();
-      return answer.status < 500;
-    } catch {
-      return false;
-    }
-  };
-  return async (challenges) => {
-    const realm = bearerOf(challenges)?.realm;
-    if (realm === undefined || !isRealmSecure(realm, upstream)) return false;
-    const answer = probed.get(realm.href) ?? probe(realm);
-    // the time begins with the first question, not with the last look
-    if (!probed.has(realm.href)) probed.set(realm.href, answer);
-    return answer;
-  };
 };

@@ -39,6 +39,8 @@ export interface Site {
   readonly kind: "upstream" | "local";
   /** Origins, tried in order. */
   readonly upstreams: readonly URL[];
+  /** Requests that one of them gets at once. */
+  readonly concurrency: number;
   /** Whose credential decides: the client's, or Layover's own for all who reach it. */
   readonly access: "client" | "shared";
   readonly credentials: OwnCredentials | undefined;

@@ -209,7 +209,6 @@ describe("an upstream that misbehaves", () => {
   it.each([
     ["HTML", html, 502],
     ["500", status(500), 500],
-    ["429", status(429, { "retry-after": "7" }, "slow down"), 429],
     ["gzip that nobody asked for", header("content-encoding", "gzip"), 502],
   ])("answers %s: so says the client's answer, and nothing is kept", async (_what, behaviour, code) => {
     const { upstream, front, path, top } = await world();

@@ -23,7 +23,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   "app-admin": ["lib", "oci", "store", "registry", "config", "admin", "sites"],
   "app-alone": ["lib", "oci", "store", "registry", "config", "admin", "sites"],
   "app-dns": ["lib", "dns", "config"],
-  "app-sites": ["lib", "oci", "store", "upstream", "registry", "config", "http", "sites"],
+  "app-sites": ["lib", "oci", "store", "upstream", "registry", "config", "http", "sites", "app-upstream"],
+  "app-upstream": ["lib", "oci", "upstream", "registry", "sites"],
 };
 /** `registry` and what is above it know the seams of the stores, never a store. */
 const STORE_SEAMS = ["store/blobs.ts", "store/facts.ts", "store/holdings.ts", "store/inventory.ts"];

@@ -31,7 +31,10 @@ const splitText = (value: unknown): unknown => {
 
 /** Values from the environment are texts. */
 const truth = z.preprocess((value) => (value === "true" ? true : value === "false" ? false : value), z.boolean());
-const count = z.preprocess((value) => (typeof value === "string" && /^\d+$/.test(value) ? Number(value) : value), z.int().min(0));
+const numbered = (value: unknown) => (typeof value === "string" && /^\d+$/.test(value) ? Number(value) : value);
+const count = z.preprocess(numbered, z.int().min(0));
+/** Requests at once; more sockets than this a process does not get. */
+const concurrency = z.preprocess(numbered, z.int().min(1).max(1_000));
 
 const text = z.string().min(1, { error: () => "expected a text that is not empty" });
 const duration = parsed("a duration such as 90s, 5m, 12h or 30d", parseDuration);
@@ -69,6 +72,7 @@ export const site = strict({
   kind: z.enum(["upstream", "local"]).optional(),
   aliases: list(host).optional(),
   upstream: list(parsed("an origin such as https://registry.example", parseUpstream)).optional(),
+  concurrency: concurrency.optional(),
   access: z.enum(["client", "shared", "anonymous"]).optional(),
   credentials: credentials.optional(),
   realms: list(host).optional(),

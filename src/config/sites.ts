@@ -9,7 +9,7 @@ const SECOND = 1_000;
 const HOUR = 3_600 * SECOND;
 const DAY = 24 * HOUR;
 
-/** DESIGN's "Defaults that matter", in milliseconds. */
+/** DESIGN's "Defaults that matter"; times in milliseconds. */
 export const DEFAULTS = {
   freshFor: 60 * SECOND,
   staleWhileRevalidate: 0,
@@ -17,6 +17,7 @@ export const DEFAULTS = {
   grantFor: 300 * SECOND,
   publicFor: HOUR,
   staleAccess: DAY,
+  concurrency: 64,
 } as const;
 
 type Report = (problem: Problem) => void;
@@ -32,6 +33,7 @@ export const buildSite = async (merged: MergedSite, trust: string | undefined, f
     lookupNames: [...hijackNames, ...extraLookupNames(host)],
     kind: settings.kind ?? "upstream",
     upstreams: originsOf(merged, report),
+    concurrency: settings.concurrency ?? DEFAULTS.concurrency,
     access: settings.access === "shared" ? "shared" : "client",
     credentials: await credentialsOf(merged, files, report),
     realms: settings.realms ?? [],

@@ -41,10 +41,9 @@ export const pingDoor = (parts: PingParts) => {
 /** `undefined`: an outage. */
 const askUpstream = async (parts: PingParts, ctx: Context): Promise<PingAnswer | undefined> => {
   const { ask, health, facts, site, clock } = parts;
-  if (!health.up) return undefined;
+  if (!health.answersPings) return undefined;
   try {
     const answer = await patiently(ask(ctx), health);
-    health.answered();
     const { status, challenges } = answer;
     if (ctx.credential === undefined && (status === 200 || status === 401)) {
       await facts.putPing(site.host, { status, challenges, at: clock() }).catch(() => undefined);
@@ -52,7 +51,6 @@ const askUpstream = async (parts: PingParts, ctx: Context): Promise<PingAnswer |
     return answer;
   } catch (error) {
     if (!isOciError(error) || !error.isOutage) throw error;
-    if (error.code === "UPSTREAM_UNREACHABLE") health.failed(error);
     return undefined;
   }
 };

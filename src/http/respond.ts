@@ -62,6 +62,7 @@ const lengthHeader = (length: number | undefined): Headers => (length === undefi
 
 const retryAfter = (failure: OciError): Headers => {
   if (failure.upstream?.retryAfter !== undefined) return ["retry-after", failure.upstream.retryAfter];
+  if (failure.retryAfterMs !== undefined) return ["retry-after", String(Math.ceil(failure.retryAfterMs / 1_000))];
   return failure.status === 503 || failure.status === 429 ? ["retry-after", "5"] : [];
 };
 

@@ -54,15 +54,14 @@ export const confirm = async (parts: ConfirmParts, held: Held, ctx: Context): Pr
   }
 };
 
-/** A question that a held answer can stand in for: after PATIENCE upstream counts as away (and is probed). */
+/** A question that a held answer can stand in for: after PATIENCE it is answered otherwise, and upstream is late. */
 export const patiently = async <T>(question: Promise<T>, health: Health): Promise<T> => {
   try {
     return await within(question, PATIENCE);
   } catch (error) {
     if (isOciError(error) || !(error instanceof Error) || error.name !== "TimedOut") throw error;
-    const away = new OciError("UPSTREAM_UNREACHABLE", "upstream does not answer in time", { cause: error });
-    health.failed(away);
-    throw away;
+    health.late();
+    throw new OciError("UPSTREAM_UNREACHABLE", "upstream does not answer in time", { cause: error });
   }
 };
 

@@ -17,4 +17,4 @@ export const offlineRegistry = (host: string): Registry => {
 };
 
 /** Known to be away, for good. */
-export const offlineHealth: Health = { up: false, answered: () => undefined, failed: () => undefined };
+export const offlineHealth: Health = { up: false, answersPings: false, late: () => undefined };

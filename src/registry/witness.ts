@@ -9,32 +9,32 @@ import type { FactStore } from "../store/facts.ts";
 import { intercept } from "./intercept.ts";
 import type { Rights } from "./rights.ts";
 
-/** The breaker of a site's upstream. */
+/** How a site's upstreams stand; they hear themselves how questions end. */
 export interface Health {
   /** False while upstream is known to be away: what is held is then served without asking. */
   readonly up: boolean;
-  answered(): void;
-  failed(error: unknown): void;
+  /** Whether `GET /v2/` is worth asking: it may be answered while nothing else is. */
+  readonly answersPings: boolean;
+  /** A question to which there was something to fall back on has not been answered in time. */
+  late(): void;
 }
 
 export interface WitnessParts {
   readonly site: Site;
   readonly facts: FactStore;
   readonly rights: Rights;
-  readonly health: Health;
   /** Told of every yes to a credential, so that it can find out whether the repository is public. */
   readonly granted: (operation: Operation, query: { readonly repo: Repository }) => void;
   readonly log: Logger;
 }
 
 export const witness = (upstream: Registry, parts: WitnessParts): Registry => {
-  const { rights, health } = parts;
+  const { rights } = parts;
   return intercept(upstream, async (operation, query, ctx, next) => {
     const answer = await next(query, ctx).catch(async (error: unknown) => {
-      await noteFailure(error, query.repo, ctx, rights, health);
+      await noteFailure(error, query.repo, ctx, rights);
       throw error;
     });
-    health.answered();
     rights.granted(query.repo, ctx.credential);
     await addLink(parts, query.repo, answer);
     if (ctx.credential !== undefined) parts.granted(operation, query);
@@ -42,10 +42,8 @@ export const witness = (upstream: Registry, parts: WitnessParts): Registry => {
   });
 };
 
-const noteFailure = async (error: unknown, repo: Repository, ctx: Context, rights: Rights, health: Health): Promise<void> => {
+const noteFailure = async (error: unknown, repo: Repository, ctx: Context, rights: Rights): Promise<void> => {
   if (ctx.signal.aborted || !isOciError(error)) return;
-  if (error.code === "UPSTREAM_UNREACHABLE") return health.failed(error);
-  health.answered();
   if (error.isRefusal) await rights.refused(repo, ctx.credential);
 };
 

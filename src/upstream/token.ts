@@ -7,6 +7,7 @@ import { FollowerError, SingleFlight } from "../lib/single-flight.ts";
 import { OciError } from "../oci/error.ts";
 import type { Context } from "../oci/registry.ts";
 import { readBounded } from "./body.ts";
+import { parseRetryAfter } from "./retry-after.ts";
 import type { Transport } from "./transport.ts";
 
 const MAX_ANSWER = 1024 * 1024;
@@ -39,6 +40,13 @@ export const isRealmAllowed = (realm: URL, upstream: URL, site: string, listed: 
   const hosts = [upstream.hostname, ...(KNOWN_REALMS[site] ?? []), ...listed];
   return isSecure && hosts.includes(realm.hostname);
 };
+
+/** By the token server, which is another than the registry, and may be so to us alone. */
+export class TokensThrottled extends OciError {
+  constructor(host: string, retryAfterMs: number | undefined) {
+    super("TOOMANYREQUESTS", `${host} gives no token for now`, { retryAfterMs });
+  }
+}
 
 export class Tokens {
   readonly #transport: Transport;
@@ -85,11 +93,18 @@ export class Tokens {
     if (service !== undefined) url.searchParams.set("service", service);
     if (scope !== undefined) url.searchParams.set("scope", scope);
     const headers = credential === undefined ? {} : { authorization: credential };
-    const answer = await this.#transport.send({ method: "GET", url, headers, signal: ctx.signal, tally: ctx.tally });
+    const answer = await this.#transport.send({
+      method: "GET",
+      url,
+      kind: "token",
+      headers,
+      signal: ctx.signal,
+      tally: ctx.tally,
+    });
     const body = await readBounded(answer.body, MAX_ANSWER);
     if (answer.status === 401) throw new OciError("UNAUTHORIZED", `${url.host} gives no token`);
     if (answer.status === 403) throw new OciError("DENIED", `${url.host} gives no token`);
-    if (answer.status === 429) throw new OciError("TOOMANYREQUESTS", `${url.host} gives no token for now`);
+    if (answer.status === 429) throw new TokensThrottled(url.host, parseRetryAfter(answer.header("retry-after"), this.#clock()));
     if (answer.status !== 200) throw new OciError("UPSTREAM_INVALID", `the token server ${url.host} answers ${answer.status}`);
     const { token, expiresIn } = parseToken(body, url.host);
     this.#held.set(key, { token, until: this.#clock() + expiresIn * 1_000 - MARGIN });

@@ -6,11 +6,14 @@ import { abortable } from "../lib/abort.ts";
 import { OciError } from "../oci/error.ts";
 import type { Tally } from "../oci/registry.ts";
 import { drop } from "./body.ts";
+import type { Kind } from "./breaker.ts";
+import { Lines } from "./line.ts";
 import type { UpstreamResolver } from "./resolver.ts";
 
 const CONNECT_WITHIN = 4_000;
 const IDLE = 30_000;
 const MAX_REDIRECTS = 5;
+const CONCURRENCY = 64;
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 
 export interface Sent {
@@ -20,6 +23,9 @@ export interface Sent {
   readonly headers: Readonly<Record<string, string>>;
   readonly signal: AbortSignal;
   readonly tally: Tally;
+  readonly kind: Kind;
+  /** Called when it is its turn, before anything goes out to the host of `url` itself; what it throws is thrown. */
+  readonly check?: () => void;
 }
 
 export interface Received {
@@ -41,21 +47,30 @@ export interface TransportOptions {
   readonly userAgent: string;
   /** For the first byte and between two, never for the whole. Milliseconds; 30 s unless told. */
   readonly idle?: number;
+  /** Requests that one origin gets at once, wherever a redirect leads; 64 unless told. */
+  readonly concurrency?: number;
 }
 
 export class Transport {
+  readonly lines: Lines;
   readonly #options: TransportOptions;
   readonly #agents = new Map<number, Agent>();
 
   constructor(options: TransportOptions) {
     this.#options = options;
+    this.lines = new Lines(options.concurrency ?? CONCURRENCY);
   }
 
   /** Follows redirects. Throws UPSTREAM_UNREACHABLE, LOOP_DETECTED, or the signal's reason. */
   async send(sent: Sent): Promise<Received> {
     let { url, headers } = sent;
     for (let hops = 0; ; hops += 1) {
-      const received = await this.#once({ ...sent, url, headers });
+      const hop = { ...sent, url, headers };
+      const check = () => {
+        if (hops === 0) sent.check?.();
+        return this.#refuseOurs(url);
+      };
+      const received = await this.lines.of(url.origin).ask(hop, check, (over) => this.#once(hop, over));
       const location = REDIRECTS.has(received.status) ? received.header("location") : undefined;
       if (location === undefined || location === "") return received;
       drop(received.body);
@@ -70,7 +85,8 @@ export class Transport {
     await Promise.all([...this.#agents.values()].map((agent) => agent.destroy()));
   }
 
-  async #once({ method, url, headers, signal, tally }: Sent): Promise<Received> {
+  /** `over` is called once the answer's body is. */
+  async #once({ method, url, headers, signal, tally }: Sent, over: () => void): Promise<Received> {
     const { via, userAgent } = this.#options;
     const question = {
       origin: url.origin,
@@ -80,12 +96,12 @@ export class Transport {
       signal,
     };
     try {
-      await this.#refuseOurs(url);
       const asking = twiceIfLost(() => {
         tally.upstreamRequests += 1;
         return this.#agentFor(url).request(question);
       });
       const response = await leavable(asking, signal);
+      response.body.once("close", over);
       if (response.statusCode !== 508) return receivedOf(response, url);
       drop(response.body);
       throw new OciError("LOOP_DETECTED", `${url.host} leads back to Layover`);

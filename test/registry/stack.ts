@@ -36,6 +36,7 @@ const site = (changes: Partial<Site>): Site => ({
   lookupNames: ["registry.example"],
   kind: "upstream",
   upstreams: [new URL("https://registry.example")],
+  concurrency: 64,
   access: "client",
   credentials: undefined,
   realms: [],
@@ -62,8 +63,10 @@ export const stack = (changes: Partial<Site> = {}, blobs: BlobStore = memoryBlob
     get up() {
       return state.up;
     },
-    answered: () => undefined,
-    failed: () => undefined,
+    get answersPings() {
+      return state.up;
+    },
+    late: () => undefined,
   };
   const ours = site(changes);
   const policy = policyOf(ours);

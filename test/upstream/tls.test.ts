@@ -8,7 +8,14 @@ import { NAME, rootPem, secureTransport, secureUpstream } from "./secure.ts";
 const ask = async (url: URL, trust?: string) => {
   const { signal, tally } = asking();
   const transport = await secureTransport(trust);
-  return transport.send({ method: "GET", url: new URL("/v2/", url), headers: { authorization: "Bearer secret" }, signal, tally });
+  return transport.send({
+    method: "GET",
+    kind: "question",
+    url: new URL("/v2/", url),
+    headers: { authorization: "Bearer secret" },
+    signal,
+    tally,
+  });
 };
 
 describe("certificates of upstreams", () => {

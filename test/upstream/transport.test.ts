@@ -10,7 +10,7 @@ import { namesAt, silentNames } from "./names.ts";
 
 const get = (url: URL | string, more: Partial<Sent> = {}): Sent => {
   const { signal, tally } = asking();
-  return { method: "GET", url: new URL(url), headers: {}, signal, tally, ...more };
+  return { method: "GET", kind: "question", url: new URL(url), headers: {}, signal, tally, ...more };
 };
 const blobOf = async (length = 1_000) => {
   const upstream = await faultUpstream();

@@ -1,15 +1,14 @@
 import { describe, expect, it } from "vitest";
-import { asClient } from "../../src/upstream/asker.ts";
-import { pingUpstream } from "../../src/upstream/client.ts";
+import { pingUpstream } from "../../src/upstream/ping.ts";
 import { html, status } from "../faults/behaviours.ts";
 import { type FaultOptions, faultUpstream } from "../faults/upstream.ts";
-import { asking, failureOf, NOW, transportFor } from "./asking.ts";
+import { asking, askingAt, failureOf, transportFor } from "./asking.ts";
 
 const world = async (options: FaultOptions = {}) => {
   const upstream = await faultUpstream(options);
   const transport = transportFor();
   const ping = (credential?: string, upstreams: readonly URL[] = [upstream.url]) =>
-    pingUpstream({ upstreams, transport, asker: asClient, clock: () => NOW }, asking({ credential }));
+    pingUpstream(askingAt(upstreams, { transport }), asking({ credential }));
   return { upstream, ping };
 };
 

@@ -1,0 +1,92 @@
+// What stands between a site and its upstreams put together: their breakers, budgets and slots, and the ways in which they are asked.
+import type { SecureContext } from "node:tls";
+import type { Clock } from "./lib/clock.ts";
+import type { Logger } from "./lib/log.ts";
+import type { Context, Registry } from "./oci/registry.ts";
+import type { OriginStanding } from "./oci/standing.ts";
+import { subjectOf } from "./registry/subject.ts";
+import type { Health } from "./registry/witness.ts";
+import type { Site } from "./sites.ts";
+import { asAnybody, asClient, asLayover } from "./upstream/asker.ts";
+import { Breaker } from "./upstream/breaker.ts";
+import { upstreamRegistry } from "./upstream/client.ts";
+import { UpstreamHealth } from "./upstream/health.ts";
+import { Limits } from "./upstream/limits.ts";
+import { lookAt, type PingAnswer, pingUpstream } from "./upstream/ping.ts";
+import { realmProbe } from "./upstream/realm.ts";
+import type { UpstreamResolver } from "./upstream/resolver.ts";
+import { Tokens } from "./upstream/token.ts";
+import { Transport } from "./upstream/transport.ts";
+import type { Upstream } from "./upstream/turn.ts";
+
+export interface UpstreamParts {
+  readonly resolver: UpstreamResolver;
+  readonly secureContext: SecureContext;
+  /** The secret under which credentials are hashed. */
+  readonly subjectKey: Uint8Array;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly via: string;
+  readonly version: string;
+}
+
+export interface OpenUpstream {
+  /** As the site is read: by the client's own credential, or by ours. */
+  readonly registry: Registry;
+  /** As anybody, fetching anonymous tokens; what little is left of a budget is left to clients. */
+  readonly anonymous: Registry;
+  readonly ping: (ctx: Context) => Promise<PingAnswer>;
+  readonly realmAnswers: (challenges: readonly string[]) => Promise<boolean>;
+  readonly health: Health;
+  readonly standing: () => readonly OriginStanding[];
+  close(): Promise<void>;
+}
+
+/** What a look for an upstream that is away may take. Milliseconds. */
+const LOOK_WITHIN = 4_000;
+
+export const openUpstream = (site: Site, parts: UpstreamParts): OpenUpstream => {
+  const { resolver, secureContext, subjectKey, clock, via, version } = parts;
+  const { concurrency } = site;
+  const transport = new Transport({ resolver, secureContext, via, userAgent: `layover/${version}`, concurrency });
+  const upstreams = site.upstreams.map((url) => upstreamAt(site, url, transport, parts));
+  const health = new UpstreamHealth(upstreams, transport);
+  const tokens = new Tokens(transport, clock);
+  const own = site.access === "shared" ? (site.credentials ?? {}) : undefined;
+  const asking = { upstreams, transport, clock };
+  const asSite = {
+    ...asking,
+    asker: own === undefined ? asClient : asLayover(site, tokens, own),
+    payer: own === undefined ? ({ credential }: Context) => subjectOf(credential, subjectKey) : () => "ourselves",
+  };
+  return {
+    registry: upstreamRegistry(asSite),
+    anonymous: upstreamRegistry({ ...asking, asker: asAnybody(tokens), payer: () => "anybody", isOurs: true }),
+    ping: (ctx) => pingUpstream(asSite, ctx),
+    realmAnswers: realmProbe(transport, site.upstreams[0]!),
+    health,
+    standing: () => health.standing,
+    async close() {
+      health.close();
+      await transport.close();
+    },
+  };
+};
+
+const upstreamAt = (site: Site, url: URL, transport: Transport, { clock, log }: UpstreamParts): Upstream => {
+  const name = url.origin;
+  const now = () => performance.now();
+  const look = () => lookAt(url, transport, clock, background());
+  const breaker = new Breaker({ site: site.host, name, look, log, now, clock });
+  transport.lines.watch(url.origin, breaker);
+  return { url, breaker, limits: new Limits({ name, now }) };
+};
+
+const background = (): Context => ({
+  credential: undefined,
+  accept: [],
+  signal: AbortSignal.timeout(LOOK_WITHIN),
+  client: "",
+  trace: "look",
+  tally: { upstreamBytes: 0, upstreamRequests: 0 },
+});

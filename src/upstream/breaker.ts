@@ -1,0 +1,272 @@
+// What is known of one upstream origin: whether it is worth a question. Three states:
+//   up           it is asked.
+//   unreachable  no connection, no answer. It is looked for in the background; any answer to a look is enough.
+//   failing      it answers 5xx, three times in a row, or not in time. `GET /v2/` proves nothing then (it may well answer 200 while
+//                manifests do not): only a real question does, one at a time, after pauses that grow.
+// 401, 403 and 429 are answers of a doorkeeper: they show that somebody is there, and neither end a failing state nor lead to it.
+//
+// Who holds something does not come here while `up` is false. Who holds nothing (a cold miss) asks all the same, but never pays for the
+// outage: `enter` has it looked for at once, for all who wait in one go, and gives up after COLD_PATIENCE. Where it is failing one question is
+// tried at a time: what has just failed is not asked again at once, for anybody, and a success lets everybody in.
+import { LRUCache } from "lru-cache";
+import type { Clock } from "../lib/clock.ts";
+import type { Logger } from "../lib/log.ts";
+import { upTo } from "../lib/lru.ts";
+import { Trial } from "../lib/trial.ts";
+import { isOciError, OciError } from "../oci/error.ts";
+import type { Standing } from "../oci/standing.ts";
+import { parseRetryAfter } from "./retry-after.ts";
+
+const LOOKS_MS = [250, 500, 1_000, 2_000, 5_000];
+const TRIES_MS = [500, 1_000, 2_000, 5_000, 10_000, 30_000];
+/** Failures in a row that are an outage: one alone may be the thing that was asked for. */
+const IN_A_ROW = 3;
+/** How long a client without anything held waits for a known outage to be over. Milliseconds. */
+const COLD_PATIENCE = 1_000;
+/** The same question that has just failed waits no longer than this for its next try. Milliseconds. */
+const SAME_AGAIN = 1_000;
+/** "Come again in …" of a 5xx is believed up to here. Milliseconds. */
+const HOLD_AT_MOST = 60_000;
+/** A question that has waited for so long makes upstream late when its client loses patience. Milliseconds. */
+const LATE = 1_500;
+
+/** `look`: our own, by which an upstream that is away is found again. `question`: a manifest, a list, a HEAD. `blob`: the body of one. */
+export type Kind = "look" | "ping" | "token" | "question" | "blob";
+
+export interface BreakerOptions {
+  readonly site: string;
+  readonly name: string;
+  /** Resolves on an HTTP answer, or rejects with an OciError that has it; must settle by itself. */
+  readonly look: () => Promise<unknown>;
+  readonly log: Logger;
+  /** Monotonic milliseconds. */
+  readonly now: () => number;
+  /** That dates which upstream says are held against. */
+  readonly clock: Clock;
+  readonly random?: () => number;
+}
+
+export interface Heard {
+  readonly status: number;
+  /** A captive portal. */
+  readonly isPage: boolean;
+  readonly retryAfter: string | undefined;
+}
+
+export class Breaker {
+  readonly #options: BreakerOptions;
+  readonly #trial = new Trial();
+  readonly #looking = new Trial();
+  /** Question → until when it is not asked again. */
+  readonly #justFailed = new LRUCache<string, number>(upTo(1_000));
+  readonly #unanswered = new Set<{ readonly kind: Kind; readonly since: number }>();
+  #state: Standing["state"] = "up";
+  #since = 0;
+  #why = "";
+  #failures = 0;
+  #inARow = 0;
+  #tries = 0;
+  #nextTry = 0;
+  #heldUntil = 0;
+  #pingFails = false;
+  #timer: NodeJS.Timeout | undefined;
+  #isClosed = false;
+
+  constructor(options: BreakerOptions) {
+    this.#options = options;
+  }
+
+  /** Whether one who can be served otherwise should ask. */
+  get up(): boolean {
+    if (this.#state === "failing") return this.#options.now() >= this.#nextTry && !this.#trial.isRunning;
+    return this.#state === "up";
+  }
+
+  /** Whether `GET /v2/` is likely to be answered: it may be while nothing else is. */
+  get answersPings(): boolean {
+    return this.#state === "up" || (this.#state === "failing" && !this.#pingFails);
+  }
+
+  get isUnreachable(): boolean {
+    return this.#state === "unreachable";
+  }
+
+  get standing(): Standing {
+    if (this.#state === "up") return { origin: this.#options.name, state: "up" };
+    const now = this.#options.now();
+    return {
+      origin: this.#options.name,
+      state: this.#state,
+      why: this.#why,
+      forMs: Math.round(now - this.#since),
+      nextTryInMs: Math.max(0, Math.round(this.#nextTry - now)),
+    };
+  }
+
+  /** Before the question `key`. Gives what to call when it is over. Throws UPSTREAM_UNREACHABLE while upstream is known to be away. */
+  async enter(key: string, signal: AbortSignal): Promise<() => void> {
+    const until = this.#options.now() + COLD_PATIENCE;
+    if (this.#state === "unreachable") {
+      this.look();
+      await this.#looking.isOver(COLD_PATIENCE, signal);
+      if (this.isUnreachable) throw this.#away();
+    }
+    while (this.#state === "failing") {
+      if (this.#isHeld(key)) throw this.#away();
+      if (!this.#trial.isRunning) return this.#try(key);
+      if (!(await this.#trial.isOver(until - this.#options.now(), signal))) throw this.#away();
+    }
+    return () => undefined;
+  }
+
+  /** Looks for an upstream that cannot be reached, at once. */
+  look(): void {
+    if (!this.isUnreachable || this.#isClosed || this.#looking.isRunning) return;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    void this.#look();
+  }
+
+  /** A request goes out. Gives what to say when its answer is over, or when there is none. */
+  sent(kind: Kind): () => void {
+    if (kind !== "question" && kind !== "ping") return () => undefined;
+    const question = { kind, since: this.#options.now() };
+    this.#unanswered.add(question);
+    return () => void this.#unanswered.delete(question);
+  }
+
+  /** The head of an answer has come. */
+  answered(kind: Kind, { status, isPage, retryAfter }: Heard): void {
+    const isFailure = (status >= 500 && status !== 501) || (isPage && kind !== "ping" && kind !== "look");
+    if (kind === "ping" || kind === "look") this.#pingFails = isFailure;
+    if (!isFailure) {
+      if (kind === "question" || kind === "blob") this.#heardWell(status);
+      else this.#reached();
+    } else if (kind === "question" || kind === "blob" || kind === "ping") {
+      this.#failed(
+        isPage ? "it answers with an HTML page" : `it answers ${status}`,
+        parseRetryAfter(retryAfter, this.#options.clock()),
+      );
+    }
+  }
+
+  /** There was no answer. */
+  unreachable(error: Error): void {
+    if ((error.cause as NodeJS.ErrnoException | undefined)?.code === "UND_ERR_HEADERS_TIMEOUT") {
+      this.#silent();
+      return;
+    }
+    this.#failures += 1;
+    this.#to("unreachable", error.message);
+    if (this.#timer === undefined && !this.#looking.isRunning) this.#lookLater();
+  }
+
+  /** A client has lost its patience. */
+  late(): void {
+    const since = this.#options.now() - LATE;
+    const late = [...this.#unanswered].filter((question) => question.since <= since);
+    if (this.isUnreachable || late.length === 0) return;
+    if (late.some(({ kind }) => kind === "ping")) this.#pingFails = true;
+    this.#silent();
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+  }
+
+  #heardWell(status: number): void {
+    if (status === 401 || status === 403 || status === 429) {
+      this.#reached();
+      return;
+    }
+    this.#inARow = 0;
+    this.#tries = 0;
+    this.#pingFails = false;
+    this.#to("up", "");
+  }
+
+  /** Pauses go on growing until something is answered well: an origin may take connections and still be of no use. */
+  #reached(): void {
+    if (this.isUnreachable) this.#to("up", "");
+  }
+
+  #silent(): void {
+    this.#inARow = IN_A_ROW;
+    this.#failed("it does not answer in time", undefined);
+  }
+
+  #failed(why: string, retryAfterMs: number | undefined): void {
+    this.#failures += 1;
+    this.#inARow += 1;
+    const now = this.#options.now();
+    if (retryAfterMs !== undefined) this.#heldUntil = now + Math.min(retryAfterMs, HOLD_AT_MOST);
+    else if (this.#state === "up" && this.#inARow < IN_A_ROW) return;
+    // what was under way when it began to fail says nothing new
+    if (this.#state === "failing" && !this.#trial.isRunning && now >= this.#heldUntil) return;
+    const pause = jittered(TRIES_MS[Math.min(this.#tries, TRIES_MS.length - 1)]!, this.#options.random);
+    this.#tries += 1;
+    this.#nextTry = Math.max(now + pause, this.#heldUntil);
+    this.#to("failing", why);
+  }
+
+  /** What upstream itself asked for is kept to by all. */
+  #isHeld(key: string): boolean {
+    const now = this.#options.now();
+    return now < this.#heldUntil || now < (this.#justFailed.get(key) ?? 0);
+  }
+
+  #try(key: string): () => void {
+    const end = this.#trial.begin();
+    const before = this.#failures;
+    return () => {
+      const pause = Math.min(SAME_AGAIN, this.#nextTry - this.#options.now());
+      if (this.#failures > before) this.#justFailed.set(key, this.#options.now() + pause);
+      end();
+    };
+  }
+
+  #to(state: Standing["state"], why: string): void {
+    const { site, name, log, now } = this.#options;
+    this.#why = why;
+    if (state === this.#state) return;
+    if (state === "up") log.warn({ site, upstream: name }, "upstream answers again");
+    else if (this.#state === "up") log.warn({ site, upstream: name, err: why }, "upstream is away");
+    if (this.#state === "up") this.#since = now();
+    this.#state = state;
+    if (state === "unreachable") return;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #lookLater(): void {
+    if (this.#isClosed) return;
+    const pause = jittered(LOOKS_MS[Math.min(this.#tries, LOOKS_MS.length - 1)]!, this.#options.random);
+    this.#tries += 1;
+    this.#nextTry = this.#options.now() + pause;
+    this.#timer = setTimeout(() => this.look(), pause);
+    this.#timer.unref();
+  }
+
+  async #look(): Promise<void> {
+    const end = this.#looking.begin();
+    const isThere = await this.#options.look().then(
+      () => true,
+      // "unauthorized" and "too many requests" come from somebody who is there; 503 may come of what stands before it
+      (error: unknown) => isOciError(error) && error.upstream !== undefined && error.upstream.status < 500,
+    );
+    if (!this.#isClosed) {
+      if (isThere) this.#reached();
+      else if (this.isUnreachable && this.#timer === undefined) this.#lookLater();
+    }
+    end();
+  }
+
+  #away(): OciError {
+    const { name, now } = this.#options;
+    const retryAfterMs = Math.max(1_000, Math.ceil(this.#nextTry - now()));
+    return new OciError("UPSTREAM_UNREACHABLE", `${name} is away: ${this.#why}`, { retryAfterMs });
+  }
+}
+
+const jittered = (ms: number, random: () => number = Math.random): number => ms * (0.75 + random() / 2);

@@ -1,0 +1,123 @@
+// One question put to a site's upstreams: in their order, those that are away left out, each as its breaker and its budgets allow.
+import type { Clock } from "../lib/clock.ts";
+import { type ErrorCode, isOciError } from "../oci/error.ts";
+import type { Context } from "../oci/registry.ts";
+import { invalid } from "./answer.ts";
+import type { Asker } from "./asker.ts";
+import type { Breaker, Kind } from "./breaker.ts";
+import type { Limits } from "./limits.ts";
+import { refusalOf } from "./refusal.ts";
+import { parseRetryAfter } from "./retry-after.ts";
+import { TokensThrottled } from "./token.ts";
+import type { Received, Transport } from "./transport.ts";
+
+export interface Upstream {
+  readonly url: URL;
+  readonly breaker: Breaker;
+  readonly limits: Limits;
+}
+
+export interface AskingParts {
+  readonly upstreams: readonly Upstream[];
+  readonly transport: Transport;
+  readonly asker: Asker;
+  /** Under what name the budget of who is asked for is kept: nothing that tells a credential. */
+  readonly payer: (ctx: Context) => string;
+  /** These questions are for no client: where little is left of a budget, it is left to them. */
+  readonly isOurs?: boolean;
+  /** That dates which upstream says are held against. */
+  readonly clock: Clock;
+}
+
+export interface Question {
+  readonly method: "GET" | "HEAD";
+  readonly kind: Kind;
+  readonly path: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** The code for a 404. */
+  readonly unknown: ErrorCode;
+}
+
+/** Throws what the last of them said, when none could be asked or answer. */
+export const askInTurn = async (parts: AskingParts, question: Question, ctx: Context): Promise<Received> => {
+  const key = `${question.method} ${question.path}`;
+  return inTurn(parts.upstreams, key, ctx.signal, async (upstream) => {
+    const answer = await askOne(parts, upstream, question, ctx);
+    const encoding = answer.header("content-encoding");
+    if (encoding !== undefined && encoding !== "identity")
+      throw invalid(answer, `it is encoded as ${encoding}, which nobody asked for`);
+    return answer;
+  });
+};
+
+/** `key` names the question: what has just failed is not asked again at once. */
+export const inTurn = async <T>(
+  upstreams: readonly Upstream[],
+  key: string,
+  signal: AbortSignal,
+  ask: (upstream: Upstream) => Promise<T>,
+): Promise<T> => {
+  const up = upstreams.filter(({ breaker }) => breaker.up);
+  // all of them at once, so that nobody waits for one after the other
+  if (up.length === 0) for (const { breaker } of upstreams) breaker.look();
+  let failure: unknown;
+  for (const upstream of up.length === 0 ? upstreams : up) {
+    try {
+      const leave = await upstream.breaker.enter(key, signal);
+      try {
+        return await ask(upstream);
+      } finally {
+        leave();
+      }
+    } catch (error) {
+      if (!isOciError(error) || !error.isOutage) throw error;
+      failure = error;
+    }
+  }
+  throw failure;
+};
+
+const askOne = async (
+  parts: AskingParts,
+  { url: origin, limits }: Upstream,
+  question: Question,
+  ctx: Context,
+): Promise<Received> => {
+  const { transport, asker, clock } = parts;
+  const { method, kind, path, headers, unknown } = question;
+  const account = await limits.enter(parts.payer(ctx), parts.isOurs === true || ctx.client === "", ctx.signal);
+  const url = new URL(path, origin);
+  const weight = method === "GET" && kind === "question" ? "full" : "light";
+  try {
+    const answer = await asker(
+      async (authorization) => {
+        const received = await transport.send({
+          method,
+          url,
+          kind,
+          headers: { accept: "*/*", ...headers, ...(authorization === undefined ? {} : { authorization }) },
+          signal: ctx.signal,
+          tally: ctx.tally,
+          check: () => account.check(),
+        });
+        const retryAfterMs = parseRetryAfter(received.header("retry-after"), clock());
+        // where a blob is redirected to there are other budgets
+        if (received.url.origin === url.origin) account.heard(received, weight, retryAfterMs);
+        return received;
+      },
+      origin,
+      ctx,
+    );
+    const isPart = answer.status === 206 && headers?.["range"] !== undefined;
+    if (answer.status === 200 || isPart) return answer;
+    const refusal = await refusalOf(answer, unknown, origin, clock);
+    if (answer.status === 429 && answer.url.origin === url.origin && refusal.upstream !== undefined)
+      account.said(refusal.upstream);
+    throw refusal;
+  } catch (error) {
+    if (error instanceof TokensThrottled) account.throttled(error.retryAfterMs);
+    throw error;
+  } finally {
+    account.end();
+  }
+};
