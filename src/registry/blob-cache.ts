@@ -1,10 +1,12 @@
 // Blobs of one site: from the store through a right and a link, from the flight that is filling it, or from upstream.
-import { type ByteRange, type RangeRequest, resolveRange } from "../oci/range.ts";
+import { type RangeRequest, resolveRange } from "../oci/range.ts";
 import type { Blob, BlobQuery, BlobRead, BlobStat, Context, Descriptor, Provenance } from "../oci/registry.ts";
 import { type BlobStore, StoreFull } from "../store/blobs.ts";
+import { alone } from "./alone.ts";
 import { type Confirmation, type ConfirmParts, confirm } from "./confirm.ts";
-import type { Boarding, Flight, Open } from "./flight.ts";
+import type { Flight } from "./flight.ts";
 import type { Flights } from "./flights.ts";
+import type { Open } from "./opening.ts";
 import { verified } from "./verified.ts";
 import { BLOB_TYPE } from "./witness.ts";
 
@@ -22,7 +24,7 @@ export interface BlobCache {
 }
 
 export const blobCache = (parts: BlobCacheParts): BlobCache => {
-  const { blobs, flights, upstream, site, policy, facts } = parts;
+  const { blobs, flights, upstream, site, policy, facts, rights } = parts;
   const isLinked = async ({ repo, digest }: BlobQuery) => (await facts.link({ site: site.host, repo, digest })) !== undefined;
   const allow = async ({ repo, digest }: BlobQuery, ctx: Context): Promise<Confirmation> =>
     confirm(
@@ -44,31 +46,42 @@ export const blobCache = (parts: BlobCacheParts): BlobCache => {
     return { descriptor: descriptorOf(query, size), body, range, provenance: provenanceOf(confirmation), metadata: {} };
   };
 
-  /** Under the joiner's own credential, but with the flight's signal: the client that began it may leave. */
+  /** Under the joiner's own credential, but with the opener's signal: the client that began it may leave. */
   const openFor =
     ({ repo, digest }: BlobRead, ctx: Context): Open =>
-    async (offset, signal) => {
-      const range = offset === 0 ? {} : { range: { start: offset } };
+    async (offset, signal, end) => {
+      const range = offset === 0 && end === undefined ? {} : { range: { start: offset, ...(end === undefined ? {} : { end }) } };
       const blob = await upstream.getBlob({ repo, digest, ...range }, { ...ctx, signal });
       return { body: blob.body, start: blob.range?.start ?? 0, total: blob.descriptor.size };
     };
 
   const fromFlight = async (flight: Flight, query: BlobRead, ctx: Context, source: "miss" | "hit"): Promise<Blob> => {
-    if (isFarAhead(query.range, flight.head ?? 0)) return straight(query, ctx);
+    if (isFarAhead(query.range, flight.head)) return straight(query, ctx);
+    const { repo, digest } = query;
+    const joining = {
+      open: openFor(query, ctx),
+      client: ctx.client,
+      site: site.host,
+      isEntitled: async () => (await rights.standing(repo, ctx.credential)) !== "none",
+    };
     try {
-      const boarding = await flight.join(openFor(query, ctx), ctx.signal);
-      const { body, range } = follow(boarding, query.range);
-      return { descriptor: descriptorOf(query, boarding.total), body, range, provenance: { source }, metadata: {} };
+      const { total, range, body } = await flight.join(joining, query.range, ctx.signal);
+      return { descriptor: descriptorOf({ repo, digest }, total), body, range, provenance: { source }, metadata: {} };
     } catch (error) {
       if (error instanceof StoreFull) return straight(query, ctx);
       throw error;
     }
   };
 
-  const straight = async (query: BlobRead, ctx: Context): Promise<Blob> => ({
-    ...verified(await upstream.getBlob(query, ctx)),
-    provenance: { source: "uncached" },
-  });
+  /** Past the store, as one reader of its own. */
+  const straight = async (query: BlobRead, ctx: Context): Promise<Blob> => {
+    const blob = await upstream.getBlob(query, ctx);
+    const { start = 0, end } = blob.range ?? {};
+    const total = blob.descriptor.size;
+    const first = { body: blob.body, start, total };
+    const body = alone({ open: openFor(query, ctx), from: start, end, total, first, retry: flights.options.retry });
+    return { ...verified({ ...blob, body }), provenance: { source: "uncached" } };
+  };
 
   /** For a client whose right to the blob has been seen. */
   const entitled = async (query: BlobRead, ctx: Context, confirmation: Confirmation): Promise<Blob> => {
@@ -86,7 +99,7 @@ export const blobCache = (parts: BlobCacheParts): BlobCache => {
       // Who begins a flight is answered by upstream itself, under its own credential. Everybody else needs a right first:
       // what a flight has opened was opened by another's.
       const begins = held === undefined && flights.get(query.digest) === undefined;
-      if (begins && isFarAhead(query.range, 0)) return straight(query, ctx);
+      if (begins && isFarAhead(query.range, blobs.leftover(query.digest))) return straight(query, ctx);
       if (begins) return fromFlight(flights.begin(query.digest), query, ctx, "miss");
       return entitled(query, ctx, await allow(query, ctx));
     },
@@ -101,16 +114,6 @@ export const blobCache = (parts: BlobCacheParts): BlobCache => {
 
 const isFarAhead = (range: RangeRequest | undefined, head: number): boolean =>
   range !== undefined && ("suffix" in range || range.start > head + FAR_AHEAD);
-
-/** A range of a body whose length nobody knows cannot be answered as one: it is then given whole, as RFC 9110 §14.2 allows. */
-const follow = (
-  { stage, total }: Boarding,
-  asked: RangeRequest | undefined,
-): { body: Blob["body"]; range: ByteRange | undefined } => {
-  if (asked === undefined || total === undefined) return { body: stage.follow(0), range: undefined };
-  const range = resolveRange(asked, total);
-  return { body: stage.follow(range.start, range.end), range };
-};
 
 const descriptorOf = ({ digest }: BlobQuery, size: number | undefined): Descriptor => ({ mediaType: BLOB_TYPE, digest, size });
 

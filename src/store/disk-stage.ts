@@ -138,7 +138,8 @@ export class DiskStage implements Stage {
   }
 
   async overflow(cause: StoreFull): Promise<void> {
-    if (this.#growth.verified || this.#discarded !== undefined) return;
+    if (this.#growth.verified) return this.discard(cause);
+    if (this.#discarded !== undefined) return;
     this.#discarded = cause;
     this.#growth.overflow(new Overflow(this.size, this.#before ?? this.#parts.hasher.copy(), cause));
     await this.#remove();

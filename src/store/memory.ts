@@ -143,7 +143,8 @@ class MemoryStage implements Stage {
   }
 
   async overflow(cause: StoreFull): Promise<void> {
-    if (this.#growth.verified || this.#discarded !== undefined) return;
+    if (this.#growth.verified) return this.discard(cause);
+    if (this.#discarded !== undefined) return;
     this.#discarded = cause;
     this.#growth.overflow(new Overflow(this.size, this.#parts.hasher.copy(), cause));
     this.#parts.over?.();

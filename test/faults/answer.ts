@@ -17,6 +17,8 @@ export interface Answer {
   stallAfter: number | undefined;
   /** Sent in steps of `bytes`, `ms` apart. */
   drip: { readonly bytes: number; readonly ms: number } | undefined;
+  /** The connection is torn before a byte of the answer. */
+  closes: boolean;
   /** Done to the headers last of all. */
   last: ((headers: Record<string, string | string[]>) => void) | undefined;
 }
@@ -36,6 +38,7 @@ export const answerWith = (
     cutAt: undefined,
     stallAfter: undefined,
     drip: undefined,
+    closes: false,
     last: undefined,
   };
 };
@@ -53,6 +56,7 @@ export const deliver = async (
   sent: (bytes: number) => void,
 ): Promise<void> => {
   await answer.before;
+  if (answer.closes) return void req.socket.destroy();
   const { status, headers, body } = cutOut(answer);
   answer.last?.(headers);
   res.writeHead(status, headers);

@@ -1,11 +1,13 @@
 // What can go wrong between a registry and who asks it, one function each; several may apply to one answer.
 import type { Answer } from "./answer.ts";
 import { answerWith, refuse } from "./answer.ts";
+import type { Logged } from "./log.ts";
 
 export interface Spoiling {
   readonly answer: Answer;
-  /** Keeps an answer at the second origin and gives its signed URL. */
-  readonly store: (answer: Answer) => string;
+  readonly request: Logged;
+  /** Keeps an answer at the second origin and gives its signed URL, which is good for so many requests. */
+  readonly store: (answer: Answer, uses?: number) => string;
 }
 
 export type Behaviour = (spoiling: Spoiling) => void;
@@ -64,12 +66,30 @@ export const status = (code: number, headers: Record<string, string | string[]> 
 
 /** To a signed URL at another origin, which refuses whoever brings `Authorization`. Refusals stay where they are. */
 export const redirect =
-  (code = 307): Behaviour =>
+  (code = 307, uses?: number): Behaviour =>
   ({ answer, store }) => {
     if (answer.status !== 200) return;
-    const location = store({ ...answer, headers: { "content-type": "application/octet-stream" } });
+    const location = store({ ...answer, headers: { "content-type": "application/octet-stream" } }, uses);
     Object.assign(answer, answerWith(code, "", { location }));
   };
+
+/** To a signed URL that has expired once it has been used so often. */
+export const redirectExpiring = (uses = 1, code = 307): Behaviour => redirect(code, uses);
+
+/** The connection is torn before any answer to its second request, and to each further one. */
+export const closeOnSecond: Behaviour = ({ answer, request }) => {
+  if (request.nth > 1) answer.closes = true;
+};
+
+/** Yes, then no, then yes again: a replica that does not know of the token. */
+export const flip401 = (): Behaviour => {
+  let asked = 0;
+  const refused = status(401, { "www-authenticate": 'Basic realm="fault.example"' });
+  return (spoiling) => {
+    asked += 1;
+    if (asked % 2 === 0) refused(spoiling);
+  };
+};
 
 /** To anywhere. */
 export const redirectTo = (location: string, code = 307): Behaviour => status(code, { location }, "");

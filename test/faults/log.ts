@@ -11,6 +11,8 @@ export interface Logged {
   readonly headers: Readonly<IncomingMessage["headers"]>;
   /** The client's port: equal for requests on one connection. */
   readonly connection: number | undefined;
+  /** Which request of its connection it is, from 1 on. */
+  readonly nth: number;
   /** 0 until there is an answer. */
   status: number;
   /** Of the body, as given to the socket in steps of 64 KiB under back pressure: what a client that leaves did not take is not in it. */
@@ -24,6 +26,14 @@ export type Match = RegExp | ((request: Logged) => boolean);
 /** A RegExp is held against the path with its query. */
 export const matcher = (match: Match) => (match instanceof RegExp ? ({ path }: Logged) => match.test(path) : match);
 
+const asked = new WeakMap<object, number>();
+
+const nthOf = (connection: object): number => {
+  const nth = (asked.get(connection) ?? 0) + 1;
+  asked.set(connection, nth);
+  return nth;
+};
+
 export const loggedOf = (origin: Logged["origin"], req: IncomingMessage): Logged => ({
   origin,
   method: req.method ?? "",
@@ -32,6 +42,7 @@ export const loggedOf = (origin: Logged["origin"], req: IncomingMessage): Logged
   range: req.headers.range,
   headers: req.headers,
   connection: req.socket.remotePort,
+  nth: nthOf(req.socket),
   status: 0,
   bytes: 0,
   isOver: false,

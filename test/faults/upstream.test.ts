@@ -1,7 +1,17 @@
 // The scripted upstream itself: what other tests build on must do what it says.
-import { request } from "undici";
-import { describe, expect, it } from "vitest";
-import { cutAt, hide404, redirect, status, wrongBytes, wrongLength } from "./behaviours.ts";
+import { Client, request } from "undici";
+import { describe, expect, it, onTestFinished } from "vitest";
+import {
+  closeOnSecond,
+  cutAt,
+  flip401,
+  hide404,
+  redirect,
+  redirectExpiring,
+  status,
+  wrongBytes,
+  wrongLength,
+} from "./behaviours.ts";
 import { digestOf } from "./content.ts";
 import { faultUpstream } from "./upstream.ts";
 
@@ -75,6 +85,27 @@ describe("faultUpstream", () => {
     const location = String(headers["location"]);
     expect(await get(location, { range: "bytes=0-9" })).toMatchObject({ status: 206, bytes: layers[0]!.bytes.subarray(0, 10) });
     expect((await get(location, basic("a", "b"))).status).toBe(400);
+  });
+
+  it("redirects to where a signature is good once, closes on the second request, and changes its mind", async () => {
+    const upstream = await faultUpstream();
+    const { layers } = upstream.content.seed({ repo: "a", layers: 1_000 });
+    const url = new URL(`/v2/a/blobs/${layers[0]!.digest}`, upstream.url);
+    const lift = upstream.fault(/blobs/, redirectExpiring());
+    const location = String((await get(url)).headers["location"]);
+    expect((await get(location)).bytes).toEqual(layers[0]!.bytes);
+    expect((await get(location)).status).toBe(403);
+    lift();
+    const flipped = upstream.fault(/blobs/, flip401());
+    expect([(await get(url)).status, (await get(url)).status, (await get(url)).status]).toEqual([200, 401, 200]);
+    flipped();
+    upstream.fault(/blobs/, closeOnSecond);
+    const client = new Client(upstream.url.origin);
+    onTestFinished(() => client.destroy());
+    const ask = async () => (await client.request({ method: "GET", path: url.pathname })).body.arrayBuffer();
+    expect((await ask()).byteLength).toBe(1_000);
+    await expect(ask()).rejects.toThrow();
+    expect((await ask()).byteLength).toBe(1_000);
   });
 
   it("takes a push, stops and starts on its port", async () => {

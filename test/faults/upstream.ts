@@ -44,7 +44,7 @@ export class FaultUpstream {
   readonly #options: FaultOptions;
   readonly #registry: Server;
   readonly #store: Server;
-  readonly #stored = new Map<string, Answer>();
+  readonly #stored = new Map<string, { readonly answer: Answer; left: number }>();
   #faults: Fault[] = [];
   #port = 0;
   #isFrozen = false;
@@ -151,18 +151,20 @@ export class FaultUpstream {
   #answerStored(req: IncomingMessage): Answer {
     if (req.headers.authorization !== undefined) return refuse(400, "INVALID_ARGUMENT");
     const stored = this.#stored.get(req.url ?? "");
-    return stored === undefined ? refuse(403, "ACCESS_DENIED") : { ...stored, headers: { ...stored.headers } };
+    if (stored === undefined || stored.left === 0) return refuse(403, "ACCESS_DENIED");
+    stored.left -= 1;
+    return { ...stored.answer, headers: { ...stored.answer.headers } };
   }
 
   #spoil(answer: Answer, logged: Logged): void {
-    const store = (kept: Answer) => {
+    const store = (kept: Answer, uses = Number.POSITIVE_INFINITY) => {
       const path = `/signed/${this.#stored.size}?X-Amz-Signature=0123abcd%2F${this.#stored.size}`;
-      this.#stored.set(path, { ...kept, range: undefined });
+      this.#stored.set(path, { answer: { ...kept, range: undefined }, left: uses });
       return `${this.#originOf((this.#store.address() as AddressInfo).port)}${path}`;
     };
     for (const fault of this.#faults.filter(({ left, matches }) => left > 0 && matches(logged))) {
       fault.left -= 1;
-      fault.behaviour({ answer, store });
+      fault.behaviour({ answer, request: logged, store });
     }
   }
 

@@ -6,7 +6,9 @@ import fc from "fast-check";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { silent } from "../../src/lib/log.ts";
 import { digestOf } from "../../src/oci/digest.ts";
-import { Flight } from "../../src/registry/flight.ts";
+import { flights } from "../../src/registry/flights.ts";
+import type { Joining } from "../../src/registry/joiners.ts";
+import type { Open } from "../../src/registry/opening.ts";
 import type { BlobStore, Stage } from "../../src/store/blobs.ts";
 import { memoryBlobs } from "../../src/store/memory.ts";
 import { painted } from "../lib/pattern.ts";
@@ -18,8 +20,8 @@ const late = (inner: BlobStore, wait: () => Promise<unknown>): BlobStore & { app
   const store = {
     ...inner,
     appended: 0,
-    stage: async (...args: Parameters<BlobStore["stage"]>): Promise<Stage> => {
-      const stage = await inner.stage(...args);
+    fill: async (...args: Parameters<BlobStore["fill"]>): Promise<Stage> => {
+      const stage = await inner.fill(...args);
       return {
         get size() {
           return stage.size;
@@ -47,6 +49,8 @@ const late = (inner: BlobStore, wait: () => Promise<unknown>): BlobStore & { app
 
 const { signal } = new AbortController();
 
+const joining = (open: Open): Joining => ({ open, client: "192.0.2.1", site: "registry.example", isEntitled: async () => true });
+
 describe("a flight", () => {
   const plan = fc.record({
     pieces: fc.array(fc.oneof(fc.integer({ min: 1, max: 200 }), fc.integer({ min: 1_000, max: 700_000 })), {
@@ -71,7 +75,8 @@ describe("a flight", () => {
         };
         const store = late(memoryBlobs(), wait);
         const digest = digestOf(bytes);
-        const flight = new Flight(digest, store, silent);
+        const flying = flights(store, silent, { retry: { attempts: 5, first: 1, most: 10, longest: 100 } });
+        const flight = flying.begin(digest);
         let openings = 0;
         const open = async (offset: number) => {
           const start = Math.max(0, offset - backsUp);
@@ -89,8 +94,8 @@ describe("a flight", () => {
           };
           return { body: Readable.from(body(), { objectMode: false }), start, total: known ? size : undefined };
         };
-        const { stage } = await flight.join(open, signal);
-        const followed = stage.follow(0).toArray() as Promise<Buffer[]>;
+        const { body } = await flight.join(joining(open), undefined, signal);
+        const followed = body.toArray() as Promise<Buffer[]>;
         await flight.done;
         expect(flight.failed).toBe(false);
         expect(Buffer.concat(await followed).equals(bytes)).toBe(true);
@@ -113,9 +118,13 @@ describe("a flight", () => {
         most = Math.max(most, given - store.appended);
       },
     });
-    const flight = new Flight(digestOf(bytes), store, silent);
+    const flight = flights(store, silent).begin(digestOf(bytes));
     onTestFinished(() => flight.stop());
-    await flight.join(async () => ({ body, start: 0, total: bytes.length }), signal);
+    await flight.join(
+      joining(async () => ({ body, start: 0, total: bytes.length })),
+      undefined,
+      signal,
+    );
     await flight.done;
     expect(flight.failed).toBe(false);
     // both buffers, what waits for them, and what the stream itself holds

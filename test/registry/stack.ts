@@ -8,7 +8,7 @@ import { parseDigest } from "../../src/oci/digest.ts";
 import { OciError } from "../../src/oci/error.ts";
 import { parseReference, parseRepository } from "../../src/oci/reference.ts";
 import type { BlobRead, Context, Registry } from "../../src/oci/registry.ts";
-import { flights } from "../../src/registry/flights.ts";
+import { type FlightOptions, flights } from "../../src/registry/flights.ts";
 import { grants } from "../../src/registry/grants.ts";
 import { policyOf } from "../../src/registry/policy.ts";
 import { publicity } from "../../src/registry/publicity.ts";
@@ -53,10 +53,16 @@ const site = (changes: Partial<Site>): Site => ({
   ...changes,
 });
 
-export const stack = (changes: Partial<Site> = {}, blobs: BlobStore = memoryBlobs()) => {
+export const stack = (
+  changes: Partial<Site> = {},
+  blobs: BlobStore = memoryBlobs(),
+  flightOptions: Partial<FlightOptions> = {},
+  over?: Registry,
+) => {
   const folder = mkdtempSync(join(tmpdir(), "layover-stack-"));
   const facts = openSqlite(join(folder, "facts.sqlite"));
   const upstream = new ScriptedUpstream();
+  const asked = over ?? upstream;
   const state = { now: Date.UTC(2026, 10, 23), up: true };
   const clock = () => state.now;
   const health = {
@@ -72,12 +78,16 @@ export const stack = (changes: Partial<Site> = {}, blobs: BlobStore = memoryBlob
   const policy = policyOf(ours);
   const granted = grants(facts, silent, { clock, keepFor: ours.staleAccess });
   const rights = clientRights(ours, granted, Buffer.alloc(32, 7), clock);
-  const finder = publicity(upstream, rights, ours.publicFor, silent);
-  const flying = flights(blobs, silent);
+  const finder = publicity(asked, rights, ours.publicFor, silent);
+  const flying = flights(blobs, silent, {
+    retry: { attempts: 6, first: 5, most: 50, longest: 200 },
+    parkFor: 300,
+    ...flightOptions,
+  });
   const registry = siteRegistry({
     site: ours,
     policy,
-    upstream,
+    upstream: asked,
     blobs,
     facts,
     flights: flying,
