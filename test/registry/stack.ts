@@ -132,7 +132,7 @@ export const context = (credential?: string, accept: readonly string[] = [], sig
   credential,
   accept,
   signal,
-  client: "",
+  client: "192.0.2.7",
   trace: "test",
   tally: { upstreamBytes: 0, upstreamRequests: 0 },
 });
