@@ -1,6 +1,6 @@
 // What is behind each site's name put together: its upstream, its cache, its ping, its pass-through.
 
-import { openUpstream } from "./app-upstream.ts";
+import { noUpstream, openUpstream } from "./app-upstream.ts";
 import type { Config } from "./config/config.ts";
 import type { SiteDoor } from "./http/dispatch.ts";
 import { observe } from "./http/observe.ts";
@@ -10,18 +10,21 @@ import type { Clock } from "./lib/clock.ts";
 import type { Logger } from "./lib/log.ts";
 import { ownAddresses } from "./lib/own-addresses.ts";
 import { OciError } from "./oci/error.ts";
+import type { Credential, Registry } from "./oci/registry.ts";
 import type { OciRequest } from "./oci/request.ts";
 import type { OriginStanding } from "./oci/standing.ts";
+import { type Care, care } from "./registry/care.ts";
 import type { Flights } from "./registry/flights.ts";
 import type { Grants } from "./registry/grants.ts";
-import { offlineHealth, offlineRegistry } from "./registry/offline.ts";
+import { offline } from "./registry/offline.ts";
 import { type Policy, policyOf } from "./registry/policy.ts";
 import { publicity } from "./registry/publicity.ts";
 import { clientRights, sharedRights } from "./registry/rights.ts";
-import { siteRegistry } from "./registry/site.ts";
+import { type SiteRegistry, siteRegistry } from "./registry/site.ts";
 import type { Site } from "./sites.ts";
 import type { BlobStore } from "./store/blobs.ts";
 import type { FactStore } from "./store/facts.ts";
+import { loginOf } from "./upstream/asker.ts";
 import { UpstreamResolver } from "./upstream/resolver.ts";
 import { trusting } from "./upstream/roots.ts";
 
@@ -42,6 +45,7 @@ export interface SharedParts {
 export interface OpenSite extends SiteDoor {
   /** How its upstreams, its budgets with them and the queues before them stand, for people; empty where none is asked. */
   readonly standing: () => readonly OriginStanding[];
+  readonly care: Care;
 }
 
 export interface SiteDoors {
@@ -78,21 +82,23 @@ export const openSites = (config: Config, shared: SharedParts): SiteDoors => {
 const openSite = (site: Site, resolver: UpstreamResolver, shared: SharedParts): Opened => {
   const { facts, clock, log, via } = shared;
   const secureContext = trusting(site.trust);
-  const upstream = openUpstream(site, { ...shared, resolver, secureContext });
+  const upstream = site.offline ? noUpstream(site.host) : openUpstream(site, { ...shared, resolver, secureContext });
   const own = site.access === "shared";
   const policy = policyOf(site);
-  const health = site.offline ? offlineHealth : upstream.health;
+  const { health } = upstream;
   const rights = own ? sharedRights : clientRights(site, shared.grants, shared.subjectKey, clock);
   const finder = publicity(upstream.anonymous, rights, site.publicFor, log);
-  const registry = siteRegistry({
-    ...shared,
-    site,
-    policy,
-    upstream: site.offline ? offlineRegistry(site.host) : upstream.registry,
-    rights,
-    publicity: finder,
-    health,
-  });
+  const cacheOver = (asked: Registry) =>
+    siteRegistry({ ...shared, site, policy, upstream: asked, rights, publicity: finder, health });
+  const registry = cacheOver(upstream.registry);
+  const asAnybody = cacheOver(upstream.anonymous);
+  const registryFor = (credential: Credential | undefined): SiteRegistry => {
+    if (own) return registry;
+    if (credential === undefined) return asAnybody;
+    const login = loginOf(credential);
+    // any other credential is upstream's to judge as it stands
+    return login === undefined ? registry : cacheOver(upstream.withLogin(login, credential));
+  };
   const first = site.upstreams[0]!;
   const port = Number(first.port) || (first.protocol === "https:" ? 443 : 80);
   const lookup = resolver.lookupFor(port);
@@ -110,7 +116,8 @@ const openSite = (site: Site, resolver: UpstreamResolver, shared: SharedParts): 
   const door: OpenSite = {
     site,
     registry,
-    standing: site.offline ? () => [] : upstream.standing,
+    standing: upstream.standing,
+    care: care({ ...shared, site, policy, rights, health, registryFor }),
     ping: own ? async ({ res }) => void res.writeHead(200, { "content-type": "application/json" }).end("{}") : ping,
     async passThrough(exchange, request) {
       refuseByPolicy(site, policy, exchange.method, request);
@@ -135,6 +142,6 @@ const refuseByPolicy = (site: Site, policy: Policy, method: string, request: Oci
   const refusal = request.kind === "write" ? policy.refusal(request.repo, request.reference) : undefined;
   if (refusal !== undefined) throw refusal;
   const isWrite = method !== "GET" && method !== "HEAD" && method !== "OPTIONS";
-  if (site.offline) throw new OciError("UPSTREAM_UNREACHABLE", `${site.host} is configured to be offline`);
+  if (site.offline) throw offline(site.host, "UPSTREAM_UNREACHABLE");
   if (site.readOnly && isWrite) throw new OciError("UNSUPPORTED", `${site.host} is read-only here`);
 };

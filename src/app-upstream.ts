@@ -2,11 +2,12 @@
 import type { SecureContext } from "node:tls";
 import type { Clock } from "./lib/clock.ts";
 import type { Logger } from "./lib/log.ts";
-import type { Context, Registry } from "./oci/registry.ts";
+import type { Context, Credential, Registry } from "./oci/registry.ts";
 import type { OriginStanding } from "./oci/standing.ts";
+import { offline, offlineHealth, offlineRegistry } from "./registry/offline.ts";
 import { subjectOf } from "./registry/subject.ts";
 import type { Health } from "./registry/witness.ts";
-import type { Site } from "./sites.ts";
+import type { OwnCredentials, Site } from "./sites.ts";
 import { asAnybody, asClient, asLayover } from "./upstream/asker.ts";
 import { Breaker } from "./upstream/breaker.ts";
 import { upstreamRegistry } from "./upstream/client.ts";
@@ -35,6 +36,8 @@ export interface OpenUpstream {
   readonly registry: Registry;
   /** As anybody, fetching anonymous tokens; what little is left of a budget is left to clients. */
   readonly anonymous: Registry;
+  /** By a login that somebody has given us for it, tokens fetched where that takes them. */
+  readonly withLogin: (login: OwnCredentials, credential: Credential) => Registry;
   readonly ping: (ctx: Context) => Promise<PingAnswer>;
   readonly realmAnswers: (challenges: readonly string[]) => Promise<boolean>;
   readonly health: Health;
@@ -62,6 +65,13 @@ export const openUpstream = (site: Site, parts: UpstreamParts): OpenUpstream => 
   return {
     registry: upstreamRegistry(asSite),
     anonymous: upstreamRegistry({ ...asking, asker: asAnybody(tokens), payer: () => "anybody", isOurs: true }),
+    withLogin: (login, credential) =>
+      upstreamRegistry({
+        ...asking,
+        asker: asLayover(site, tokens, login),
+        payer: () => subjectOf(credential, subjectKey),
+        isOurs: true,
+      }),
     ping: (ctx) => pingUpstream(asSite, ctx),
     realmAnswers: realmProbe(transport, site.upstreams[0]!),
     health,
@@ -70,6 +80,21 @@ export const openUpstream = (site: Site, parts: UpstreamParts): OpenUpstream => 
       health.close();
       await transport.close();
     },
+  };
+};
+
+/** In place of one that is never to be asked: no look-up, no connection, no look for it. */
+export const noUpstream = (host: string): OpenUpstream => {
+  const registry = offlineRegistry(host);
+  return {
+    registry,
+    anonymous: registry,
+    withLogin: () => registry,
+    ping: () => Promise.reject(offline(host, "UPSTREAM_UNREACHABLE")),
+    realmAnswers: () => Promise.resolve(false),
+    health: offlineHealth,
+    standing: () => [],
+    close: () => Promise.resolve(),
   };
 };
 

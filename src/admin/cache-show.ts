@@ -1,10 +1,11 @@
 // One image as it lies here: what it is, which of its parts are held, who may have it, where its tag has been.
+
+import { anatomyOf } from "../oci/anatomy.ts";
 import type { Digest } from "../oci/digest.ts";
 import { MAX_MANIFEST } from "../oci/registry.ts";
 import type { Sites } from "../sites.ts";
 import type { BlobStore } from "../store/blobs.ts";
 import type { FactStore } from "../store/facts.ts";
-import { anatomyOf } from "./anatomy.ts";
 import type { PartEntry, Shown } from "./answers.ts";
 import { isoOf } from "./cache-list.ts";
 import { AdminError } from "./error.ts";

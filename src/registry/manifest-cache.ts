@@ -16,13 +16,14 @@ import {
 import type { BlobStore } from "../store/blobs.ts";
 import type { TagFact } from "../store/facts.ts";
 import { type ConfirmParts, confirm, stillThere } from "./confirm.ts";
-import { manifestFetch } from "./manifest-fetch.ts";
+import type { ManifestFetch } from "./manifest-fetch.ts";
 import { meanwhile } from "./meanwhile.ts";
 import type { Resolved, Tags } from "./tags.ts";
 
 export interface ManifestCacheParts extends ConfirmParts {
   readonly blobs: BlobStore;
   readonly tags: Tags;
+  readonly fetch: ManifestFetch;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -33,9 +34,8 @@ export interface ManifestCache {
 }
 
 export const manifestCache = (parts: ManifestCacheParts): ManifestCache => {
-  const { upstream, tags } = parts;
-  const fetch = manifestFetch(parts);
-  const served = meanwhile({ ...parts, fetch });
+  const { upstream, tags, fetch } = parts;
+  const served = meanwhile(parts);
 
   const byTag = async (repo: Repository, tag: Tag, fact: TagFact, ctx: Context): Promise<Manifest | undefined> => {
     const early = served(repo, tag, fact, ctx);

@@ -11,6 +11,7 @@ import type { Context } from "../oci/registry.ts";
 import type { BlobStore } from "../store/blobs.ts";
 import type { TagFact } from "../store/facts.ts";
 import type { ConfirmParts } from "./confirm.ts";
+import { freshnessOf } from "./freshness.ts";
 import type { ManifestFetch } from "./manifest-fetch.ts";
 import type { Resolved, Tags } from "./tags.ts";
 
@@ -47,7 +48,7 @@ export const meanwhile = (parts: MeanwhileParts): Meanwhile => {
   const begin = (repo: Repository, tag: Tag, { checkedAt }: TagFact, ctx: Context): void => {
     const key = `${repo}:${tag}`;
     running.add(key);
-    ask(parts, repo, tag, behind(ctx))
+    askBehind(parts, repo, tag, behind(ctx))
       .then(() => ended.set(key, { checkedAt, at: clock(), isNo: false }))
       .catch((error: unknown) => {
         ended.set(key, { checkedAt, at: clock(), isNo: isOciError(error) && !error.isOutage });
@@ -74,18 +75,23 @@ export const meanwhile = (parts: MeanwhileParts): Meanwhile => {
   };
 
   return (repo, tag, fact, ctx) => {
-    const { freshFor, staleWhileRevalidate, pin } = policy.of(repo, tag);
-    if (staleWhileRevalidate === 0 || pin || fact.digest === undefined || fact.doubted) return undefined;
-    const age = clock() - fact.checkedAt;
-    if (age < freshFor || age >= freshFor + staleWhileRevalidate) return undefined;
-    return serve(repo, tag, fact, ctx, fact.digest);
+    const ruling = policy.of(repo, tag);
+    if (ruling.staleWhileRevalidate === 0 || fact.digest === undefined) return undefined;
+    const { state } = freshnessOf(fact, ruling, clock());
+    return state === "meanwhile" ? serve(repo, tag, fact, ctx, fact.digest) : undefined;
   };
 };
 
 /** HEAD; only what has moved is fetched. */
-const ask = async ({ tags, blobs, fetch }: MeanwhileParts, repo: Repository, tag: Tag, ctx: Context): Promise<void> => {
+export const askBehind = async (
+  { tags, blobs, fetch }: Pick<MeanwhileParts, "tags" | "blobs" | "fetch">,
+  repo: Repository,
+  tag: Tag,
+  ctx: Context,
+): Promise<Digest> => {
   const { digest } = (await tags.ask(repo, tag, ctx)).descriptor;
   if ((await blobs.stat(digest)) === undefined) await fetch({ repo, reference: digest }, ctx, NOT_HELD);
+  return digest;
 };
 
 const NOT_HELD = () => Promise.resolve(undefined);

@@ -12,6 +12,8 @@ const REMEMBERED = 10_000;
 export interface Ruling extends TagPolicy {
   readonly pin: boolean;
   readonly deny: boolean;
+  /** Upstream is never asked: what is held is served however old it is. */
+  readonly isOffline: boolean;
   /** Which of the site's rules decided, from 0; `undefined`: none matched. */
   readonly rule: number | undefined;
 }
@@ -29,8 +31,8 @@ interface Compiled {
   readonly ruling: Ruling;
 }
 
-export const policyOf = (site: Pick<Site, "host" | "policy" | "rules" | "allow">): Policy => {
-  const otherwise: Ruling = { ...site.policy, pin: false, deny: false, rule: undefined };
+export const policyOf = (site: Pick<Site, "policy" | "rules" | "allow" | "offline">): Policy => {
+  const otherwise: Ruling = { ...site.policy, pin: false, deny: false, isOffline: site.offline, rule: undefined };
   const rules = site.rules.map((rule, i) => compile(rule, i, otherwise));
   const allows = site.allow.length === 0 ? () => true : globMatcher(site.allow);
   const denies = rules.some(({ ruling }) => ruling.deny);

@@ -1,8 +1,8 @@
 // What one site's reads go through, from the outside in: policy, an ill store, HEAD before a push, cache, witness, upstream.
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/log.ts";
-import type { Reference } from "../oci/reference.ts";
-import type { Registry } from "../oci/registry.ts";
+import type { Reference, Repository, Tag } from "../oci/reference.ts";
+import type { Context, Registry } from "../oci/registry.ts";
 import type { Site } from "../sites.ts";
 import type { BlobStore } from "../store/blobs.ts";
 import type { FactStore } from "../store/facts.ts";
@@ -14,8 +14,10 @@ import { intercept } from "./intercept.ts";
 import { keepManifest } from "./keep-manifest.ts";
 import { listingCache } from "./listing-cache.ts";
 import { manifestCache } from "./manifest-cache.ts";
+import { manifestFetch } from "./manifest-fetch.ts";
 import type { Policy } from "./policy.ts";
 import type { Publicity } from "./publicity.ts";
+import { type Refreshed, refresh } from "./refresh.ts";
 import type { Rights } from "./rights.ts";
 import { Tags } from "./tags.ts";
 import { verified } from "./verified.ts";
@@ -35,7 +37,13 @@ export interface SiteParts {
   readonly log: Logger;
 }
 
-export const siteRegistry = (parts: SiteParts): Registry => {
+/** The site as clients read it, and what else can be asked of its cache. */
+export interface SiteRegistry extends Registry {
+  /** Throws OciError. */
+  refresh(repo: Repository, tag: Tag, ctx: Context): Promise<Refreshed>;
+}
+
+export const siteRegistry = (parts: SiteParts): SiteRegistry => {
   const { site, policy, blobs, facts, publicity } = parts;
   const upstream = witness(parts.upstream, { ...parts, granted: (operation, query) => publicity.find(operation, query) });
   const asked = { ...parts, upstream };
@@ -44,11 +52,13 @@ export const siteRegistry = (parts: SiteParts): Registry => {
     isHeld: async (digest) => (await blobs.stat(digest)) !== undefined,
     keep: (manifest) => keepManifest(parts, manifest),
   });
-  const cache: Registry = { ...blobCache(asked), ...manifestCache({ ...asked, tags }), ...listingCache(asked) };
+  const fetch = manifestFetch({ ...asked, tags });
+  const cache: Registry = { ...blobCache(asked), ...manifestCache({ ...asked, tags, fetch }), ...listingCache(asked) };
   const challenges = async () => ((await facts.ping(site.host))?.status ?? 200) === 401;
   const careful = beforePush(cache, { ...asked, tags, challenges });
   const whole = degrade(careful, uncached(upstream), parts.log);
-  return site.allow.length + site.rules.length === 0 ? whole : permitted(whole, policy);
+  const open = site.allow.length + site.rules.length === 0 ? whole : permitted(whole, policy);
+  return { ...open, refresh: (repo, tag, ctx) => refresh({ policy, tags, blobs, fetch }, repo, tag, ctx) };
 };
 
 /** Upstream's answers as they are, checked where they are whole, and marked as not kept. */

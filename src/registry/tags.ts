@@ -12,6 +12,7 @@ import type { Context, Manifest, ManifestStat, Registry } from "../oci/registry.
 import type { Site } from "../sites.ts";
 import type { FactStore, TagFact, TagKey, TagMove } from "../store/facts.ts";
 import { patiently } from "./confirm.ts";
+import { freshnessOf } from "./freshness.ts";
 import type { Policy } from "./policy.ts";
 import type { Health } from "./witness.ts";
 
@@ -71,13 +72,9 @@ export class Tags {
 
   /** By what is known of the tag just now. Upstream's 404 and refusals are thrown; an outage too, when there is nothing to fall back on. */
   async resolve(repo: Repository, tag: Tag, fact: TagFact, ctx: Context): Promise<Resolved> {
-    const { freshFor, staleIfError, pin } = this.#parts.policy.of(repo, tag);
-    const sinceChecked = this.#parts.clock() - fact.checkedAt;
-    const age = Math.max(0, sinceChecked);
-    // a fact from the future comes of a clock that was turned back: nobody knows how old it is
-    const isFresh = sinceChecked >= 0 && age < freshFor && !fact.doubted;
-    if (fact.digest !== undefined && (isFresh || pin)) return { digest: fact.digest, how: "fresh", age };
-    const fallback = age < staleIfError ? fact.digest : undefined;
+    const { state, age, mayFallBack } = freshnessOf(fact, this.#parts.policy.of(repo, tag), this.#parts.clock());
+    if (fact.digest !== undefined && (state === "fresh" || state === "pinned")) return { digest: fact.digest, how: "fresh", age };
+    const fallback = mayFallBack ? fact.digest : undefined;
     if (fallback !== undefined && !this.#parts.health.up) return { digest: fallback, how: "stale", age };
     try {
       // whoever's credential it is asked with: the digest is then confirmed for this client before it is given anything

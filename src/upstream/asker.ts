@@ -33,6 +33,13 @@ export const asLayover = (site: Site, tokens: Tokens, credentials: OwnCredential
   };
 };
 
+/** What a `Basic` credential says; `undefined` for any other (RFC 7617 §2). */
+export const loginOf = (credential: string | undefined): OwnCredentials | undefined => {
+  const [, encoded] = /^basic +([a-z0-9+/=]+) *$/i.exec(credential ?? "") ?? [];
+  const [, username, password] = /^([^:]*):(.*)$/s.exec(Buffer.from(encoded ?? "", "base64").toString()) ?? [];
+  return username === undefined || password === undefined ? undefined : { username, password };
+};
+
 const basicOf = ({ username, password }: OwnCredentials): string | undefined =>
   username === undefined ? undefined : `Basic ${Buffer.from(`${username}:${password ?? ""}`).toString("base64")}`;
 

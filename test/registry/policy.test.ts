@@ -7,7 +7,7 @@ import { blob, context, MINUTE, manifest, POLICY, readBlob, seen, stack } from "
 
 const DIGEST = `sha256:${"a".repeat(64)}`;
 const of = (rules: readonly Rule[], repo: string, reference: string) =>
-  policyOf({ host: "x", policy: POLICY, rules, allow: [] }).of(parseRepository(repo), parseReference(reference));
+  policyOf({ policy: POLICY, rules, allow: [], offline: false }).of(parseRepository(repo), parseReference(reference));
 
 describe("the first rule that matches", () => {
   const rules: readonly Rule[] = [
@@ -30,7 +30,7 @@ describe("the first rule that matches", () => {
   ])("%s:%s", (repo, reference, want) => expect(of(rules, repo, reference)).toMatchObject(want));
 
   it("is the same when it is asked again", () => {
-    const policy = policyOf({ host: "x", policy: POLICY, rules, allow: [] });
+    const policy = policyOf({ policy: POLICY, rules, allow: [], offline: false });
     const ask = () => policy.of(parseRepository("acme/base"), parseReference("v1"));
     expect(ask()).toBe(ask());
   });
@@ -80,10 +80,10 @@ describe("deny", () => {
 
   it("can except a tag from what is open", async () => {
     const policy = policyOf({
-      host: "x",
       policy: POLICY,
       rules: [{ match: "a:bad", deny: true }, { match: "a" }, { match: "**", deny: true }],
       allow: [],
+      offline: false,
     });
     const refused = (repo: string, reference?: string) =>
       policy.refusal(parseRepository(repo), reference === undefined ? undefined : parseReference(reference))?.code;

@@ -113,6 +113,7 @@ export const stack = (
     rights,
     site: ours,
     policy,
+    health,
     clock,
     pass: (ms: number) => {
       state.now += ms;

@@ -1,5 +1,5 @@
 // What a manifest says that it is made of, for people to read: roles, sizes, platforms. All of it can be forged: it gives nobody a right.
-import { type Digest, isDigest } from "../oci/digest.ts";
+import { type Digest, isDigest } from "./digest.ts";
 
 export interface NamedPart {
   readonly role: "config" | "layer" | "manifest";
