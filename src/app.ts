@@ -21,10 +21,9 @@ import { installationSecret } from "./lib/secret.ts";
 import { SetupError } from "./lib/setup-error.ts";
 import { flights } from "./registry/flights.ts";
 import { grants } from "./registry/grants.ts";
+import { pinnedBy } from "./registry/policy.ts";
 import { siteTable } from "./sites.ts";
-import { openDisk } from "./store/disk.ts";
-import { hot } from "./store/hot.ts";
-import { openSqlite } from "./store/sqlite.ts";
+import { openKept } from "./store/kept.ts";
 import { openCa } from "./tls/ca.ts";
 import { secureContexts } from "./tls/sni.ts";
 
@@ -62,10 +61,9 @@ export const frontEnd = async (config: Config, log: Logger): Promise<FrontEnd> =
   });
   if (ca.origin !== "found")
     log.warn({ origin: ca.origin, file: certificateFile }, "the CA certificate is new: clients need it before they pull");
-  const blobs = hot(
-    await openDisk({ folder: config.data, ...(config.maxSize === undefined ? {} : { maxSize: config.maxSize }) }),
-  );
-  const facts = openSqlite(join(config.data, "facts.sqlite"));
+  const { data: folder, maxSize, maxAge } = config;
+  const kept = await openKept({ folder, maxSize, maxAge, isPinned: pinnedBy(sites), clock, log });
+  const { blobs, facts } = kept;
   const subjectKey = await installationSecret(join(config.data, "subject.key"));
   const granted = grants(facts, log, { clock, keepFor: Math.max(...config.sites.map((site) => site.staleAccess), 0) });
   const flying = flights(blobs, log);
@@ -156,8 +154,7 @@ export const frontEnd = async (config: Config, log: Logger): Promise<FrontEnd> =
       await flying.close();
       await doors.close();
       await granted.close();
-      await facts.close();
-      await blobs.close();
+      await kept.close();
     },
   };
 };

@@ -34,6 +34,8 @@ export interface Config {
   readonly clients: readonly string[];
   /** Bytes; undefined: what leaves 10 % of the file system free. */
   readonly maxSize: number | undefined;
+  /** What was not used for so many ms goes; `undefined`: nothing for its age. */
+  readonly maxAge: number | undefined;
   readonly log: LogOptions;
   readonly sites: readonly Site[];
 }

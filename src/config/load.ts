@@ -45,6 +45,7 @@ const effective = async (given: Settings, source: Source, problems: Problem[]): 
   const names = given.name ?? ["layover"];
   const listen = listenOf(given, report);
   const resolvers = (given.resolvers ?? ["8.8.8.8:53", "8.8.4.4:53"]).filter((entry) => typeof entry === "string");
+  if (given.maxAge === 0) report({ path: ["maxAge"], text: "expected a duration of more than nothing" });
   if (resolvers.length === 0) report({ path: ["resolvers"], text: "expected at least one resolver, found none" });
   for (const problem of [
     ...clashingNames(merged, sites, names),
@@ -65,6 +66,7 @@ const effective = async (given: Settings, source: Source, problems: Problem[]): 
     ca: authorityOf(given, files, report),
     clients: given.clients ?? ["private"],
     maxSize: given.maxSize,
+    maxAge: given.maxAge,
     log: { level: given.log?.level ?? "info", format: given.log?.format ?? "auto" },
     sites,
   };

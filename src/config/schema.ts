@@ -139,6 +139,7 @@ const shape = {
   trust: text.optional(),
   clients: list(prefix).optional(),
   maxSize: parsed("a size such as 500MB or 200GiB", parseSize).optional(),
+  maxAge: duration.optional(),
   log: log.optional(),
   defaults: site.optional(),
   sites: z.record(z.string(), z.union([z.literal(false), site])).optional(),

@@ -25,6 +25,7 @@ export const showConfig = (config: Config): string => {
     ca: { certificate: ca.certificate, key: ca.key, constraints: ca.constraints },
     clients: config.clients,
     ...(config.maxSize !== undefined && { maxSize: formatSize(config.maxSize) }),
+    ...(config.maxAge !== undefined && { maxAge: formatDuration(config.maxAge) }),
     log: config.log,
     sites: { ...takenAway(config.sites), ...Object.fromEntries(config.sites.map((site) => [site.host, showSite(site)])) },
   };

@@ -4,7 +4,7 @@ import { globMatcher, globOf } from "../lib/glob.ts";
 import { upTo } from "../lib/lru.ts";
 import { OciError } from "../oci/error.ts";
 import { isDigestReference, type Reference, type Repository, type Tag } from "../oci/reference.ts";
-import type { Rule, Site, TagPolicy } from "../sites.ts";
+import type { Rule, Site, Sites, TagPolicy } from "../sites.ts";
 
 /** Names that are asked for again and again are looked up; hostile ones only push each other out. */
 const REMEMBERED = 10_000;
@@ -69,6 +69,18 @@ export const policyOf = (site: Pick<Site, "policy" | "rules" | "allow" | "offlin
       if (!(isTag ? forTag(repo, reference).deny : deniesWhole(repo))) return undefined;
       return new OciError("DENIED", `a rule of this site denies ${isTag ? `${repo}:${reference}` : repo}`);
     },
+  };
+};
+
+/** Whether a rule pins a reference to a repository of a site: what it stands for is then never to go for want of room. */
+export const pinnedBy = (sites: Pick<Sites, "byHost">) => {
+  const policies = new Map<string, Policy>();
+  return (host: string, repo: Repository, reference: Reference): boolean => {
+    const site = sites.byHost(host);
+    if (site === undefined) return false;
+    const policy = policies.get(host) ?? policyOf(site);
+    policies.set(host, policy);
+    return policy.of(repo, reference).pin;
   };
 };
 

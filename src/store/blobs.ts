@@ -43,8 +43,11 @@ export interface Stage {
   follow(start: number, end?: number): Readable;
   /** True when what was appended has this digest; followers are then released to the last byte. Asked once; after it nothing may be appended. */
   verify(digest: Digest): Promise<boolean>;
-  /** Makes a verified stage durable under its digest. Idempotent, also with a blob that is already held. Readers under way go on, even when it fails. */
-  commit(): Promise<void>;
+  /**
+   * Makes a verified stage durable under its digest. Idempotent, also with a blob that is already held. Readers under way go on, even when it fails.
+   * `parts`: of a manifest, what it names; for who keeps account of what is held.
+   */
+  commit(parts?: readonly Digest[]): Promise<void>;
   /** Throws the bytes away; followers of what is not verified get `reason`. During and after a `commit` that succeeds it does nothing. */
   discard(reason: Error): Promise<void>;
   /** Ends what is not verified, and keeps its bytes for the next `fill` of its digest where it can; followers get `reason`. */

@@ -4,14 +4,16 @@ import { access, constants, type FileHandle, mkdir, open, rename, stat, unlink }
 import { dirname, join } from "node:path";
 import type { Readable } from "node:stream";
 import { ByteStream } from "../lib/byte-stream.ts";
-import { type Algorithm, algorithmOf, type Digest, hasherFor, hexOf } from "../oci/digest.ts";
+import { type Algorithm, algorithmOf, type Digest, hasherFor } from "../oci/digest.ts";
 import type { ByteRange } from "../oci/range.ts";
 import { type BlobStore, HOLDBACK, type Stage } from "./blobs.ts";
 import { absent, asFull } from "./disk-errors.ts";
 import { DiskStage, type DiskStageParts } from "./disk-stage.ts";
 import { FileSource } from "./file-source.ts";
+import { blobPath } from "./layout.ts";
 import { berthOver, Leftovers } from "./leftovers.ts";
 import { lockFolder } from "./lock.ts";
+import { Quarantine, type Swept } from "./quarantine.ts";
 import { type Berth, diskRoom, Room } from "./room.ts";
 import { syncFolder } from "./sync.ts";
 import { StoreUnusable } from "./unusable.ts";
@@ -28,8 +30,20 @@ export interface DiskOptions {
   readonly lockWait?: number;
 }
 
+export interface DiskBlobs extends BlobStore {
+  readonly folder: string;
+  /** What is held when it is opened is to be told to it (`give`): who keeps account knows without counting. */
+  readonly room: Room;
+  /** When the file was last written or read, as far as the file system knows; 0: it is not held. */
+  lastTouched(digest: Digest): Promise<number>;
+  /** Takes what is not what it is called out of the store. True when it was held. */
+  quarantine(digest: Digest): Promise<boolean>;
+  /** Takes out of the quarantine what is too old or too much; with `isDry` only says so. */
+  sweepQuarantine(isDry?: boolean): Promise<Swept>;
+}
+
 /** Throws StoreUnusable: not writable, or in use by another process. Of what a dead process left unfinished only fills are kept. */
-export const openDisk = async (options: DiskOptions): Promise<BlobStore> => {
+export const openDisk = async (options: DiskOptions): Promise<DiskBlobs> => {
   const { folder } = options;
   try {
     await prepare(folder);
@@ -64,20 +78,22 @@ const sizeOf = async (file: FileHandle): Promise<number> => {
   }
 };
 
-class DiskStore implements BlobStore {
-  readonly #folder: string;
-  readonly #room: Room;
+class DiskStore implements DiskBlobs {
+  readonly folder: string;
+  readonly room: Room;
   readonly #leftovers: Leftovers;
+  readonly #quarantine: Quarantine;
   readonly #unlock: () => void;
   #naming: Promise<unknown> = Promise.resolve();
   #isClosed = false;
 
   constructor({ folder, reserve = 0.1, maxSize, room = () => diskRoom(folder) }: DiskOptions, unlock: () => void) {
-    this.#folder = folder;
     this.#unlock = unlock;
-    this.#room = new Room({ folder, reserve, maxSize, free: room });
-    this.#room.count(join(folder, "blobs"));
-    this.#leftovers = new Leftovers(join(folder, "spool"), this.#room);
+    this.folder = folder;
+    this.room = new Room({ folder, reserve, maxSize, free: room });
+    this.#leftovers = new Leftovers(join(folder, "spool"), this.room);
+    this.#quarantine = new Quarantine(folder);
+    this.room.relieve(() => this.#leftovers.dropOldest());
   }
 
   sweep(): Promise<void> {
@@ -87,6 +103,11 @@ class DiskStore implements BlobStore {
   async stat(digest: Digest): Promise<{ size: number } | undefined> {
     const found = await stat(this.#path(digest)).catch(absent);
     return found === undefined ? undefined : { size: found.size };
+  }
+
+  async lastTouched(digest: Digest): Promise<number> {
+    const found = await stat(this.#path(digest)).catch(absent);
+    return found === undefined ? 0 : Math.max(found.atimeMs, found.mtimeMs);
   }
 
   async read(digest: Digest, range?: ByteRange): Promise<Readable | undefined> {
@@ -109,7 +130,7 @@ class DiskStore implements BlobStore {
 
   async stage(expected = 0, algorithm: Algorithm = "sha256"): Promise<Stage> {
     const berth = await this.#berth(expected);
-    return this.#open(join(this.#folder, "spool", randomUUID()), "wx+", { berth, hasher: hasherFor(algorithm) });
+    return this.#open(join(this.folder, "spool", randomUUID()), "wx+", { berth, hasher: hasherFor(algorithm) });
   }
 
   async fill(digest: Digest, expected = 0): Promise<Stage> {
@@ -135,9 +156,23 @@ class DiskStore implements BlobStore {
       const held = await this.stat(digest);
       if (held === undefined) return false;
       await unlink(this.#path(digest));
-      this.#room.give(held.size);
+      this.room.give(held.size);
       return true;
     });
+  }
+
+  async quarantine(digest: Digest): Promise<boolean> {
+    return this.#inTurn(async () => {
+      const held = await this.stat(digest);
+      if (held === undefined) return false;
+      await this.#quarantine.take(this.#path(digest), digest);
+      this.room.give(held.size);
+      return true;
+    });
+  }
+
+  sweepQuarantine(isDry = false): Promise<Swept> {
+    return this.#quarantine.sweep(isDry);
   }
 
   async close(): Promise<void> {
@@ -149,11 +184,7 @@ class DiskStore implements BlobStore {
 
   async #berth(expected: number): Promise<Berth> {
     if (this.#isClosed) throw new Error("the store is closed");
-    const berth = await this.#leftovers.makingWay(() => this.#room.promise(expected));
-    return {
-      take: (bytes) => this.#leftovers.makingWay(() => berth.take(bytes)),
-      settle: (kept) => berth.settle(kept),
-    };
+    return this.room.promise(expected);
   }
 
   async #open(path: string, flags: string, parts: Pick<DiskStageParts, "berth" | "hasher" | "earlier">): Promise<Stage> {
@@ -190,7 +221,6 @@ class DiskStore implements BlobStore {
   }
 
   #path(digest: Digest): string {
-    const hex = hexOf(digest);
-    return join(this.#folder, "blobs", algorithmOf(digest), hex.slice(0, 2), hex);
+    return blobPath(this.folder, digest);
   }
 }

@@ -43,6 +43,8 @@ export interface Holdings {
   holdAll(holdings: readonly NewHolding[]): Promise<void>;
   /** It is gone, and needs its parts no longer. True when it was held. */
   release(digest: Digest): Promise<boolean>;
+  /** The same, but only while no held manifest needs it. */
+  releaseIdle(digest: Digest): Promise<boolean>;
   /** When each was last used. What is not held is passed over. */
   used(uses: Iterable<readonly [Digest, number]>): Promise<void>;
   /** Without counting: the same cost however much is held. */

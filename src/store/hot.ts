@@ -12,19 +12,23 @@ const MEMORY = 16 * 1024 * 1024;
 /** What it costs to remember a blob besides its bytes. Bytes. */
 const ENTRY = 512;
 
-export const hot = (inner: BlobStore): BlobStore => {
+/** `spoilt` takes what the disk has made something else of out of the store: it is then not held, and upstream heals it. */
+export const hot = (inner: BlobStore, spoilt: (digest: Digest) => Promise<unknown> = refuse): BlobStore => {
   const memory = new LRUCache<Digest, Buffer>({ maxSize: MEMORY, sizeCalculation: ({ length }) => length + ENTRY });
   let deletes = 0;
 
   /**
    * `undefined`: not held, or not small. What was read while something was deleted may be what was deleted: it is not remembered.
-   * Throws where the disk has made something else of the blob: that is an ill store, and upstream answers instead.
+   * Where the disk has made something else of the blob it is not held any more.
    */
   const small = async (digest: Digest): Promise<Buffer | undefined> => {
     const before = deletes;
     const bytes = await inner.readAll(digest, SMALL);
     if (bytes === undefined) return undefined;
-    if (digestOf(bytes, algorithmOf(digest)) !== digest) throw new Error(`what is held as ${digest} is something else`);
+    if (digestOf(bytes, algorithmOf(digest)) !== digest) {
+      await spoilt(digest);
+      return undefined;
+    }
     if (deletes === before) memory.set(digest, bytes);
     return bytes;
   };
@@ -59,4 +63,9 @@ export const hot = (inner: BlobStore): BlobStore => {
     leftover: (digest) => inner.leftover(digest),
     close: () => inner.close(),
   };
+};
+
+/** Without anybody to take it out, the store is ill. */
+const refuse = async (digest: Digest): Promise<never> => {
+  throw new Error(`what is held as ${digest} is something else`);
 };

@@ -1,9 +1,9 @@
-// What fills that broke off have left under spool/, each under its digest: counted as room, bounded in number and age, the first to
-// make way when room is short, and taken up by one stage at a time. What it is worth only the digest tells, at the end.
+// What fills that broke off have left under spool/, each under its digest: counted as room, bounded in number and age, to make
+// way when nothing that is held may, and taken up by one stage at a time. What it is worth only the digest tells, at the end.
 import { lstat, readdir, rm, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { algorithmOf, type Digest, hexOf, isDigest } from "../oci/digest.ts";
-import { HOLDBACK, StoreFull } from "./blobs.ts";
+import { HOLDBACK } from "./blobs.ts";
 import { absent } from "./disk-errors.ts";
 import type { Berth, Room } from "./room.ts";
 
@@ -85,17 +85,6 @@ export class Leftovers {
     };
   }
 
-  /** Does what needs room; leftovers make way for it. Throws StoreFull when there is none left. */
-  async makingWay<T>(work: () => Promise<T>): Promise<T> {
-    for (;;) {
-      try {
-        return await work();
-      } catch (error) {
-        if (!(error instanceof StoreFull) || !(await this.#dropOldest())) throw error;
-      }
-    }
-  }
-
   /** Resolves when no file is being removed. */
   async settled(): Promise<void> {
     await this.#bounding;
@@ -108,7 +97,8 @@ export class Leftovers {
     }
   }
 
-  async #dropOldest(): Promise<boolean> {
+  /** Makes way for what needs room. False: there is none left. */
+  async dropOldest(): Promise<boolean> {
     const [oldest] = this.#left;
     if (oldest === undefined) return false;
     await this.#drop(...oldest);

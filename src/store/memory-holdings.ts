@@ -37,6 +37,7 @@ export const memoryHoldings = (known: Known): { holdings: Holdings; inventory: I
     hold: async (holding) => put(holding),
     holdAll: async (all) => all.forEach(put),
     release: async (digest) => kept.delete(digest),
+    releaseIdle: async (digest) => neededBy(digest).length === 0 && kept.delete(digest),
     used: async (uses) => {
       for (const [digest, at] of uses) {
         const before = kept.get(digest);

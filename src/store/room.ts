@@ -1,12 +1,16 @@
 // How much more a store may take: what the file system has free above its reserve, and what is left of the store's own cap.
 // Nothing is written that was not promised before, so that bodies that grow side by side never share the same room.
-import { readdir, stat, statfs } from "node:fs/promises";
-import { join } from "node:path";
+// Where there is too little, what is held makes way for it, a little ahead of need: a client seldom waits for that.
+import { statfs } from "node:fs/promises";
 import { StoreFull } from "./blobs.ts";
-import { absent } from "./disk-errors.ts";
 
 /** What was free a moment ago is good enough; asking for every stage is not free itself. Milliseconds. */
 const KNOWN_FOR = 1_000;
+/** How much is made free ahead of need: a share of the whole, and at most so many bytes. */
+const AHEAD = 0.02;
+const MOST_AHEAD = 2 * 1024 * 1024 * 1024;
+/** How long a body waits for others to make way. Milliseconds. */
+const PATIENCE = 5_000;
 
 export interface RoomOptions {
   readonly folder: string;
@@ -15,6 +19,25 @@ export interface RoomOptions {
   /** Bytes; undefined: no cap. */
   readonly maxSize: number | undefined;
   readonly free: () => Promise<{ readonly free: number; readonly total: number }>;
+}
+
+/** Makes way for a body that misses so many bytes. False: nothing of it may go now. */
+export type MakeWay = (missing: number) => Promise<boolean>;
+
+/** Bytes of now. */
+export interface RoomState {
+  readonly held: number;
+  /** Written by bodies that are not complete. */
+  readonly growing: number;
+  /** Promised to them and not written yet. */
+  readonly promised: number;
+  /** `undefined`: no cap. */
+  readonly maxSize: number | undefined;
+  /** Of the file system. */
+  readonly free: number;
+  readonly total: number;
+  /** What can still be promised before something has to make way; negative when less is free than should be. */
+  readonly left: number;
 }
 
 /** One body's part of the room. */
@@ -39,7 +62,10 @@ export const diskRoom = async (folder: string): Promise<{ free: number; total: n
 
 export class Room {
   readonly #options: RoomOptions;
-  #seen: { at: number; spare: number } | undefined;
+  #seen: { at: number; spare: number; free: number; total: number } | undefined;
+  readonly #ways: MakeWay[] = [];
+  #wayAhead: MakeWay | undefined;
+  #makingAhead = false;
   /** Bytes of blobs. */
   #held = 0;
   /** Of the bodies that are under way. They are added up anew each time: a sum that is carried on would keep every slip. */
@@ -49,13 +75,17 @@ export class Room {
     this.#options = options;
   }
 
-  /**
-   * Adds up what is there already, in the background: a start must not wait for a million files. Only a cap needs it.
-   * Until it is done the cap holds only what has been counted, and can be passed by the rest; the reserve holds all the time.
-   * A blob that arrives meanwhile may count twice until the next start: the cap is then reached early.
-   */
-  count(folder: string): void {
-    if (this.#options.maxSize !== undefined) void this.#add(folder).catch(() => undefined);
+  /** Whoever can make way says how; the last to say so is asked first. `ahead`: also before anybody has to wait. */
+  relieve(makeWay: MakeWay, ahead = false): void {
+    this.#ways.unshift(makeWay);
+    if (ahead) this.#wayAhead = makeWay;
+  }
+
+  async state(): Promise<RoomState> {
+    const { free, total, spare } = await this.#look();
+    const { promised, written } = this.#underWay();
+    const { maxSize } = this.#options;
+    return { held: this.#held, growing: written, promised, maxSize, free, total, left: this.#left(spare) };
   }
 
   /** Promises room for `expected` bytes. Throws StoreFull. */
@@ -79,42 +109,69 @@ export class Room {
     };
   }
 
-  /** That many bytes have been deleted. */
+  /** That many bytes have been deleted; negative: they have been found. */
   give(bytes: number): void {
     this.#held -= bytes;
-    // the file system has them back, or will as soon as their last reader is done
-    this.#seen = undefined;
+    // the file system has them back, or will as soon as their last reader is done: until it is asked again that is believed
+    if (this.#seen !== undefined && bytes > 0) this.#seen.spare += bytes;
   }
 
   /** Promises `bytes` more, or throws. */
   async #weigh(share: Share, bytes: number): Promise<void> {
-    const { folder, maxSize = Number.POSITIVE_INFINITY } = this.#options;
-    const { spare } = await this.#look();
-    let promised = 0;
-    let written = 0;
-    for (const other of this.#shares) {
-      promised += other.promised;
-      written += other.written;
+    const until = performance.now() + PATIENCE;
+    for (;;) {
+      const { spare } = await this.#look();
+      const left = this.#left(spare);
+      if (left >= bytes) {
+        share.promised += bytes;
+        this.#lookAhead(left - bytes, spare);
+        return;
+      }
+      const missing = bytes - left;
+      // all that is held would be too little: none of it goes for nothing
+      if (missing > this.#held || performance.now() > until || !(await this.#makeWay(missing)))
+        throw new StoreFull(`${this.#options.folder} has no room for ${bytes} bytes more`);
     }
-    const left = Math.min(spare, maxSize - this.#held - written) - promised;
-    if (left < bytes) throw new StoreFull(`${folder} has no room for ${bytes} bytes more`);
-    share.promised += bytes;
   }
 
-  async #look(): Promise<{ spare: number }> {
+  #left(spare: number): number {
+    const { maxSize = Number.POSITIVE_INFINITY } = this.#options;
+    const { promised, written } = this.#underWay();
+    return Math.min(spare, maxSize - this.#held - written) - promised;
+  }
+
+  #underWay(): Share {
+    let promised = 0;
+    let written = 0;
+    for (const share of this.#shares) {
+      promised += share.promised;
+      written += share.written;
+    }
+    return { promised, written };
+  }
+
+  async #makeWay(missing: number): Promise<boolean> {
+    for (const makeWay of this.#ways) if (await makeWay(missing)) return true;
+    return false;
+  }
+
+  #lookAhead(left: number, spare: number): void {
+    const whole = this.#options.maxSize ?? this.#held + Math.max(0, spare);
+    const ahead = Math.min(MOST_AHEAD, Math.floor(whole * AHEAD));
+    if (left >= ahead || this.#makingAhead || this.#wayAhead === undefined) return;
+    this.#makingAhead = true;
+    void this.#wayAhead(ahead - left)
+      .catch(() => false)
+      .then(() => {
+        this.#makingAhead = false;
+      });
+  }
+
+  async #look(): Promise<{ spare: number; free: number; total: number }> {
     const { reserve, free } = this.#options;
     if (this.#seen !== undefined && performance.now() - this.#seen.at < KNOWN_FOR) return this.#seen;
     const now = await free();
-    this.#seen = { at: performance.now(), spare: now.free - now.total * reserve };
+    this.#seen = { ...now, at: performance.now(), spare: now.free - now.total * reserve };
     return this.#seen;
-  }
-
-  async #add(folder: string): Promise<void> {
-    for (const entry of await readdir(folder, { withFileTypes: true })) {
-      const path = join(folder, entry.name);
-      if (entry.isDirectory()) await this.#add(path);
-      // it may have been deleted since it was listed
-      else this.#held += (await stat(path).catch(absent))?.size ?? 0;
-    }
   }
 }

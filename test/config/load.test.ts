@@ -31,6 +31,7 @@ describe("with nothing configured", () => {
       ca: { certificate: join(cwd, "certs/ca.crt"), key: join(cwd, "keys/ca.key"), constraints: [] },
       clients: ["private"],
       maxSize: undefined,
+      maxAge: undefined,
       log: { level: "info", format: "auto" },
       sites: [
         "registry-1.docker.io",
@@ -93,7 +94,7 @@ describe("the file", () => {
   });
 
   it("may be anything without more than a ConfigError coming of it", async () => {
-    const keys = ["listen", "sites", "name", "answer", "resolvers", "ca", "mirror", "defaults", "log", "maxSize", "x"];
+    const keys = ["listen", "sites", "name", "answer", "resolvers", "ca", "mirror", "defaults", "log", "maxSize", "maxAge", "x"];
     const leaf = fc.oneof(fc.string(), fc.integer(), fc.boolean(), fc.constant(null), fc.constant("1.2.3.4:5"));
     const value = fc.oneof(leaf, fc.array(leaf, { maxLength: 3 }), fc.dictionary(fc.string(), leaf, { maxKeys: 3 }));
     const cwd = folderOf({});
@@ -204,11 +205,18 @@ describe("what is wrong", () => {
   });
 });
 
+describe("maxAge", () => {
+  it("is a duration, and not nothing", async () => {
+    expect((await load("maxAge: 30d")).maxAge).toBe(30 * 24 * 3_600_000);
+    expect(await problems("maxAge: 0s")).toEqual(["layover.yaml:1:1 maxAge: expected a duration of more than nothing"]);
+  });
+});
+
 describe("config show", () => {
   it("can be loaded again, and says no secret", async () => {
     const password = randomBytes(12).toString("hex");
     const yaml =
-      "sites: { quay.io: false, ghcr.io: { access: shared, credentials: { username: u, passwordFile: ./secret } }, X.example.: { freshFor: 90s } }\nmaxSize: 3GB\nanswer: 10.0.0.5";
+      "sites: { quay.io: false, ghcr.io: { access: shared, credentials: { username: u, passwordFile: ./secret } }, X.example.: { freshFor: 90s } }\nmaxSize: 3GB\nmaxAge: 90d\nanswer: 10.0.0.5";
     const config = await load(yaml, {}, { secret: `${password}\n` });
     const shown = showConfig(config);
     expect(shown).not.toContain(password);

@@ -1,14 +1,11 @@
 // What is counted of a store, by itself.
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import fc from "fast-check";
-import { describe, expect, it, onTestFinished } from "vitest";
+import { describe, expect, it } from "vitest";
 import { StoreFull } from "../../src/store/blobs.ts";
 import { type Berth, Room } from "../../src/store/room.ts";
 
-const roomOf = (maxSize: number, folder = "/nowhere") =>
-  new Room({ folder, reserve: 0, maxSize, free: async () => ({ free: 2 ** 40, total: 2 ** 40 }) });
+const roomOf = (maxSize: number) =>
+  new Room({ folder: "/nowhere", reserve: 0, maxSize, free: async () => ({ free: 2 ** 40, total: 2 ** 40 }) });
 
 /** Whether there is room for exactly `bytes`. */
 const fits = async (room: Room, bytes: number): Promise<boolean> => {
@@ -74,15 +71,69 @@ describe("room under a cap", () => {
     expect(await fits(room, 1_000)).toBe(true);
   });
 
-  it("is what files leave, those that go away while they are counted left out", async () => {
-    const folder = mkdtempSync(join(tmpdir(), "layover-room-"));
-    onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
-    for (const name of ["a", "b", "c"]) mkdirSync(join(folder, "sha256", name), { recursive: true });
-    writeFileSync(join(folder, "sha256/a/one"), Buffer.alloc(100));
-    symlinkSync("nothing", join(folder, "sha256/b/gone"));
-    writeFileSync(join(folder, "sha256/c/two"), Buffer.alloc(200));
-    const room = roomOf(1_000, folder);
-    room.count(folder);
-    await expect.poll(() => fits(room, 700).catch(() => false)).toBe(true);
+  it("is what was found to be there, and then deleted", async () => {
+    const room = roomOf(1_000);
+    room.give(-300);
+    expect(await fits(room, 700)).toBe(true);
+    room.give(100);
+    expect(await fits(room, 800)).toBe(true);
+    expect(await room.state()).toMatchObject({ held: 200, growing: 0, promised: 0, maxSize: 1_000, left: 800 });
+  });
+});
+
+describe("room that others make", () => {
+  it("is asked for as much as is missing, and again until it is enough", async () => {
+    const room = roomOf(1_000);
+    room.give(-900);
+    const asked: number[] = [];
+    room.relieve(async (missing) => {
+      asked.push(missing);
+      room.give(150);
+      return true;
+    });
+    const berth = await room.promise(300);
+    expect(asked.slice(0, 2)).toEqual([200, 50]);
+    berth.settle(0);
+  });
+
+  it("is not asked for when all that is held would be too little", async () => {
+    const room = roomOf(1_000);
+    room.give(-500);
+    let asked = 0;
+    room.relieve(async () => {
+      asked += 1;
+      return false;
+    });
+    await expect(room.promise(1_001)).rejects.toThrow(StoreFull);
+    expect(asked).toBe(0);
+    await expect(room.promise(600)).rejects.toThrow(StoreFull);
+    expect(asked).toBe(1);
+  });
+
+  it("is asked of the last who offered first, and of the others when he has none", async () => {
+    const room = roomOf(1_000);
+    room.give(-1_000);
+    const asked: string[] = [];
+    for (const name of ["first", "last"])
+      room.relieve(async (missing) => {
+        asked.push(name);
+        if (name === "first") room.give(missing);
+        return name === "first";
+      });
+    (await room.promise(10)).settle(0);
+    expect(asked.slice(0, 2)).toEqual(["last", "first"]);
+  });
+
+  it("is made a little ahead of need, by one at a time, and nobody waits for it", async () => {
+    const room = roomOf(10_000);
+    room.give(-9_000);
+    let asked = 0;
+    room.relieve(() => {
+      asked += 1;
+      return new Promise(() => undefined);
+    }, true);
+    const berths = [await room.promise(500), await room.promise(400), await room.promise(50)];
+    expect(asked).toBe(1);
+    for (const berth of berths) berth.settle(0);
   });
 });

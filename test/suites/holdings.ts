@@ -79,7 +79,8 @@ export const holdingsSuite = (name: string, make: () => Promise<FactStore>): voi
       expect(await holdings.heldParts(named("one"))).toEqual(sorted([named("own"), named("shared")]));
       expect(await holdings.heldParts(named("two"))).toEqual([named("shared")]);
       expect(await holdings.neededBy(named("shared"), 1)).toHaveLength(1);
-      await holdings.release(named("two"));
+      expect(await holdings.releaseIdle(named("shared"))).toBe(false);
+      expect(await holdings.releaseIdle(named("two"))).toBe(true);
       expect(await idle()).toEqual([named("one")]);
       await holdings.release(named("one"));
       expect(await idle()).toEqual(sorted([named("own"), named("shared")]));

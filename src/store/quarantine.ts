@@ -1,0 +1,57 @@
+// Blobs that turned out not to be what they are called: out of the store, so that the next request brings them anew, and kept for a
+// while under quarantine/, for who wants to know what the disk has done to them. Never served; bounded in bytes and age.
+import { mkdir, readdir, rename, stat, unlink } from "node:fs/promises";
+import { join } from "node:path";
+import { algorithmOf, type Digest, hexOf } from "../oci/digest.ts";
+import { absent } from "./disk-errors.ts";
+
+/** Of all of them together. Bytes. */
+const MOST = 1024 * 1024 * 1024;
+/** Milliseconds. */
+const KEEP_FOR = 30 * 24 * 60 * 60_000;
+
+export interface Swept {
+  readonly count: number;
+  readonly bytes: number;
+}
+
+export class Quarantine {
+  readonly #folder: string;
+
+  constructor(folder: string) {
+    this.#folder = join(folder, "quarantine");
+  }
+
+  /** Moves a file here, and the oldest out where it gets too much. */
+  async take(path: string, digest: Digest): Promise<void> {
+    await mkdir(this.#folder, { recursive: true, mode: 0o700 });
+    await rename(path, join(this.#folder, `${algorithmOf(digest)}-${hexOf(digest)}-${Date.now()}`));
+    await this.sweep();
+  }
+
+  /** Takes away what is too old or too much; with `isDry` only says so. */
+  async sweep(isDry = false): Promise<Swept> {
+    const files = await this.#files();
+    let all = files.reduce((sum, { size }) => sum + size, 0);
+    const over = files.filter(({ at, size }) => {
+      const goes = all > MOST || Date.now() - at > KEEP_FOR;
+      if (goes) all -= size;
+      return goes;
+    });
+    if (!isDry) for (const { path } of over) await unlink(path).catch(absent);
+    return { count: over.length, bytes: over.reduce((sum, { size }) => sum + size, 0) };
+  }
+
+  /** Oldest first. */
+  async #files(): Promise<{ path: string; size: number; at: number }[]> {
+    const names = (await readdir(this.#folder).catch(absent)) ?? [];
+    const files = [];
+    for (const name of names) {
+      const path = join(this.#folder, name);
+      const found = await stat(path).catch(absent);
+      // the name tells when it came; the file's own time is that of its last write
+      if (found !== undefined) files.push({ path, size: found.size, at: Number(name.slice(name.lastIndexOf("-") + 1)) || 0 });
+    }
+    return files.sort((one, other) => one.at - other.at);
+  }
+}

@@ -1,0 +1,197 @@
+// Makes room: what was used longest ago goes first, and never what somebody reads, what is pinned, or what a held manifest needs.
+// One sweep at a time, however many wait for room; each is bounded by what is missing, and gives way after every few blobs.
+import { setImmediate as turn } from "node:timers/promises";
+import type { Clock } from "../lib/clock.ts";
+import type { Logger } from "../lib/log.ts";
+import type { Digest } from "../oci/digest.ts";
+import type { Reference, Repository } from "../oci/reference.ts";
+import type { FactStore } from "./facts.ts";
+import type { Held } from "./held.ts";
+import type { Holding } from "./holdings.ts";
+import type { Readers } from "./readers.ts";
+import type { Uses } from "./uses.ts";
+
+/** Whether what this reference stands for is never to go. */
+export type IsPinned = (site: string, repo: Repository, reference: Reference) => boolean;
+
+export interface SweepParts {
+  readonly held: Pick<Held, "evict" | "reconcile">;
+  readonly facts: Pick<FactStore, "holdings" | "inventory">;
+  readonly readers: Readers;
+  readonly uses: Uses;
+  readonly isPinned: IsPinned;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** What became of one sweep; plain JSON. */
+export interface SweepReport {
+  readonly at: number;
+  /** Bytes that were missing; `undefined`: it was for age. */
+  readonly wanted: number | undefined;
+  readonly freed: number;
+  readonly count: number;
+  /** What was in the way and stayed: how many, and why. `failed`: the disk or the facts did not let them go. */
+  readonly kept: { readonly pinned: number; readonly read: number; readonly used: number; readonly failed: number };
+  /** Everything that may go has gone, and it was not enough. */
+  readonly exhausted: boolean;
+}
+
+type Verdict = "gone" | keyof SweepReport["kept"];
+
+interface Goal {
+  /** Until so many bytes are free. */
+  readonly bytes: number;
+  /** Only what was not used since. */
+  readonly before: number;
+}
+
+const PAGE = 100;
+/** What was used no longer than this after its manifest came with it: the same pull. Milliseconds. */
+const ONE_PULL = 60 * 60_000;
+/** A digest with as many tags or repositories is looked at no further, and stays. */
+const MANY = 1_000;
+/** How long it is believed that nothing may go, before it is looked through again. Milliseconds. */
+const BARREN_FOR = 1_000;
+
+export class Sweep {
+  readonly #parts: SweepParts;
+  #last: SweepReport | undefined;
+  #running: Promise<unknown> = Promise.resolve();
+  #isFull = false;
+  #isClosed = false;
+
+  constructor(parts: SweepParts) {
+    this.#parts = parts;
+  }
+
+  get last(): SweepReport | undefined {
+    return this.#last;
+  }
+
+  /** For `Room.relieve`: true when anything went. */
+  readonly makeWay = async (missing: number): Promise<boolean> => {
+    const { freed } = await this.#inTurn(async () =>
+      this.#isBarren() ? { freed: 0 } : this.#run({ bytes: missing, before: Number.POSITIVE_INFINITY }),
+    );
+    this.#say(freed > 0);
+    return freed > 0;
+  };
+
+  /** Lets go what was not used for `maxAge` ms. */
+  expire(maxAge: number): Promise<SweepReport> {
+    return this.#inTurn(() => this.#run({ bytes: Number.POSITIVE_INFINITY, before: this.#parts.clock() - maxAge }));
+  }
+
+  /** Ends what is under way. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.#running;
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#running.then(work);
+    this.#running = result.catch(() => undefined);
+    return result;
+  }
+
+  #isBarren(): boolean {
+    const last = this.#last;
+    return (
+      this.#isClosed || (last?.exhausted === true && last.freed === 0 && Math.abs(this.#parts.clock() - last.at) < BARREN_FOR)
+    );
+  }
+
+  /** Once when it begins and once when it ends, not once a request. */
+  #say(isMade: boolean): void {
+    if (this.#isClosed || isMade === !this.#isFull) return;
+    this.#isFull = !isMade;
+    const { log } = this.#parts;
+    if (isMade) log.info({ freed: this.#last?.freed }, "there is room again: what is new is kept");
+    else log.warn({ ...this.#last?.kept }, "nothing new is kept: there is no room, and nothing that is held may go");
+  }
+
+  async #run(goal: Goal): Promise<SweepReport> {
+    await this.#parts.uses.flush();
+    const kept = { pinned: 0, read: 0, used: 0, failed: 0 };
+    let freed = 0;
+    let count = 0;
+    let looked = 0;
+    let exhausted = true;
+    for await (const [holding, verdict] of this.#candidates(goal)) {
+      if (verdict !== "gone") kept[verdict] += 1;
+      else {
+        freed += holding.size;
+        count += 1;
+      }
+      looked += 1;
+      if (looked % PAGE === 0) await turn();
+      if (freed < goal.bytes && !this.#isClosed) continue;
+      exhausted = false;
+      break;
+    }
+    const isForAge = goal.bytes === Number.POSITIVE_INFINITY;
+    const report = { at: this.#parts.clock(), wanted: isForAge ? undefined : goal.bytes, freed, count, kept };
+    this.#last = { ...report, exhausted: exhausted && !isForAge };
+    return this.#last;
+  }
+
+  /** What may go, in order, each with what became of it: a manifest, then what came with it and nobody else needs, then the next. */
+  async *#candidates({ before }: Goal): AsyncGenerator<readonly [Holding, Verdict]> {
+    const { holdings } = this.#parts.facts;
+    let page: Holding[] = [];
+    let at = 0;
+    const orphans: Holding[] = [];
+    for (;;) {
+      if (orphans.length === 0 && at === page.length) {
+        page = await holdings.idle(page.at(-1), PAGE);
+        at = 0;
+        if (page.length === 0) return;
+      }
+      const holding = orphans.pop() ?? page[at++]!;
+      if (holding.usedAt >= before) return;
+      const parts = holding.isManifest ? await holdings.heldParts(holding.digest) : [];
+      const verdict = await this.#judge(holding);
+      if (verdict === "gone") orphans.push(...(await this.#orphans(parts, holding.usedAt + ONE_PULL, before)));
+      yield [holding, verdict];
+    }
+  }
+
+  async #orphans(parts: readonly Digest[], until: number, before: number): Promise<Holding[]> {
+    const { holdings } = this.#parts.facts;
+    const found: Holding[] = [];
+    for (const part of parts) {
+      const holding = await holdings.holding(part);
+      const isAlone = holding !== undefined && (await holdings.neededBy(part, 1)).length === 0;
+      if (isAlone && holding.usedAt <= until && holding.usedAt < before) found.push(holding);
+    }
+    return found;
+  }
+
+  async #judge({ digest, usedAt }: Holding): Promise<Verdict> {
+    const { held, readers, uses, log } = this.#parts;
+    if (readers.has(digest)) return "read";
+    if ((uses.since(digest) ?? 0) > usedAt) return "used";
+    try {
+      if (await this.#isPinned(digest)) return "pinned";
+      if (await held.evict(digest)) return "gone";
+      return readers.has(digest) ? "read" : "used";
+    } catch (error) {
+      log.error({ digest, err: String(error) }, "a blob could not be deleted");
+      return "failed";
+    }
+  }
+
+  /** By a tag that stands for it, or by its repository. */
+  async #isPinned(digest: Digest): Promise<boolean> {
+    const { isPinned, facts } = this.#parts;
+    const tags = await facts.inventory.tagsOf(digest, MANY);
+    const linkers = await facts.inventory.linkers(digest, { limit: MANY });
+    return (
+      tags.length === MANY ||
+      linkers.length === MANY ||
+      tags.some(({ site, repo, tag }) => isPinned(site, repo, tag)) ||
+      linkers.some(({ site, repo }) => isPinned(site, repo, digest))
+    );
+  }
+}
