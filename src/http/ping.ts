@@ -60,12 +60,13 @@ const askUpstream = async (parts: PingParts, ctx: Context): Promise<PingAnswer |
  * without a credential is let in to what is public; one with a credential only if that has been good for something here.
  */
 const remembered = async ({ site, facts, rights, realmAnswers }: PingParts, ctx: Context): Promise<PingAnswer> => {
-  const known = await facts.ping(site.host);
-  if (known === undefined) throw new OciError("UPSTREAM_UNREACHABLE", `${site.host} cannot be reached, and has never been`);
-  if (known.status === 200) return welcome;
-  const leadsSomewhere = isBasic(known) || (await realmAnswers(known.challenges));
+  // not every client asks for it: that upstream has never been heard here says nothing of what is held
+  const known = await facts.ping(site.host).catch(() => undefined);
+  if (known?.status === 200) return welcome;
+  const leadsSomewhere = known !== undefined && (isBasic(known) || (await realmAnswers(known.challenges)));
   if (ctx.credential === undefined) return leadsSomewhere ? challenge(known) : welcome;
-  if ((await rights.known(ctx.credential)) || (leadsSomewhere && !isBasic(known))) return welcome;
+  if (leadsSomewhere && !isBasic(known)) return welcome;
+  if (await rights.known(ctx.credential).catch(() => false)) return welcome;
   throw new OciError("UPSTREAM_UNREACHABLE", `${site.host} cannot be reached to check this login`);
 };
 

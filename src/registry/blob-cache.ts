@@ -1,9 +1,9 @@
 // Blobs of one site: from the store through a right and a link, from the flight that is filling it, or from upstream.
 import { type RangeRequest, resolveRange } from "../oci/range.ts";
-import type { Blob, BlobQuery, BlobRead, BlobStat, Context, Descriptor, Provenance } from "../oci/registry.ts";
+import type { Blob, BlobQuery, BlobRead, BlobStat, Context, Descriptor } from "../oci/registry.ts";
 import { type BlobStore, StoreFull } from "../store/blobs.ts";
 import { alone } from "./alone.ts";
-import { type Confirmation, type ConfirmParts, confirm } from "./confirm.ts";
+import { type Confirmation, type ConfirmParts, confirm, provenanceOf } from "./confirm.ts";
 import type { Flight } from "./flight.ts";
 import type { Flights } from "./flights.ts";
 import type { Open } from "./opening.ts";
@@ -116,5 +116,3 @@ const isFarAhead = (range: RangeRequest | undefined, head: number): boolean =>
   range !== undefined && ("suffix" in range || range.start > head + FAR_AHEAD);
 
 const descriptorOf = ({ digest }: BlobQuery, size: number | undefined): Descriptor => ({ mediaType: BLOB_TYPE, digest, size });
-
-export const provenanceOf = (confirmation: Confirmation): Provenance => ({ source: confirmation === "stale" ? "stale" : "hit" });

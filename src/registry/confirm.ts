@@ -1,9 +1,10 @@
 // The one gate in front of everything that is held: a hit needs the same right as a miss.
 import { within } from "../lib/abort.ts";
+import type { Clock } from "../lib/clock.ts";
 import type { Digest } from "../oci/digest.ts";
 import { isOciError, OciError } from "../oci/error.ts";
 import type { Repository } from "../oci/reference.ts";
-import type { Context, Registry } from "../oci/registry.ts";
+import type { Context, Provenance, Registry } from "../oci/registry.ts";
 import type { Site } from "../sites.ts";
 import type { FactStore } from "../store/facts.ts";
 import type { Policy } from "./policy.ts";
@@ -21,6 +22,7 @@ export interface ConfirmParts {
   readonly rights: Rights;
   readonly facts: FactStore;
   readonly health: Health;
+  readonly clock: Clock;
 }
 
 export interface Held {
@@ -34,24 +36,36 @@ export interface Held {
 }
 
 /** Whether upstream was heard for this answer: `live` it was not needed, `asked` it said yes, `stale` it could not be asked. */
-export type Confirmation = "live" | "asked" | "stale";
+export interface Confirmation {
+  readonly how: "live" | "asked" | "stale";
+  /** Of a stale one: ms since upstream last said yes. */
+  readonly age?: number;
+}
+
+const LIVE: Confirmation = { how: "live" };
+const ASKED: Confirmation = { how: "asked" };
 
 /** Resolves when the client may have the held thing. Throws upstream's refusal or 404, or UPSTREAM_UNREACHABLE without a right to go by. */
 export const confirm = async (parts: ConfirmParts, held: Held, ctx: Context): Promise<Confirmation> => {
   const { rights, health } = parts;
   const standing = held.linked ? await rights.standing(held.repo, ctx.credential) : "none";
-  if (standing === "live") return "live";
+  if (standing === "live") return LIVE;
   const mayServeStale = standing === "stale";
-  if (mayServeStale && !health.up) return "stale";
+  if (mayServeStale && !health.up) return staleSince(parts, held.repo, ctx);
   try {
     await (mayServeStale ? patiently(held.ask(ctx), health) : held.ask(ctx));
-    return "asked";
+    return ASKED;
   } catch (error) {
     if (!isOciError(error)) throw error;
-    if (error.isOutage && mayServeStale) return "stale";
+    if (error.isOutage && mayServeStale) return staleSince(parts, held.repo, ctx);
     if (error.isUnknown && held.linked) return await stillThere(parts, held, ctx, error);
     throw error;
   }
+};
+
+const staleSince = async ({ rights, clock }: ConfirmParts, repo: Repository, ctx: Context): Promise<Confirmation> => {
+  const at = await rights.confirmedAt(repo, ctx.credential);
+  return { how: "stale", ...(at !== undefined && { age: Math.max(0, clock() - at) }) };
 };
 
 /** A question that a held answer can stand in for: after PATIENCE it is answered otherwise, and upstream is late. */
@@ -78,7 +92,12 @@ export const stillThere = async (
   await parts.upstream.listTags({ repo: held.repo, n: 1 }, ctx).catch((error: unknown) => {
     throw isOciError(error) ? gone : error;
   });
-  if (held.onGone === "keep") return "asked";
+  if (held.onGone === "keep") return ASKED;
   await parts.facts.removeLink({ site: parts.site.host, repo: held.repo, digest: held.digest });
   throw gone;
+};
+
+export const provenanceOf = ({ how, age }: Confirmation): Provenance => {
+  if (how !== "stale") return { source: "hit" };
+  return { source: "stale", ...(age !== undefined && { age: Math.floor(age / 1000) }) };
 };

@@ -15,7 +15,7 @@ import {
 } from "../oci/registry.ts";
 import type { BlobStore } from "../store/blobs.ts";
 import type { TagFact } from "../store/facts.ts";
-import { type ConfirmParts, confirm, stillThere } from "./confirm.ts";
+import { type ConfirmParts, confirm, provenanceOf, stillThere } from "./confirm.ts";
 import type { ManifestFetch } from "./manifest-fetch.ts";
 import { meanwhile } from "./meanwhile.ts";
 import type { Resolved, Tags } from "./tags.ts";
@@ -132,8 +132,8 @@ const held = async (
     ctx,
   );
   // a question may have made the link
-  const mediaType = (confirmation === "asked" ? await facts.link(key) : link)?.mediaType;
+  const mediaType = (confirmation.how === "asked" ? await facts.link(key) : link)?.mediaType;
   if (mediaType === undefined) return undefined;
-  const source = confirmation === "stale" ? "stale" : "hit";
-  return { descriptor: { mediaType, digest, size: bytes.length }, bytes, provenance: { source }, metadata: {} };
+  const provenance = provenanceOf(confirmation);
+  return { descriptor: { mediaType, digest, size: bytes.length }, bytes, provenance, metadata: {} };
 };

@@ -12,6 +12,8 @@ export type Standing = "live" | "stale" | "none";
 
 export interface Rights {
   standing(repo: Repository, credential: Credential | undefined): Promise<Standing>;
+  /** When upstream last said yes, to it or to everybody. ms since the epoch; `undefined`: nobody knows. */
+  confirmedAt(repo: Repository, credential: Credential | undefined): Promise<number | undefined>;
   /** Upstream said yes to this credential. */
   granted(repo: Repository, credential: Credential | undefined): void;
   /** Upstream said yes to an anonymous client: the repository is public for a while. */
@@ -46,6 +48,12 @@ export const clientRights = (site: Site, grants: Grants, key: Uint8Array, clock:
       const own = await standingOf(repo, subjectOf(credential, key));
       return own === "none" ? everybody : own;
     },
+    async confirmedAt(repo, credential) {
+      const subjects = credential === undefined ? [PUBLIC] : [PUBLIC, subjectOf(credential, key)];
+      const facts = await Promise.all(subjects.map((subject) => grants.get(keyFor(repo, subject))));
+      const times = facts.flatMap((fact) => (fact === undefined ? [] : [fact.grantedAt]));
+      return times.length === 0 ? undefined : Math.max(...times);
+    },
     granted(repo, credential) {
       if (credential === undefined) put(repo, PUBLIC, site.publicFor);
       else put(repo, subjectOf(credential, key), site.grantFor, expiryOf(credential));
@@ -63,6 +71,7 @@ export const clientRights = (site: Site, grants: Grants, key: Uint8Array, clock:
 /** `access: shared`: whoever reaches us may read what our own credentials may. */
 export const sharedRights: Rights = {
   standing: () => Promise.resolve("live"),
+  confirmedAt: () => Promise.resolve(undefined),
   granted: () => undefined,
   published: () => undefined,
   isPublic: () => Promise.resolve(true),

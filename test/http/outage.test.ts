@@ -1,0 +1,165 @@
+// What clients are told while upstream is away, refuses, or has enough: over HTTP, in each kind of outage.
+import { describe, expect, it } from "vitest";
+import type { Auth } from "../faults/auth.ts";
+import { status } from "../faults/behaviours.ts";
+import { type FaultUpstream, faultUpstream } from "../faults/upstream.ts";
+import { startFront } from "../front.ts";
+
+const basic = (name: string, password: string) => ({
+  authorization: `Basic ${Buffer.from(`${name}:${password}`).toString("base64")}`,
+});
+
+/** Nothing is fresh, and no right is live for longer than the question that made it. */
+const ASKS_ALWAYS = { freshFor: "0s", publicFor: "0s", grantFor: "0s" };
+const REPOSITORY = /\/v2\/acme/;
+
+const KINDS: Record<string, (upstream: FaultUpstream) => unknown> = {
+  "is gone": (upstream) => upstream.stop(),
+  "says 500": (upstream) => upstream.fault(REPOSITORY, status(500)),
+  "says 503": (upstream) => upstream.fault(REPOSITORY, status(503)),
+  "says 429": (upstream) => upstream.fault(REPOSITORY, status(429, { "retry-after": "30" })),
+};
+
+describe("what is held, while upstream", () => {
+  const world = async () => {
+    const upstream = await faultUpstream();
+    const { top, layers } = upstream.content.seed({ repo: "acme/app", tag: "v1" });
+    const front = await startFront(upstream, ASKS_ALWAYS);
+    const paths = {
+      "manifest by tag": "/v2/acme/app/manifests/v1",
+      "manifest by digest": `/v2/acme/app/manifests/${top.digest}`,
+      blob: `/v2/acme/app/blobs/${layers[0]!.digest}`,
+      tags: "/v2/acme/app/tags/list",
+      referrers: `/v2/acme/app/referrers/${top.digest}`,
+    };
+    for (const path of Object.values(paths)) expect((await front.ask(path)).status).toBe(200);
+    return { upstream, front, paths };
+  };
+
+  it.each(Object.entries(KINDS))("%s, is served, and says what it is", async (_kind, begin) => {
+    const { upstream, front, paths } = await world();
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    await begin(upstream);
+    for (const path of Object.values(paths)) {
+      for (const method of ["GET", "HEAD"]) {
+        const { status: code, headers } = await front.ask(path, { method });
+        expect({ path, method, code, cache: headers["x-cache"], warning: headers["warning"] }).toEqual({
+          path,
+          method,
+          code: 200,
+          cache: "STALE",
+          warning: '110 layover "Response is Stale"',
+        });
+        expect(Number(headers["age"])).toBeGreaterThanOrEqual(1);
+      }
+    }
+  });
+
+  it.each([401, 403])("says %i, is not served", async (code) => {
+    const { upstream, front, paths } = await world();
+    upstream.fault(REPOSITORY, status(code, { "www-authenticate": 'Basic realm="x"' }));
+    for (const path of Object.values(paths)) {
+      const answer = await front.ask(path);
+      expect({ path, status: answer.status, cache: answer.headers["x-cache"] }).toEqual({ path, status: code, cache: undefined });
+    }
+  });
+});
+
+describe("what is not held, while upstream", () => {
+  it.each([
+    ["is gone", 503, "5"],
+    ["says 503", 503, "5"],
+    ["says 429", 429, "30"],
+  ] as const)("%s, is an error that says when to come again", async (kind, code, after) => {
+    const upstream = await faultUpstream();
+    const front = await startFront(upstream);
+    await KINDS[kind]!(upstream);
+    const answer = await front.ask("/v2/acme/app/manifests/v1");
+    expect(answer).toMatchObject({ status: code, headers: { "retry-after": after } });
+    expect(JSON.parse(answer.body.toString())).toHaveProperty("errors");
+  });
+});
+
+describe("GET /v2/", () => {
+  const world = async (auth: Auth, ...asked: Record<string, string>[]) => {
+    const upstream = await faultUpstream({ auth });
+    upstream.content.seed({ repo: "open/app", tag: "v1" });
+    upstream.content.seed({ repo: "ann/app", tag: "v1" });
+    const front = await startFront(upstream);
+    for (const headers of asked) await front.ask("/v2/", { headers });
+    const ping = async (headers: Record<string, string> = {}) => {
+      const { status: code, headers: answer } = await front.ask("/v2/", { headers });
+      return { status: code, challenge: answer["www-authenticate"] };
+    };
+    const token = async (scope: string, headers: Record<string, string> = {}) => {
+      const answer = await fetch(new URL(`/token?service=fault.example&scope=${scope}`, upstream.url), { headers });
+      return { authorization: `Bearer ${((await answer.json()) as { token: string }).token}` };
+    };
+    const pull = async (repo: string, headers: Record<string, string> = {}) =>
+      (await front.ask(`/v2/${repo}/manifests/v1`, { headers })).status;
+    return { upstream, front, ping, token, pull };
+  };
+  const accounts = { users: { ann: "pw" }, owners: { "ann/app": "ann" } };
+  const bearer: Auth = { kind: "bearer", ...accounts };
+  const welcome = { status: 200, challenge: undefined };
+
+  it("repeats a Bearer challenge while its realm answers, and lets tokens in", async () => {
+    const { upstream, ping, token } = await world(bearer, {});
+    const before = await ping();
+    expect(before).toMatchObject({ status: 401, challenge: expect.stringContaining("Bearer realm=") as string });
+    upstream.fault(/\/v2\//, status(503));
+    expect(await ping()).toEqual(before);
+    expect(await ping(await token("repository:open/app:pull"))).toEqual(welcome);
+  });
+
+  it("with the realm gone too, lets in whoever has no credential, and only those with one that was good for something", async () => {
+    const { upstream, ping, token, pull } = await world(bearer, {});
+    const [good, idle] = [await token("repository:ann/app:pull", basic("ann", "pw")), await token("repository:open/app:pull")];
+    expect(await pull("ann/app", good)).toBe(200);
+    await upstream.stop();
+    expect(await ping()).toEqual(welcome);
+    expect(await ping(good)).toEqual(welcome);
+    expect(await ping(idle)).toMatchObject({ status: 503 });
+    expect(await pull("ann/app", good)).toBe(200);
+    expect(await pull("ann/app", idle)).toBe(503);
+  });
+
+  it("repeats a Basic challenge always", async () => {
+    const { upstream, ping, pull } = await world({ kind: "basic", ...accounts }, {});
+    const before = await ping();
+    expect(before).toEqual({ status: 401, challenge: 'Basic realm="fault.example"' });
+    expect(await pull("ann/app", basic("ann", "pw"))).toBe(200);
+    await upstream.stop();
+    expect(await ping()).toEqual(before);
+    expect(await ping(basic("ann", "pw"))).toEqual(welcome);
+    expect(await ping(basic("ann", "no"))).toMatchObject({ status: 503 });
+  });
+
+  it("of an open registry stays open", async () => {
+    const { upstream, ping } = await world({ kind: "none" }, {});
+    await upstream.stop();
+    expect(await ping()).toEqual(welcome);
+    expect(await ping(basic("ann", "pw"))).toEqual(welcome);
+  });
+
+  it("that nobody has asked before the outage keeps nobody from what is public", async () => {
+    const { upstream, ping, token, pull } = await world(bearer);
+    expect(await pull("open/app", await token("repository:open/app:pull"))).toBe(200);
+    await expect.poll(() => pull("open/app")).toBe(200);
+    await upstream.stop();
+    expect(await ping()).toEqual(welcome);
+    expect(await pull("open/app")).toBe(200);
+    expect(await ping(basic("ann", "pw"))).toMatchObject({ status: 503 });
+  });
+
+  it("keeps no client waiting for long that does not answer", async () => {
+    const { upstream, ping } = await world(bearer, {});
+    upstream.freeze();
+    const began = performance.now();
+    expect(await ping()).toEqual(welcome);
+    expect(performance.now() - began).toBeLessThan(8_000);
+    const again = performance.now();
+    expect(await ping()).toEqual(welcome);
+    expect(performance.now() - again).toBeLessThan(1_000);
+  });
+});
