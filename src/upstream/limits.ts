@@ -27,6 +27,11 @@ export class Limits {
     return new Account(admission, { current: () => this.#of(payer), join: (source) => this.#join(payer, source) });
   }
 
+  /** How many payers are remembered. */
+  get size(): number {
+    return this.#byPayer.size;
+  }
+
   get standing(): BudgetStanding[] {
     const all = new Set(this.#byPayer.values());
     return [...all].flatMap((budget) => budget.standing ?? []).slice(0, MAX_TOLD);
