@@ -5,7 +5,9 @@ import { join } from "node:path";
 import { type Api, adminApi } from "./admin/api.ts";
 import type { Condition } from "./admin/health.ts";
 import type { Operations } from "./admin/operations.ts";
+import { type SiteParts, siteOperations } from "./admin/site-operations.ts";
 import { type StoreParts, storeOperations } from "./admin/store-operations.ts";
+import { UnderWay } from "./admin/under-way.ts";
 import type { Config } from "./config/config.ts";
 import { plainHost } from "./lib/host-name.ts";
 import type { Address } from "./lib/listen.ts";
@@ -14,7 +16,7 @@ import type { Logger } from "./lib/log.ts";
 import { parsePrefixes } from "./lib/prefixes.ts";
 import { installationToken } from "./lib/secret.ts";
 
-export interface AdminParts extends StoreParts {
+export interface AdminParts extends StoreParts, SiteParts {
   readonly config: Config;
   readonly version: string;
   readonly condition: () => Promise<Condition>;
@@ -46,9 +48,11 @@ export const openAdmin = async (address: Address, parts: AdminParts): Promise<Ad
       "the admin listener can be reached from other machines, with its token, unencrypted",
     );
   const isClient = parsePrefixes(config.clients);
+  const underWay = new UnderWay();
   return {
     api: adminApi({
-      operations: serverOperations(parts),
+      operations: serverOperations(parts, underWay),
+      underWay,
       guard: { token, names: [...config.names, plainHost(hostname())] },
       version,
       log,
@@ -59,15 +63,16 @@ export const openAdmin = async (address: Address, parts: AdminParts): Promise<Ad
 
 export const adminTokenFile = ({ data }: Pick<Config, "data">): string => join(data, "admin.token");
 
-const serverOperations = (parts: AdminParts): Operations => {
+const serverOperations = (parts: AdminParts, underWay: UnderWay): Operations => {
   const { config, version, condition } = parts;
   const startedAt = new Date();
   return {
     ...storeOperations(parts),
+    ...siteOperations(parts),
     async status() {
       const { ready, notes } = await condition();
       const uptimeMs = Date.now() - startedAt.getTime();
-      return { version, startedAt: startedAt.toISOString(), uptimeMs, data: config.data, ready, notes };
+      return { version, startedAt: startedAt.toISOString(), uptimeMs, data: config.data, ready, notes, work: underWay.standing };
     },
   };
 };

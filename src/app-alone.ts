@@ -3,12 +3,21 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { AdminError } from "./admin/error.ts";
 import type { Operations } from "./admin/operations.ts";
-import { storeOperations } from "./admin/store-operations.ts";
+import { referenceOf } from "./admin/references.ts";
+import { explainImage } from "./admin/site-operations.ts";
+import { type StoreParts, storeOperations } from "./admin/store-operations.ts";
 import type { Config } from "./config/config.ts";
+import { systemClock } from "./lib/clock.ts";
+import { silent } from "./lib/log.ts";
 import { SetupError } from "./lib/setup-error.ts";
-import { siteTable } from "./sites.ts";
-import { openDisk } from "./store/disk.ts";
-import { openSqlite } from "./store/sqlite.ts";
+import { type ExplainParts, explain } from "./registry/explain.ts";
+import { type Grants, grants } from "./registry/grants.ts";
+import { offlineHealth } from "./registry/offline.ts";
+import { pinnedBy, policyOf } from "./registry/policy.ts";
+import { clientRights, sharedRights } from "./registry/rights.ts";
+import type { Health } from "./registry/witness.ts";
+import { type Site, siteTable } from "./sites.ts";
+import { openKept } from "./store/kept.ts";
 
 export interface Alone {
   readonly operations: Operations;
@@ -17,19 +26,45 @@ export interface Alone {
 
 /** Throws SetupError where there is no store, StoreUnusable when a process holds it. Nothing is made that was not there. */
 export const openAlone = async (config: Config): Promise<Alone> => {
-  const facts = join(config.data, "facts.sqlite");
-  if (!existsSync(facts)) throw new SetupError(`${config.data} holds nothing yet: no Layover has run with this configuration`);
+  if (!existsSync(join(config.data, "facts.sqlite")))
+    throw new SetupError(`${config.data} holds nothing yet: no Layover has run with this configuration`);
   const { data: folder, maxSize } = config;
-  const blobs = await openDisk({ folder, ...(maxSize !== undefined && { maxSize }), lockWait: 0 });
-  const store = { sites: siteTable(config.sites), blobs, facts: openSqlite(facts) };
+  const sites = siteTable(config.sites);
+  const kept = await openKept({
+    ...{ folder, maxSize, maxAge: undefined, lockWait: 0 },
+    ...{ isPinned: pinnedBy(sites), clock: systemClock, log: silent },
+  });
+  const store = { sites, blobs: kept.disk, facts: kept.facts };
+  const rights = grants(store.facts, silent, { clock: systemClock, keepFor: Number.MAX_SAFE_INTEGER });
   return {
-    operations: { ...storeOperations(store), status: needsServer },
+    operations: {
+      ...storeOperations(store),
+      explain: (input) =>
+        explainImage(store.sites, (image) => explain(partsOf(image.site, store, rights), image.repo, referenceOf(image)), input),
+      status: needsServer,
+      warm: needsServer,
+      refresh: needsServer,
+    },
     async close() {
-      await store.facts.close();
-      await blobs.close();
+      await rights.close();
+      await kept.close();
     },
   };
 };
+
+/** Nobody has been asked for long: an upstream is taken to be there. */
+const UP: Health = { up: true, answersPings: true, late: () => undefined };
+
+const partsOf = (site: Site, { blobs, facts }: Pick<StoreParts, "blobs" | "facts">, granted: Grants): ExplainParts => ({
+  site,
+  policy: policyOf(site),
+  blobs,
+  facts,
+  // only what anybody may read is looked at: the secret under which others' credentials are hashed is not needed
+  rights: site.access === "shared" ? sharedRights : clientRights(site, granted, Buffer.alloc(0), systemClock),
+  health: site.offline ? offlineHealth : UP,
+  clock: systemClock,
+});
 
 const needsServer = (): Promise<never> =>
   Promise.reject(new AdminError("UNAVAILABLE", "no Layover runs here, and this needs one: `layover serve`"));

@@ -30,6 +30,8 @@ import { trusting } from "./upstream/roots.ts";
 
 export interface SharedParts {
   readonly blobs: BlobStore;
+  /** The same, to be looked at: it does not count as a use. */
+  readonly disk: BlobStore;
   readonly facts: FactStore;
   readonly grants: Grants;
   readonly flights: Flights;
@@ -117,7 +119,7 @@ const openSite = (site: Site, resolver: UpstreamResolver, shared: SharedParts): 
     site,
     registry,
     standing: upstream.standing,
-    care: care({ ...shared, site, policy, rights, health, registryFor }),
+    care: care({ ...shared, blobs: shared.disk, site, policy, rights, health, registryFor }),
     ping: own ? async ({ res }) => void res.writeHead(200, { "content-type": "application/json" }).end("{}") : ping,
     async passThrough(exchange, request) {
       refuseByPolicy(site, policy, exchange.method, request);

@@ -70,6 +70,7 @@ export const frontEnd = async (config: Config, log: Logger): Promise<FrontEnd> =
   const viaToken = `layover-${randomBytes(6).toString("hex")}`;
   const doors = openSites(config, {
     blobs,
+    disk: kept.disk,
     facts,
     grants: granted,
     flights: flying,
@@ -124,7 +125,18 @@ export const frontEnd = async (config: Config, log: Logger): Promise<FrontEnd> =
   });
   const clients = parsePrefixes(config.clients);
   const at = config.listen.admin;
-  const admin = at && (await openAdmin(at, { config, sites, blobs, facts, version: VERSION, condition: now, log }));
+  const admin =
+    at &&
+    (await openAdmin(at, {
+      config,
+      sites,
+      blobs: kept.disk,
+      facts,
+      careOf: (site) => doors.of(site).care,
+      version: VERSION,
+      condition: now,
+      log,
+    }));
   const open = (door: Door, key: string, options: Omit<DoorOptions, "door">): Promise<OpenDoor> =>
     openDoor({ door, ...options }).catch((error: unknown) => {
       const { address } = options;

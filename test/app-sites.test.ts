@@ -33,6 +33,7 @@ const world = async (site: object = {}) => {
   const granted = grants(facts, silent, { clock: systemClock, keepFor: 1_000 });
   const sites = openSites(config, {
     blobs,
+    disk: blobs,
     facts,
     grants: granted,
     flights: flying,

@@ -10,6 +10,24 @@ export interface Status {
   readonly ready: boolean;
   /** What is wrong, or worth knowing. */
   readonly notes: readonly string[];
+  /** Long work that is being done for somebody. */
+  readonly work: readonly WorkEntry[];
+}
+
+/** How far long work has come. */
+export interface Progress {
+  readonly done: number;
+  /** Unknown while it is still being counted. */
+  readonly total?: number;
+  readonly unit: "blobs" | "bytes" | "images";
+  /** What is being worked on. */
+  readonly at?: string;
+}
+
+export interface WorkEntry {
+  readonly operation: string;
+  readonly since: string;
+  readonly progress?: Progress;
 }
 
 export interface SiteEntry {
@@ -99,4 +117,75 @@ export interface Shown {
   readonly tags: readonly string[];
   /** Of the tag, newest first; at most 50. A move without a digest took the tag away. */
   readonly history: readonly { readonly digest?: string; readonly at: string; readonly reason: string }[];
+}
+
+export interface Explained {
+  /** With the site's own name. */
+  readonly reference: string;
+  readonly site: string;
+  readonly repository: string;
+  /** The rule that decides, counted from 1; none: the site's own values hold. */
+  readonly rule?: { readonly position: number; readonly match: string };
+  /** In milliseconds. */
+  readonly policy: {
+    readonly freshFor: number;
+    readonly staleWhileRevalidate: number;
+    readonly staleIfError: number;
+    readonly onGone: string;
+    readonly pin: boolean;
+    readonly deny: boolean;
+  };
+  readonly held?: {
+    readonly digest: string;
+    /** Whether its bytes are here. */
+    readonly isHeld: boolean;
+    readonly size?: number;
+    readonly mediaType?: string;
+    readonly checkedAt?: string;
+    /** A write has gone by since. */
+    readonly doubted?: boolean;
+  };
+  readonly upstream: "up" | "away" | "offline";
+  /** Whether anybody may read the repository, as far as is known. */
+  readonly anonymous: string;
+  /** What would happen to a client without credentials that asked now. */
+  readonly now: { readonly outcome: string; readonly forMs?: number; readonly why: string };
+}
+
+export interface FailureEntry {
+  /** The image, or the part of it that could not be had. */
+  readonly reference: string;
+  readonly code: string;
+  readonly message: string;
+}
+
+export interface WarmedImage {
+  /** With the site's own name. */
+  readonly reference: string;
+  readonly digest?: string;
+  readonly manifests: number;
+  readonly blobs: number;
+  /** Bytes of blobs that were here before, and that have come. */
+  readonly held: number;
+  readonly fetched: number;
+  readonly failures: readonly FailureEntry[];
+}
+
+export interface WarmAnswer {
+  readonly images: readonly WarmedImage[];
+}
+
+export interface RefreshedImage {
+  readonly reference: string;
+  /** `unkept`: it has moved, and the new manifest could not be kept. `gone`: upstream knows it no more. */
+  readonly outcome: "same" | "moved" | "new" | "pinned" | "unkept" | "gone" | "failed";
+  /** What was held, what is now, and what upstream says. */
+  readonly before?: string;
+  readonly after?: string;
+  readonly upstream?: string;
+  readonly failure?: FailureEntry;
+}
+
+export interface RefreshAnswer {
+  readonly images: readonly RefreshedImage[];
 }

@@ -8,10 +8,11 @@ import { parseInput } from "./inputs.ts";
 import { LongAnswer } from "./long-answer.ts";
 import type { Call, OperationName, Operations } from "./operations.ts";
 import { ROUTES, type Route } from "./routes.ts";
-import { UnderWay } from "./under-way.ts";
+import type { UnderWay } from "./under-way.ts";
 
 export interface ApiParts {
   readonly operations: Operations;
+  readonly underWay: UnderWay;
   readonly guard: Guard;
   readonly version: string;
   readonly log: Logger;
@@ -37,8 +38,7 @@ export interface Api {
 
 type Operation = (input: unknown, call: Call) => Promise<unknown>;
 
-export const adminApi = ({ operations, guard, version, log }: ApiParts): Api => {
-  const underWay = new UnderWay();
+export const adminApi = ({ operations, underWay, guard, version, log }: ApiParts): Api => {
   const run = (name: OperationName) => operations[name].bind(operations) as Operation;
 
   const answer = async (request: ApiRequest): Promise<void> => {

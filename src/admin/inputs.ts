@@ -10,10 +10,26 @@ const text = z.string().max(1_000);
 /** Queries are texts. */
 const limit = z.coerce.number().pipe(z.int().min(1).max(1_000));
 
+const references = z.array(text).min(1).max(1_000);
+/** It goes into a header. */
+const credential = z
+  .string()
+  .max(10_000)
+  .regex(/^[\x21-\x7e][\x20-\x7e]*$/, "expected the value of an Authorization header")
+  .optional();
+const platform = z.string().regex(/^[a-z0-9]+(\/[a-z0-9]+){1,2}$/, "expected os/architecture or os/architecture/variant");
+
 const INPUTS = {
   status: z.strictObject({}),
   list: z.strictObject({ of: text.optional(), after: text.optional(), limit: limit.optional() }),
   show: z.strictObject({ reference: text }),
+  explain: z.strictObject({ reference: text }),
+  warm: z.strictObject({
+    references,
+    credential,
+    platforms: z.union([z.literal("all"), z.array(platform).min(1).max(100)]).optional(),
+  }),
+  refresh: z.strictObject({ references, credential }),
 } as const satisfies { [N in OperationName]: z.ZodType<Input<N>> };
 
 /** Throws INVALID with what is wrong where. */

@@ -1,7 +1,7 @@
 // The answer of long work: lines of JSON as it goes on, the last one its result or its error. Until the first line nothing is settled:
 // what fails before it is answered with a status of its own.
 import type { ServerResponse } from "node:http";
-import type { Progress } from "./operations.ts";
+import type { Progress } from "./answers.ts";
 import { NDJSON } from "./routes.ts";
 
 /** Progress is told no more often, and the last one again when there is none for long: a client sees that we are there. Milliseconds. */

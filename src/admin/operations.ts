@@ -1,16 +1,6 @@
 // What an administrator can ask of Layover: plain values in, plain JSON out. Implemented by the running server (app-admin.ts), by its
 // client over HTTP (remote.ts), and on the store alone when no server runs; one suite (test/suites/operations.ts) runs over them.
-import type { Listing, Shown, Status } from "./answers.ts";
-
-/** How far a long operation has come. */
-export interface Progress {
-  readonly done: number;
-  /** Unknown while it is still being counted. */
-  readonly total?: number;
-  readonly unit: "blobs" | "bytes" | "images";
-  /** What is being worked on. */
-  readonly at?: string;
-}
+import type { Explained, Listing, Progress, RefreshAnswer, Shown, Status, WarmAnswer } from "./answers.ts";
 
 /** What goes down with a question. */
 export interface Call {
@@ -36,6 +26,18 @@ export interface ReferenceInput {
   readonly reference: string;
 }
 
+export interface ReferencesInput {
+  /** 1 to 1,000. */
+  readonly references: readonly string[];
+  /** The `Authorization` to ask upstream with; without it as anybody, or as Layover where access is shared. For images of one site. */
+  readonly credential?: string | undefined;
+}
+
+export interface WarmInput extends ReferencesInput {
+  /** `os/architecture[/variant]`; that of the server when it is left out. */
+  readonly platforms?: "all" | readonly string[] | undefined;
+}
+
 /** Every method throws AdminError. */
 export interface Operations {
   status(input: Nothing, call: Call): Promise<Status>;
@@ -43,6 +45,12 @@ export interface Operations {
   list(input: ListInput, call: Call): Promise<Listing>;
   /** One image, by tag (`latest` when it is left out) or digest: what is held of it and why. */
   show(input: ReferenceInput, call: Call): Promise<Shown>;
+  /** Which rule applies, and what would happen to a client that asked now. Asks nobody. */
+  explain(input: ReferenceInput, call: Call): Promise<Explained>;
+  /** Fetches images ahead, as a client would. */
+  warm(input: WarmInput, call: Call): Promise<WarmAnswer>;
+  /** Asks upstream now whether tags have moved, however fresh they are. */
+  refresh(input: ReferencesInput, call: Call): Promise<RefreshAnswer>;
 }
 
 export type OperationName = keyof Operations;

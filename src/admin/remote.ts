@@ -1,8 +1,9 @@
 // The operations of a server elsewhere, asked over its admin listener. What cannot be reached is told apart from what it refuses.
 import { type IncomingMessage, request as overHttp, type RequestOptions } from "node:http";
 import { request as overTls } from "node:https";
+import type { Progress } from "./answers.ts";
 import { AdminError, isAdminCode } from "./error.ts";
-import type { Call, OperationName, Operations, Progress } from "./operations.ts";
+import type { Call, OperationName, Operations } from "./operations.ts";
 import { NDJSON, ROUTES, type Route } from "./routes.ts";
 
 export interface Server {

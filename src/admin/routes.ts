@@ -15,6 +15,9 @@ export const ROUTES = {
   status: { method: "GET", path: "/api/v1/status" },
   list: { method: "GET", path: "/api/v1/cache" },
   show: { method: "GET", path: "/api/v1/cache/show" },
+  explain: { method: "GET", path: "/api/v1/explain" },
+  warm: { method: "POST", path: "/api/v1/warm", isLong: true },
+  refresh: { method: "POST", path: "/api/v1/refresh", isLong: true },
 } as const satisfies Record<OperationName, Route>;
 
 export const NDJSON = "application/x-ndjson";

@@ -1,6 +1,7 @@
 // Long work that is being done for somebody: one of each kind at a time, and all of it ended when we close.
+import type { Progress, WorkEntry } from "./answers.ts";
 import { AdminError } from "./error.ts";
-import type { Call, OperationName, Progress } from "./operations.ts";
+import type { Call, OperationName } from "./operations.ts";
 
 interface Work {
   readonly since: string;
@@ -31,6 +32,15 @@ export class UnderWay {
     } finally {
       this.#works.delete(name);
     }
+  }
+
+  /** For people. */
+  get standing(): WorkEntry[] {
+    return [...this.#works].map(([operation, { since, progress }]) => ({
+      operation,
+      since,
+      ...(progress !== undefined && { progress }),
+    }));
   }
 
   close(): void {
