@@ -5,13 +5,30 @@ import { cacheCommand } from "./cli/cache.ts";
 import { configCommand } from "./cli/config.ts";
 import { demoCommand } from "./cli/demo.ts";
 import { doctorCommand } from "./cli/doctor.ts";
+import { explainCommand } from "./cli/explain.ts";
 import { healthCommand } from "./cli/health.ts";
+import { refreshCommand } from "./cli/refresh.ts";
 import { serveCommand } from "./cli/serve.ts";
 import { setupCommand } from "./cli/setup.ts";
+import { statusCommand } from "./cli/status.ts";
+import { warmCommand } from "./cli/warm.ts";
 
 const program = new Command("layover").description(
   "Makes every container pull local: DNS and TLS under the registries' own names.",
 );
-const commands = [serveCommand, configCommand, caCommand, setupCommand, doctorCommand, healthCommand, cacheCommand, demoCommand];
+const commands = [
+  serveCommand,
+  configCommand,
+  caCommand,
+  setupCommand,
+  doctorCommand,
+  healthCommand,
+  statusCommand,
+  cacheCommand,
+  explainCommand,
+  warmCommand,
+  refreshCommand,
+  demoCommand,
+];
 for (const register of commands) register(program);
 await program.parseAsync();

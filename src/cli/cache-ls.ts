@@ -2,6 +2,7 @@
 import type { Listing } from "../admin/answers.ts";
 import type { Operations } from "../admin/operations.ts";
 import { about } from "../lib/units.ts";
+import { print } from "./print.ts";
 import { ask, Failure, type ReachOptions } from "./reach.ts";
 import { ago, short, table } from "./table.ts";
 
@@ -17,8 +18,9 @@ export const cacheLs = (what: string | undefined, options: LsOptions): Promise<v
   ask(options, async (operations, { signal }) => {
     const limit = limitOf(options.limit);
     const pages = pagesOf(operations, { of: what, after: options.after }, limit, signal);
-    if (options.json === true) return printJson(await whole(pages));
-    for await (const page of pages) process.stdout.write(printed(page, Date.now()));
+    if (options.json === true) print(options, await whole(pages), () => "");
+    else for await (const page of pages) process.stdout.write(printed(page, Date.now()));
+    return undefined;
   });
 
 const limitOf = (text: string | undefined): number => {
@@ -54,8 +56,6 @@ const whole = async (pages: AsyncIterable<Listing>): Promise<Listing> => {
   }
   return all!;
 };
-
-const printJson = (value: unknown): undefined => void process.stdout.write(`${JSON.stringify(value, undefined, 2)}\n`);
 
 const printed = (page: Listing, now: number): string => {
   if (page.kind === "sites") {

@@ -1,6 +1,7 @@
 // `layover cache show`: one image, for people to read.
 import type { PartEntry, Shown } from "../admin/answers.ts";
 import { about } from "../lib/units.ts";
+import { print } from "./print.ts";
 import { ask, type ReachOptions } from "./reach.ts";
 import { ago, short } from "./table.ts";
 
@@ -8,7 +9,7 @@ import { ago, short } from "./table.ts";
 export const cacheShow = (reference: string, options: ReachOptions): Promise<void> =>
   ask(options, async (operations, { signal }) => {
     const shown = await operations.show({ reference }, { signal, progress: () => undefined });
-    process.stdout.write(options.json === true ? `${JSON.stringify(shown, undefined, 2)}\n` : printShown(shown, Date.now()));
+    print(options, shown, (answer) => printShown(answer, Date.now()));
     return undefined;
   });
 

@@ -35,16 +35,20 @@ interface Reached {
   close(): Promise<void>;
 }
 
-/** Runs `work`, which gives the exit status (0 by default). Never rejects: what goes wrong is told on stderr. A Ctrl-C stops it. */
+/**
+ * Runs `work`, which gives the exit status (0 by default). Never rejects: what goes wrong is told on stderr. A Ctrl-C stops it.
+ * `alone`: whether the store will do where no server runs.
+ */
 export const ask = async (
   options: ReachOptions,
   work: (operations: Operations, call: Pick<Call, "signal">) => Promise<number | undefined>,
+  { alone = true }: { readonly alone?: boolean } = {},
 ): Promise<void> => {
   const stop = new AbortController();
   const stopped = (signal: NodeJS.Signals) => stop.abort(new Failure(signal === "SIGINT" ? 130 : 143, "stopped"));
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, stopped);
   try {
-    const reached = await reach(options, stop.signal);
+    const reached = await reach(options, alone, stop.signal);
     if (reached === undefined) return;
     try {
       process.exitCode = (await work(reached.operations, { signal: stop.signal })) ?? 0;
@@ -61,7 +65,7 @@ export const ask = async (
 };
 
 /** `undefined`: the configuration is wrong, which has been told. */
-const reach = async (options: ReachOptions, signal: AbortSignal): Promise<Reached | undefined> => {
+const reach = async (options: ReachOptions, alone: boolean, signal: AbortSignal): Promise<Reached | undefined> => {
   const { remoteOperations } = await import("../admin/remote.ts");
   const { namedServer, ownServer } = await import("./reach-server.ts");
   const named = await namedServer(options);
@@ -72,6 +76,11 @@ const reach = async (options: ReachOptions, signal: AbortSignal): Promise<Reache
   const own = await ownServer(config, options);
   if (own !== undefined && (await isThere(own, signal)))
     return { operations: remoteOperations(own), close: async () => undefined };
+  if (!alone) {
+    const why =
+      own === undefined ? "it has no admin listener (listen.admin), or has never run" : `nothing listens at ${own.url.origin}`;
+    throw new Failure(3, `no Layover runs here that could be asked: ${why}`);
+  }
   const { openAlone } = await import("../app-alone.ts");
   const { StoreInUse } = await import("../store/unusable.ts");
   return openAlone(config).catch((error: unknown) => {

@@ -1,0 +1,55 @@
+// An explanation, for people to read.
+import type { Explained } from "../admin/answers.ts";
+import { about, formatDuration } from "../lib/units.ts";
+import { ago } from "./table.ts";
+
+export const printExplained = (explained: Explained, now: number): string => {
+  const { reference, rule, upstream, anonymous } = explained;
+  const lines: (readonly [string, string])[] = [
+    ["image", reference],
+    ["rule", rule === undefined ? "none: the site's own values hold" : `${rule.position}: ${rule.match}`],
+    ["policy", policyLine(explained.policy)],
+    ["held", heldLine(explained.held, now)],
+    ["upstream", upstream],
+    ["anonymous", anonymous],
+    ["now", nowLine(explained.now)],
+  ];
+  return lines.map(([name, text]) => `${name.padEnd(10)}  ${text}\n`).join("");
+};
+
+const policyLine = ({ pin, deny, onGone, freshFor, staleWhileRevalidate, staleIfError }: Explained["policy"]): string => {
+  if (deny) return "denied";
+  if (pin) return "pinned: it never moves";
+  const times = Object.entries({ freshFor, staleWhileRevalidate, staleIfError }).map(
+    ([name, ms]) => `${name} ${formatDuration(ms)}`,
+  );
+  return [...times, `onGone ${onGone}`].join(", ");
+};
+
+const heldLine = (held: Explained["held"], now: number): string => {
+  if (held === undefined) return "nothing";
+  const { digest, isHeld, size, mediaType, checkedAt, doubted } = held;
+  const parts = [
+    digest,
+    isHeld ? about(size ?? 0) : "its bytes are not here",
+    ...(mediaType === undefined ? [] : [mediaType]),
+    ...(checkedAt === undefined ? [] : [`checked ${ago(checkedAt, now)}`]),
+    ...(doubted === true ? ["a write has gone by since"] : []),
+  ];
+  return parts.join(", ");
+};
+
+const nowLine = ({ outcome, forMs, why }: Explained["now"]): string =>
+  `${outcome}${forMs === undefined ? "" : `, for ${lasting(forMs)}`}: ${why}`;
+
+/** To whole units that a person reads. */
+const lasting = (ms: number): string => {
+  const [unit, size] = (
+    [
+      ["d", 86_400_000],
+      ["h", 3_600_000],
+      ["min", 60_000],
+    ] as const
+  ).find(([, length]) => ms >= 2 * length) ?? ["s", 1_000];
+  return `${Math.ceil(ms / size)} ${unit}`;
+};
