@@ -50,12 +50,13 @@ export class Front {
     });
   }
 
-  async start({ listen = {}, upstream = this.#upstream } = {}): Promise<void> {
+  /** `site` is what its settings are from now on, besides those it was made with. */
+  async start({ listen = {}, upstream = this.#upstream, site = {}, resolvers = ["127.0.0.1:9"] } = {}): Promise<void> {
     const file = join(this.folder, "layover.yaml");
     const settings = {
       listen: { dns: [], https: ["127.0.0.1:0"], http: ["127.0.0.1:0"], admin: "127.0.0.1:0", ...listen },
-      resolvers: ["127.0.0.1:9"],
-      sites: { [HOST]: { upstream, ...this.#site }, ...this.#others },
+      resolvers,
+      sites: { [HOST]: { upstream, ...this.#site, ...site }, ...this.#others },
     };
     writeFileSync(file, JSON.stringify(settings));
     const config = await loadConfig({ file, env: {}, cwd: this.folder });

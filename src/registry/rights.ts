@@ -3,9 +3,9 @@ import type { Clock } from "../lib/clock.ts";
 import type { Repository } from "../oci/reference.ts";
 import type { Credential } from "../oci/registry.ts";
 import type { Site } from "../sites.ts";
-import type { GrantFact } from "../store/facts.ts";
+import { type GrantFact, PUBLIC } from "../store/facts.ts";
 import type { Grants } from "./grants.ts";
-import { expiryOf, PUBLIC, subjectOf } from "./subject.ts";
+import { expiryOf, subjectOf } from "./subject.ts";
 
 /** `live`: no question is due. `stale`: good enough while upstream cannot be asked. */
 export type Standing = "live" | "stale" | "none";
@@ -32,8 +32,11 @@ export const clientRights = (site: Site, grants: Grants, key: Uint8Array, clock:
   const judge = (grant: GrantFact | undefined): Standing => {
     const now = clock();
     // a grant from the future comes of a clock that was turned back: it proves nothing about how old it is
-    if (grant === undefined || grant.grantedAt > now + 1_000) return "none";
-    if (now < grant.expiresAt) return "live";
+    const isDated = grant !== undefined && grant.grantedAt <= now + 1_000;
+    if (isDated && now < grant.expiresAt) return "live";
+    // nobody can tell again what was public, and clocks of machines that are cut off go wrong
+    if (site.offline && grant?.subject === PUBLIC) return "stale";
+    if (!isDated) return "none";
     return now - grant.grantedAt < site.staleAccess ? "stale" : "none";
   };
   const standingOf = async (repo: Repository, subject: string) => judge(await grants.get(keyFor(repo, subject)));

@@ -2,9 +2,7 @@
 // What is read from an unverified token here only ever narrows a right, or sends a question upstream that could have been spared.
 import { createHmac } from "node:crypto";
 import type { Credential } from "../oci/registry.ts";
-
-/** The subject of everybody: what a repository gives to an anonymous client. */
-export const PUBLIC = "";
+import { PUBLIC } from "../store/facts.ts";
 
 /** `key` is secret and of this installation, so that a copy of the facts tells nothing about a guessed password. */
 export const subjectOf = (credential: Credential | undefined, key: Uint8Array): string =>

@@ -49,6 +49,9 @@ export interface GrantKey {
   readonly subject: string;
 }
 
+/** The subject of everybody: what a repository gives to an anonymous client. */
+export const PUBLIC = "";
+
 export interface GrantFact extends GrantKey {
   /** When upstream last said yes. */
   readonly grantedAt: number;
@@ -109,7 +112,7 @@ export interface FactStore {
   removeGrant(key: GrantKey): Promise<void>;
   /** Whether the subject has any grant on the site that was confirmed at `since` or later. */
   anyGrant(site: string, subject: string, since: number): Promise<boolean>;
-  /** Forgets grants last confirmed before `before`; how many. */
+  /** Forgets grants last confirmed before `before`, but those of everybody: one a repository, and offline they count however old. How many. */
   sweepGrants(before: number): Promise<number>;
 
   listing(key: ListingKey): Promise<ListingFact | undefined>;

@@ -8,6 +8,7 @@ import {
   type ListingFact,
   type ListingKey,
   type PingFact,
+  PUBLIC,
   type TagFact,
   type TagKey,
   type TagMove,
@@ -107,6 +108,6 @@ const memoryGrants = (): Pick<FactStore, "grant" | "putGrants" | "removeGrant" |
     removeGrant: async (key) => void grants.delete(grantId(key)),
     anyGrant: async (site, subject, since) =>
       [...grants.values()].some((grant) => grant.site === site && grant.subject === subject && grant.grantedAt >= since),
-    sweepGrants: async (before) => sweep(grants, ({ grantedAt }) => grantedAt < before),
+    sweepGrants: async (before) => sweep(grants, ({ grantedAt, subject }) => grantedAt < before && subject !== PUBLIC),
   };
 };

@@ -15,6 +15,7 @@ import {
   type ListingFact,
   type ListingKey,
   type PingFact,
+  PUBLIC,
   type TagFact,
   type TagKey,
   type TagMove,
@@ -214,7 +215,7 @@ class SqliteFacts implements FactStore {
   }
 
   async sweepGrants(before: number): Promise<number> {
-    return this.#hot.run("DELETE FROM grants WHERE granted_at < ?", before);
+    return this.#hot.run("DELETE FROM grants WHERE granted_at < ? AND subject <> ?", before, PUBLIC);
   }
 
   async listing({ site, repo, key }: ListingKey): Promise<ListingFact | undefined> {

@@ -113,7 +113,10 @@ export const factStoreSuite = (name: string, make: () => Promise<FactStore>): vo
       expect(await facts.anyGrant("s.example", "y", 20)).toBe(true);
       expect(await facts.anyGrant("s.example", "y", 21)).toBe(false);
       expect(await facts.anyGrant("t.example", "y", 0)).toBe(false);
-      await facts.sweepGrants(25);
+      await facts.putGrants([grant("", 20)]);
+      expect(await facts.sweepGrants(25)).toBe(1);
+      // everybody's: one a repository, for whom nobody can ask again
+      expect(await facts.grant({ site: "s.example", repo: REPO, subject: "" })).toEqual(grant("", 20));
       expect(await facts.grant({ site: "s.example", repo: REPO, subject: "y" })).toBeUndefined();
       await facts.removeGrant({ site: "s.example", repo: REPO, subject: "x" });
       expect(await facts.grant({ site: "s.example", repo: REPO, subject: "x" })).toBeUndefined();
