@@ -100,7 +100,8 @@ const NOT_HELD = () => Promise.resolve(undefined);
 const behind = (ctx: Context): Context => ({
   credential: ctx.credential,
   accept: ctx.accept,
-  client: ctx.client,
+  // where little is left of a budget it is left to those who wait
+  client: "",
   trace: ctx.trace,
   signal: AbortSignal.timeout(ASK_WITHIN),
   tally: { upstreamBytes: 0, upstreamRequests: 0 },

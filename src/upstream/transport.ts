@@ -54,7 +54,7 @@ export interface TransportOptions {
 export class Transport {
   readonly lines: Lines;
   readonly #options: TransportOptions;
-  readonly #agents = new Map<number, Agent>();
+  readonly #agents = new Map<string, Agent>();
 
   constructor(options: TransportOptions) {
     this.#options = options;
@@ -96,9 +96,9 @@ export class Transport {
       signal,
     };
     try {
-      const asking = twiceIfLost(() => {
+      const asking = twiceIfLost((keepAlive) => {
         tally.upstreamRequests += 1;
-        return this.#agentFor(url).request(question);
+        return this.#agentFor(url, keepAlive).request(question);
       });
       const response = await leavable(asking, signal);
       response.body.once("close", over);
@@ -116,21 +116,23 @@ export class Transport {
     if (isIP(hostname.replace(/^\[|\]$/g, "")) !== 0) await this.#options.resolver.resolve(hostname, portOf(port, protocol));
   }
 
-  /** One agent a port, as only the port decides which addresses are our own. */
-  #agentFor(url: URL): Agent {
+  /** One agent a port, as only the port decides which addresses are our own; and one with a new connection for each request. */
+  #agentFor(url: URL, keepAlive: boolean): Agent {
     const port = portOf(url.port, url.protocol);
-    const known = this.#agents.get(port);
+    const key = `${port} ${keepAlive}`;
+    const known = this.#agents.get(key);
     if (known !== undefined) return known;
     const { resolver, secureContext, idle = IDLE } = this.#options;
     const agent = new Agent({
       allowH2: false,
       headersTimeout: idle,
       bodyTimeout: idle,
+      pipelining: keepAlive ? 1 : 0,
       keepAliveTimeout: 10_000,
       keepAliveMaxTimeout: 30_000,
       connect: { timeout: CONNECT_WITHIN, lookup: resolver.lookupFor(port), secureContext, autoSelectFamily: true },
     });
-    this.#agents.set(port, agent);
+    this.#agents.set(key, agent);
     return agent;
   }
 }
@@ -139,12 +141,15 @@ const portOf = (port: string, protocol: string): number => Number(port) || (prot
 
 const LOST = new Set(["UND_ERR_SOCKET", "ECONNRESET", "EPIPE"]);
 
-/** A server may close a connection just as we use it again: what is lost before any answer is asked once more, as GET and HEAD may be (RFC 9110 §9.2.2). */
-const twiceIfLost = async <T>(ask: () => Promise<T>): Promise<T> => {
+/**
+ * A server may close a connection just as we use it again: what is lost before any answer is asked once more, as GET and HEAD may be
+ * (RFC 9110 §9.2.2), on a new connection, since all that lie idle may have the same fate.
+ */
+const twiceIfLost = async <T>(ask: (keepAlive: boolean) => Promise<T>): Promise<T> => {
   try {
-    return await ask();
+    return await ask(true);
   } catch (error) {
-    if (LOST.has((error as NodeJS.ErrnoException).code ?? "")) return ask();
+    if (LOST.has((error as NodeJS.ErrnoException).code ?? "")) return ask(false);
     throw error;
   }
 };
