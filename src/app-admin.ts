@@ -2,12 +2,14 @@
 import { chmod, stat } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
+import type { RoomEntry } from "./admin/answers.ts";
 import { type Api, adminApi } from "./admin/api.ts";
 import type { Condition } from "./admin/health.ts";
 import type { Operations } from "./admin/operations.ts";
 import { type SiteParts, siteOperations } from "./admin/site-operations.ts";
 import { type StoreParts, storeOperations } from "./admin/store-operations.ts";
 import { UnderWay } from "./admin/under-way.ts";
+import type { SiteDoors } from "./app-sites.ts";
 import type { Config } from "./config/config.ts";
 import { plainHost } from "./lib/host-name.ts";
 import type { Address } from "./lib/listen.ts";
@@ -15,11 +17,16 @@ import { formatAddress } from "./lib/listen.ts";
 import type { Logger } from "./lib/log.ts";
 import { parsePrefixes } from "./lib/prefixes.ts";
 import { installationToken } from "./lib/secret.ts";
+import type { Flights } from "./registry/flights.ts";
+import type { Kept, KeptState } from "./store/kept.ts";
 
 export interface AdminParts extends StoreParts, SiteParts {
   readonly config: Config;
   readonly version: string;
   readonly condition: () => Promise<Condition>;
+  readonly kept: Pick<Kept, "state">;
+  readonly flights: Flights;
+  readonly doors: Pick<SiteDoors, "opened">;
   readonly log: Logger;
 }
 
@@ -64,15 +71,34 @@ export const openAdmin = async (address: Address, parts: AdminParts): Promise<Ad
 export const adminTokenFile = ({ data }: Pick<Config, "data">): string => join(data, "admin.token");
 
 const serverOperations = (parts: AdminParts, underWay: UnderWay): Operations => {
-  const { config, version, condition } = parts;
+  const { config, version, condition, flights } = parts;
   const startedAt = new Date();
   return {
     ...storeOperations(parts),
     ...siteOperations(parts),
     async status() {
       const { ready, notes } = await condition();
-      const uptimeMs = Date.now() - startedAt.getTime();
-      return { version, startedAt: startedAt.toISOString(), uptimeMs, data: config.data, ready, notes, work: underWay.standing };
+      return {
+        version,
+        startedAt: startedAt.toISOString(),
+        uptimeMs: Date.now() - startedAt.getTime(),
+        data: config.data,
+        ready,
+        notes,
+        work: underWay.standing,
+        room: roomOf(await parts.kept.state()),
+        flights: { underWay: flights.underWay(), counts: flights.counts() },
+        sites: parts.doors
+          .opened()
+          .map(({ site, standing }) => ({ site: site.host, offline: site.offline, upstreams: standing() })),
+      };
     },
   };
 };
+
+const roomOf = ({ count, held, growing, maxSize, maxAge, free, total, left }: KeptState): RoomEntry => ({
+  blobs: count,
+  ...{ held, growing, free, total, left },
+  ...(maxSize !== undefined && { maxSize }),
+  ...(maxAge !== undefined && { maxAgeMs: maxAge }),
+});

@@ -52,6 +52,8 @@ export interface OpenSite extends SiteDoor {
 
 export interface SiteDoors {
   of(site: Site): OpenSite;
+  /** Those that have been asked for. */
+  opened(): OpenSite[];
   close(): Promise<void>;
 }
 
@@ -77,6 +79,7 @@ export const openSites = (config: Config, shared: SharedParts): SiteDoors => {
       opened.set(site, known);
       return known.door;
     },
+    opened: () => [...opened.values()].map(({ door }) => door),
     close: async () => void (await Promise.all([...opened.values()].map((one) => one.close()))),
   };
 };

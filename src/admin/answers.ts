@@ -1,6 +1,8 @@
 // The answers of operations, as they stand in JSON (`--json`, `/api/v1/`): a contract. Times are ISO 8601, sizes bytes; what is not
 // known is left out. Keys are only ever added.
 
+import type { OriginStanding } from "../oci/standing.ts";
+
 export interface Status {
   readonly version: string;
   readonly startedAt: string;
@@ -12,6 +14,38 @@ export interface Status {
   readonly notes: readonly string[];
   /** Long work that is being done for somebody. */
   readonly work: readonly WorkEntry[];
+  readonly room: RoomEntry;
+  /** Downloads under way, and how often what has become of all of them since the start. */
+  readonly flights: { readonly underWay: readonly FlightEntry[]; readonly counts: Readonly<Record<string, number>> };
+  /** Of the sites that were asked for since the start. */
+  readonly sites: readonly SiteStanding[];
+}
+
+/** Bytes. */
+export interface RoomEntry {
+  readonly blobs: number;
+  readonly held: number;
+  /** Written of what is not complete. */
+  readonly growing: number;
+  /** None: what leaves a share of the file system free. */
+  readonly maxSize?: number;
+  readonly maxAgeMs?: number;
+  /** Of the file system. */
+  readonly free: number;
+  readonly total: number;
+  /** What may come before something has to go; negative when there is less than should be. */
+  readonly left: number;
+}
+
+export interface FlightEntry {
+  readonly digest: string;
+  readonly received: number;
+}
+
+export interface SiteStanding {
+  readonly site: string;
+  readonly offline: boolean;
+  readonly upstreams: readonly OriginStanding[];
 }
 
 /** How far long work has come. */

@@ -12,6 +12,8 @@ export interface Flights {
   get(digest: Digest): Flight | undefined;
   /** Only when there is none; the caller joins it at once. */
   begin(digest: Digest): Flight;
+  /** Those under way, and the bytes that each has. */
+  underWay(): { readonly digest: Digest; readonly received: number }[];
   /** What has become of all of them so far. */
   counts(): Readonly<Record<FlightCount, number>>;
   /** Ends all of them; what has come is left for the next start. */
@@ -50,6 +52,7 @@ export const flights = (store: BlobStore, log: Logger, more: Partial<FlightOptio
       });
       return flight;
     },
+    underWay: () => [...running].map(([digest, { head }]) => ({ digest, received: head })),
     counts: () => counts.snapshot(),
     async close() {
       const all = [...running.values()];
