@@ -112,13 +112,18 @@ export interface FactStore {
   removeGrant(key: GrantKey): Promise<void>;
   /** Whether the subject has any grant on the site that was confirmed at `since` or later. */
   anyGrant(site: string, subject: string, since: number): Promise<boolean>;
-  /** Forgets grants last confirmed before `before`, but those of everybody: one a repository, and offline they count however old. How many. */
-  sweepGrants(before: number): Promise<number>;
+  /**
+   * Forgets grants last confirmed before `before`, but those of everybody: one a repository, and offline they count however old.
+   * How many; with `isDry` it only counts them.
+   */
+  sweepGrants(before: number, isDry?: boolean): Promise<number>;
 
   listing(key: ListingKey): Promise<ListingFact | undefined>;
   putListing(key: ListingKey, listing: ListingFact): Promise<void>;
-  /** Forgets listings last checked before `before`; how many. */
-  sweepListings(before: number): Promise<number>;
+  /** Forgets listings last checked before `before`; how many. With `isDry` it only counts them. */
+  sweepListings(before: number, isDry?: boolean): Promise<number>;
+  /** Forgets all listings of a repository. */
+  removeListings(site: string, repo: Repository): Promise<void>;
 
   ping(site: string): Promise<PingFact | undefined>;
   putPing(site: string, ping: PingFact): Promise<void>;

@@ -31,6 +31,7 @@ const MAX_MANIFEST = 8 * 1024 * 1024;
 export class Held implements BlobStore {
   readonly #parts: HeldParts;
   readonly #turns = new Turns<Digest>();
+  readonly #filling = new Set<Digest>();
 
   constructor(parts: HeldParts) {
     this.#parts = parts;
@@ -56,7 +57,14 @@ export class Held implements BlobStore {
   }
 
   async fill(digest: Digest, expected?: number): Promise<Stage> {
-    return new HeldStage(await this.#parts.blobs.fill(digest, expected), this.#commit);
+    const stage = await this.#parts.blobs.fill(digest, expected);
+    this.#filling.add(digest);
+    return new HeldStage(stage, this.#commit, () => this.#filling.delete(digest));
+  }
+
+  /** Whether its bytes are on their way. */
+  isFilling(digest: Digest): boolean {
+    return this.#filling.has(digest);
   }
 
   leftover(digest: Digest): number {
@@ -95,9 +103,12 @@ export class Held implements BlobStore {
   quarantine(digest: Digest): Promise<boolean> {
     const { disk, blobs, facts } = this.#parts;
     return this.#turns.take(digest, async () => {
+      const [file, fact] = [await disk.stat(digest), await facts.holdings.holding(digest)];
       const wasHeld = await disk.quarantine(digest);
       await blobs.delete(digest);
       await facts.holdings.release(digest);
+      // it may not have been as long as it was
+      if (wasHeld && fact !== undefined) disk.room.give(fact.size - (file?.size ?? 0));
       return wasHeld;
     });
   }
@@ -116,6 +127,18 @@ export class Held implements BlobStore {
       await this.#adopt(digest);
       disk.room.give(-file.size);
       return "added";
+    });
+  }
+
+  /** Makes a held blob the manifest that a repository has it as. False: none does. */
+  recognise(digest: Digest): Promise<boolean> {
+    const { facts } = this.#parts;
+    return this.#turns.take(digest, async () => {
+      const fact = await facts.holdings.holding(digest);
+      const parts = fact === undefined || fact.size > MAX_MANIFEST ? undefined : await this.#partsOf(digest);
+      if (fact === undefined || parts === undefined) return false;
+      await facts.holdings.hold({ digest, size: fact.size, at: fact.addedAt, parts });
+      return true;
     });
   }
 
@@ -159,12 +182,14 @@ type Commit = (digest: Digest, size: number, parts: readonly Digest[] | undefine
 class HeldStage implements Stage {
   readonly #stage: Stage;
   readonly #commit: Commit;
+  readonly #over: () => void;
   #digest: Digest | undefined;
   #committing: Promise<void> | undefined;
 
-  constructor(stage: Stage, commit: Commit) {
+  constructor(stage: Stage, commit: Commit, over: () => void = nothing) {
     this.#stage = stage;
     this.#commit = commit;
+    this.#over = over;
   }
 
   get size(): number {
@@ -196,21 +221,26 @@ class HeldStage implements Stage {
   commit(parts?: readonly Digest[]): Promise<void> {
     // what is not verified has nothing to be noted under; the stage says so itself
     if (this.#digest === undefined) return this.#stage.commit();
-    this.#committing ??= this.#commit(this.#digest, this.size, parts, () => this.#stage.commit());
+    this.#committing ??= this.#commit(this.#digest, this.size, parts, () => this.#stage.commit()).finally(this.#over);
     return this.#committing;
   }
 
   /** The stage itself does not know yet of a commit that waits for its turn. */
   async discard(reason: Error): Promise<void> {
     await this.#committing?.catch(() => undefined);
+    this.#over();
     await this.#stage.discard(reason);
   }
 
   leave(reason: Error): Promise<void> {
+    this.#over();
     return this.#stage.leave(reason);
   }
 
   overflow(cause: StoreFull): Promise<void> {
+    this.#over();
     return this.#stage.overflow(cause);
   }
 }
+
+const nothing = (): void => undefined;

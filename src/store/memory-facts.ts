@@ -50,17 +50,20 @@ export const memoryFacts = (): FactStore => {
     removeLink: async (key) => void links.delete(linkId(key)),
     listing: async (key) => listings.get(listingId(key)),
     putListing: async (key, listing) => void listings.set(listingId(key), { ...listing, bytes: Buffer.from(listing.bytes) }),
-    sweepListings: async (before) => sweep(listings, ({ checkedAt }) => checkedAt < before),
+    sweepListings: async (before, isDry) => sweep(listings, ({ checkedAt }) => checkedAt < before, isDry),
+    removeListings: async (site, repo) => {
+      for (const id of listings.keys()) if (id.startsWith(idOf(site, repo).slice(0, -1))) listings.delete(id);
+    },
     ping: async (site) => pings.get(site),
     putPing: async (site, ping) => void pings.set(site, ping),
     close: async () => undefined,
   };
 };
 
-/** How many went. */
-const sweep = <Fact>(facts: Map<string, Fact>, isOver: (fact: Fact) => boolean): number => {
+/** How many went, or would. */
+const sweep = <Fact>(facts: Map<string, Fact>, isOver: (fact: Fact) => boolean, isDry = false): number => {
   const over = [...facts].filter(([, fact]) => isOver(fact));
-  for (const [id] of over) facts.delete(id);
+  if (!isDry) for (const [id] of over) facts.delete(id);
   return over.length;
 };
 
@@ -108,6 +111,7 @@ const memoryGrants = (): Pick<FactStore, "grant" | "putGrants" | "removeGrant" |
     removeGrant: async (key) => void grants.delete(grantId(key)),
     anyGrant: async (site, subject, since) =>
       [...grants.values()].some((grant) => grant.site === site && grant.subject === subject && grant.grantedAt >= since),
-    sweepGrants: async (before) => sweep(grants, ({ grantedAt, subject }) => grantedAt < before && subject !== PUBLIC),
+    sweepGrants: async (before, isDry) =>
+      sweep(grants, ({ grantedAt, subject }) => grantedAt < before && subject !== PUBLIC, isDry),
   };
 };

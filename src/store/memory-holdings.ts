@@ -62,9 +62,9 @@ const memoryInventory = ({ tags, links }: Known, kept: ReadonlyMap<Digest, Holdi
   const named = () => tags().filter(([, { digest }]) => digest !== undefined);
   const within = (site: string, repo: string) => (key: { site: string; repo: string }) => key.site === site && key.repo === repo;
   return {
-    sites: async () => sorted([...new Set([...tags(), ...links()].map(([{ site }]) => site))]),
+    sites: async () => sorted([...new Set([...named(), ...links()].map(([{ site }]) => site))]),
     repositories: async (site, { after = "", limit }) => {
-      const repos = [...tags(), ...links()].filter(([key]) => key.site === site).map(([{ repo }]) => repo);
+      const repos = [...named(), ...links()].filter(([key]) => key.site === site).map(([{ repo }]) => repo);
       return sorted([...new Set(repos)])
         .filter((repo) => repo > after)
         .slice(0, limit)

@@ -89,7 +89,7 @@ const walk = (next: (after: string) => string | undefined, after: string, limit:
   return names;
 };
 
-/** The first name behind `after` that any link or tag has. */
+/** The first name behind `after` that any link has, or any tag that stands for something. */
 const nextName = (
   connection: Connection,
   column: "site" | "repo",
@@ -97,8 +97,8 @@ const nextName = (
   values: readonly string[],
   after: string,
 ): string | undefined => {
-  const found = ["links", "tags"].flatMap((table) => {
-    const sql = `SELECT ${column} AS name FROM ${table} WHERE ${where} ${column} > ? ORDER BY ${column} LIMIT 1`;
+  const found = ["links WHERE", "tags WHERE digest IS NOT NULL AND"].flatMap((table) => {
+    const sql = `SELECT ${column} AS name FROM ${table} ${where} ${column} > ? ORDER BY ${column} LIMIT 1`;
     const row = connection.get(sql, ...values, after);
     return row === undefined ? [] : [String(row["name"])];
   });

@@ -6,6 +6,7 @@ import { dirname } from "node:path";
 import { LRUCache } from "lru-cache";
 import { upTo } from "../lib/lru.ts";
 import type { Digest } from "../oci/digest.ts";
+import type { Repository } from "../oci/reference.ts";
 import {
   type FactStore,
   type GrantFact,
@@ -214,8 +215,10 @@ class SqliteFacts implements FactStore {
     );
   }
 
-  async sweepGrants(before: number): Promise<number> {
-    return this.#hot.run("DELETE FROM grants WHERE granted_at < ? AND subject <> ?", before, PUBLIC);
+  async sweepGrants(before: number, isDry = false): Promise<number> {
+    const over = "FROM grants WHERE granted_at < ? AND subject <> ?";
+    if (isDry) return Number(this.#hot.get(`SELECT count(*) AS count ${over}`, before, PUBLIC)?.["count"]);
+    return this.#hot.run(`DELETE ${over}`, before, PUBLIC);
   }
 
   async listing({ site, repo, key }: ListingKey): Promise<ListingFact | undefined> {
@@ -247,8 +250,13 @@ class SqliteFacts implements FactStore {
     );
   }
 
-  async sweepListings(before: number): Promise<number> {
+  async sweepListings(before: number, isDry = false): Promise<number> {
+    if (isDry) return Number(this.#hot.get("SELECT count(*) AS count FROM listings WHERE checked_at < ?", before)?.["count"]);
     return this.#hot.run("DELETE FROM listings WHERE checked_at < ?", before);
+  }
+
+  async removeListings(site: string, repo: Repository): Promise<void> {
+    this.#hot.run("DELETE FROM listings WHERE site = ? AND repo = ?", site, repo);
   }
 
   async ping(site: string): Promise<PingFact | undefined> {

@@ -222,9 +222,15 @@ export const holdingsSuite = (name: string, make: () => Promise<FactStore>): voi
         ["new", 9],
       ] as const)
         await facts.putListing({ site: SITE, repo: repo("acme"), key }, { ...listing, checkedAt });
+      expect(await facts.sweepListings(5, true)).toBe(1);
+      expect(await facts.listing({ site: SITE, repo: repo("acme"), key: "old" })).toBeDefined();
       expect(await facts.sweepListings(5)).toBe(1);
       expect(await facts.listing({ site: SITE, repo: repo("acme"), key: "old" })).toBeUndefined();
       expect(await facts.listing({ site: SITE, repo: repo("acme"), key: "new" })).toBeDefined();
+      for (const other of ["acme/app", "acm"]) await facts.removeListings(SITE, repo(other));
+      expect(await facts.listing({ site: SITE, repo: repo("acme"), key: "new" })).toBeDefined();
+      await facts.removeListings(SITE, repo("acme"));
+      expect(await facts.listing({ site: SITE, repo: repo("acme"), key: "new" })).toBeUndefined();
     });
   });
 };
