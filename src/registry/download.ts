@@ -120,6 +120,8 @@ export class Download {
     const { stop } = this.#parts;
     const opened = await joiner.joining.open(this.head, stop);
     const body = byteStreamOf(opened.body);
+    const leave = () => void body.destroy();
+    stop.addEventListener("abort", leave, { once: true });
     try {
       const { stage, total } = await this.#board(opened.total);
       // what an earlier one left has made way for others since it was asked for
@@ -129,6 +131,7 @@ export class Download {
       // without a length only the digest tells that this was the end
       if (total === undefined) this.#boarding = { stage, total: stage.size };
     } finally {
+      stop.removeEventListener("abort", leave);
       body.destroy();
     }
   }
@@ -171,8 +174,8 @@ export class Download {
       joiners.refuse(joiner, error, error.isOutage);
       return "elsewhere";
     }
-    if (isTorn(error)) joiners.rotate();
-    else joiners.bar(joiner);
+    if (!isTorn(error)) joiners.bar(joiner);
+    else if (this.head === offset) joiners.rotate();
     return isTorn(error) ? error : "elsewhere";
   }
 
