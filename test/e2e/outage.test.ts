@@ -1,5 +1,6 @@
 // Upstream, token server and resolver are gone: what is held pulls by tag and by digest, and without delay.
 import { afterAll, beforeAll, describe, expect, onTestFailed, test } from "vitest";
+import { CLIENTS } from "./clients/every.ts";
 import type { Engine, Kind, Skopeo } from "./engine.ts";
 import { Image } from "./image.ts";
 import { outcome, type Ran } from "./part.ts";
@@ -55,6 +56,18 @@ const pulls = (outage: string) => {
       await engine.docker(["image", "rm", "-f", `${name}:v1`]);
       expectQuick(`${outage}, ${kind}, ${name} by digest`, await engine.pull(pinned, undefined, 60_000));
       expect(await engine.docker(["run", "--rm", "--network=none", pinned, "echo", "well"])).toMatchObject({ out: "well\n" });
+    }
+  });
+
+  const OTHERS = (["ctr", "cri", "podman"] as const).flatMap((client) => [[client, "tag"] as const, [client, "digest"] as const]);
+  test.each(OTHERS)("a pristine %s pulls by %s", async (client, by) => {
+    onTestFailed(() => world.explain());
+    const { pull } = await world.client(CLIENTS[client]);
+    for (const [name, { manifest }] of images) {
+      const began = Date.now();
+      expect(await pull(by === "tag" ? `${name}:v1` : `${name}@${manifest.digest}`)).toBe(manifest.digest);
+      console.log(`${outage}, ${client}, ${name} by ${by}: ${Date.now() - began} ms`);
+      expect(Date.now() - began).toBeLessThan(QUICK);
     }
   });
 

@@ -65,6 +65,27 @@ describe("what is held, while upstream", () => {
   });
 });
 
+describe("Layover itself", () => {
+  it("starts and serves while upstream and every resolver are down", async () => {
+    const upstream = await faultUpstream();
+    const { top, layers } = upstream.content.seed({ repo: "acme/app", tag: "v1" });
+    const front = await startFront(upstream, ASKS_ALWAYS);
+    const layer = `/v2/acme/app/blobs/${layers[0]!.digest}`;
+    for (const path of ["/v2/", "/v2/acme/app/manifests/v1", layer]) expect((await front.ask(path)).status).toBe(200);
+    await front.stop();
+    await upstream.stop();
+    // a name, which the only resolver there is, where nobody listens, would have to tell
+    const began = performance.now();
+    await front.start({ upstream: `http://upstream.test:${upstream.url.port}` });
+    expect((await front.ask("/v2/")).status).toBe(200);
+    expect((await front.ask("/v2/acme/app/manifests/v1")).body).toEqual(top.bytes);
+    expect((await front.ask(`/v2/acme/app/manifests/${top.digest}`)).body).toEqual(top.bytes);
+    expect((await front.ask(layer)).body).toEqual(layers[0]!.bytes);
+    expect((await front.page("/readyz")).status).toBe(200);
+    expect(performance.now() - began).toBeLessThan(10_000);
+  });
+});
+
 describe("what is not held, while upstream", () => {
   it.each([
     ["is gone", 503, "5"],
