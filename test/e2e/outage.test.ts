@@ -62,10 +62,10 @@ const pulls = (outage: string) => {
   const OTHERS = (["ctr", "cri", "podman"] as const).flatMap((client) => [[client, "tag"] as const, [client, "digest"] as const]);
   test.each(OTHERS)("a pristine %s pulls by %s", async (client, by) => {
     onTestFailed(() => world.explain());
-    const { pull } = await world.client(CLIENTS[client]);
+    const puller = await world.client(CLIENTS[client]);
     for (const [name, { manifest }] of images) {
       const began = Date.now();
-      expect(await pull(by === "tag" ? `${name}:v1` : `${name}@${manifest.digest}`)).toBe(manifest.digest);
+      expect(await puller.pull(by === "tag" ? `${name}:v1` : `${name}@${manifest.digest}`)).toBe(manifest.digest);
       console.log(`${outage}, ${client}, ${name} by ${by}: ${Date.now() - began} ms`);
       expect(Date.now() - began).toBeLessThan(QUICK);
     }
