@@ -1,8 +1,8 @@
 // What is known of one upstream origin: whether it is worth a question. Three states:
 //   up           it is asked.
-//   unreachable  no connection, no answer. It is looked for in the background; any answer to a look is enough.
-//   failing      it answers 5xx, three times in a row, or not in time. `GET /v2/` proves nothing then (it may well answer 200 while
-//                manifests do not): only a real question does, one at a time, after pauses that grow.
+//   unreachable  no connection, no answer, or none in time. It is looked for in the background, at nobody's cost; any answer to a look is enough.
+//   failing      it answers 5xx, three times in a row, or it is back after it has kept a client waiting. `GET /v2/` proves nothing then (it may
+//                well answer 200 while manifests do not): only a real question does, one at a time, after pauses that grow.
 // 401, 403 and 429 are answers of a doorkeeper: they show that somebody is there, and neither end a failing state nor lead to it.
 //
 // Who holds something does not come here while `up` is false. Who holds nothing (a cold miss) asks all the same, but never pays for the
@@ -59,7 +59,7 @@ export class Breaker {
   readonly #looking = new Trial();
   /** Question → until when it is not asked again. */
   readonly #justFailed = new LRUCache<string, number>(upTo(1_000));
-  readonly #unanswered = new Set<{ readonly kind: Kind; readonly since: number }>();
+  readonly #unanswered = new Set<{ readonly since: number }>();
   #state: Standing["state"] = "up";
   #since = 0;
   #why = "";
@@ -69,6 +69,8 @@ export class Breaker {
   #nextTry = 0;
   #heldUntil = 0;
   #pingFails = false;
+  /** It took questions and kept them: that it answers a look is not enough. */
+  #isSilent = false;
   #timer: NodeJS.Timeout | undefined;
   #isClosed = false;
 
@@ -130,7 +132,7 @@ export class Breaker {
   /** A request goes out. Gives what to say when its answer is over, or when there is none. */
   sent(kind: Kind): () => void {
     if (kind !== "question" && kind !== "ping") return () => undefined;
-    const question = { kind, since: this.#options.now() };
+    const question = { since: this.#options.now() };
     this.#unanswered.add(question);
     return () => void this.#unanswered.delete(question);
   }
@@ -156,18 +158,13 @@ export class Breaker {
       this.#silent();
       return;
     }
-    this.#failures += 1;
-    this.#to("unreachable", error.message);
-    if (this.#timer === undefined && !this.#looking.isRunning) this.#lookLater();
+    this.#gone(error.message);
   }
 
   /** A client has lost its patience. */
   late(): void {
     const since = this.#options.now() - LATE;
-    const late = [...this.#unanswered].filter((question) => question.since <= since);
-    if (this.isUnreachable || late.length === 0) return;
-    if (late.some(({ kind }) => kind === "ping")) this.#pingFails = true;
-    this.#silent();
+    if (!this.isUnreachable && [...this.#unanswered].some((question) => question.since <= since)) this.#silent();
   }
 
   close(): void {
@@ -182,31 +179,44 @@ export class Breaker {
     }
     this.#inARow = 0;
     this.#tries = 0;
+    this.#heldUntil = 0;
     this.#pingFails = false;
+    this.#isSilent = false;
     this.#to("up", "");
   }
 
   /** Pauses go on growing until something is answered well: an origin may take connections and still be of no use. */
   #reached(): void {
-    if (this.isUnreachable) this.#to("up", "");
+    if (!this.isUnreachable) return;
+    if (this.#isSilent) this.#fail(this.#why);
+    else this.#to("up", "");
   }
 
   #silent(): void {
-    this.#inARow = IN_A_ROW;
-    this.#failed("it does not answer in time", undefined);
+    this.#isSilent = true;
+    this.#gone("it does not answer in time");
   }
 
-  #failed(why: string, retryAfterMs: number | undefined): void {
+  #gone(why: string): void {
+    this.#failures += 1;
+    this.#to("unreachable", why);
+    if (this.#timer === undefined && !this.#looking.isRunning) this.#lookLater();
+  }
+
+  #failed(why: string, retryAfterMs = 0): void {
     this.#failures += 1;
     this.#inARow += 1;
-    const now = this.#options.now();
-    if (retryAfterMs !== undefined) this.#heldUntil = now + Math.min(retryAfterMs, HOLD_AT_MOST);
+    if (retryAfterMs > 0) this.#heldUntil = this.#options.now() + Math.min(retryAfterMs, HOLD_AT_MOST);
     else if (this.#state === "up" && this.#inARow < IN_A_ROW) return;
-    // what was under way when it began to fail says nothing new
-    if (this.#state === "failing" && !this.#trial.isRunning && now >= this.#heldUntil) return;
+    // what was under way when it began to fail is no reason for a longer pause
+    if (this.#state === "failing" && !this.#trial.isRunning) this.#nextTry = Math.max(this.#nextTry, this.#heldUntil);
+    else this.#fail(why);
+  }
+
+  #fail(why: string): void {
     const pause = jittered(TRIES_MS[Math.min(this.#tries, TRIES_MS.length - 1)]!, this.#options.random);
     this.#tries += 1;
-    this.#nextTry = Math.max(now + pause, this.#heldUntil);
+    this.#nextTry = Math.max(this.#options.now() + pause, this.#heldUntil);
     this.#to("failing", why);
   }
 

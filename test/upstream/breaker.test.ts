@@ -268,6 +268,12 @@ describe("an upstream that fails", () => {
     for (let n = 0; n < 60; n += 1) heard(500);
     await vi.advanceTimersByTimeAsync(700);
     expect(breaker.up).toBe(true);
+    heard(200);
+    for (let n = 0; n < 60; n += 1) heard(503, { retryAfter: "5" });
+    await vi.advanceTimersByTimeAsync(4_900);
+    expect(breaker.up).toBe(false);
+    await vi.advanceTimersByTimeAsync(200);
+    expect(breaker.up).toBe(true);
   });
 
   it("is left alone for as long as it asks for, by everybody, but not for ever", async () => {
@@ -345,20 +351,54 @@ describe("an upstream that fails", () => {
     breaker.sent("question");
     await vi.advanceTimersByTimeAsync(2_000);
     breaker.late();
-    expect(breaker.standing).toMatchObject({ state: "failing", why: "it does not answer in time" });
+    expect(breaker.standing).toMatchObject({ state: "unreachable", why: "it does not answer in time" });
   });
 
-  it("that hangs in its trial too is left alone for longer, by those that hold something", async () => {
-    const { breaker } = breakerWith();
+  it("that does not answer in time is looked for at nobody's cost, and tried by a question only once it is found", async () => {
+    const { breaker, look, heard } = breakerWith();
     breaker.sent("question");
     await vi.advanceTimersByTimeAsync(2_000);
     breaker.late();
-    await vi.advanceTimersByTimeAsync(700);
-    const leave = (await entry(breaker)) as () => void;
-    await vi.advanceTimersByTimeAsync(2_000);
-    breaker.late();
-    leave();
+    await vi.advanceTimersByTimeAsync(LONGER);
     expect(breaker.up).toBe(false);
+    expect(look.mock.calls.length).toBeGreaterThan(5);
+    look.mockResolvedValue(undefined);
+    await vi.advanceTimersByTimeAsync(LONG);
+    expect(breaker.standing.state).toBe("failing");
+    await vi.advanceTimersByTimeAsync(LONGER);
+    expect(breaker.up).toBe(true);
+    ((await entry(breaker)) as () => void)();
+    heard(200);
+    expect(breaker.standing.state).toBe("up");
+  });
+
+  it("that is found again after it was out of reach, is up: it has kept nobody waiting", async () => {
+    const { breaker, look } = breakerWith();
+    breaker.unreachable(AWAY);
+    look.mockResolvedValue(undefined);
+    await vi.advanceTimersByTimeAsync(LONG);
+    expect(breaker.standing.state).toBe("up");
+  });
+
+  it("that hangs in its trial too is left alone for longer, by those that hold something", async () => {
+    const { breaker, look } = breakerWith();
+    look.mockResolvedValue(undefined);
+    const pauses: number[] = [];
+    for (let n = 0; n < 6; n += 1) {
+      const began = performance.now();
+      while (!breaker.up) await vi.advanceTimersByTimeAsync(25);
+      pauses.push(performance.now() - began);
+      const leave = (await entry(breaker)) as () => void;
+      const over = breaker.sent("question");
+      await vi.advanceTimersByTimeAsync(2_000);
+      breaker.late();
+      over();
+      leave();
+      expect(breaker.up).toBe(false);
+    }
+    expect(pauses[0]).toBe(0);
+    for (let n = 1; n < 4; n += 1) expect(pauses[n]).toBeGreaterThan(pauses[n - 1]!);
+    expect(pauses.at(-1)).toBeGreaterThan(20_000);
   });
 });
 

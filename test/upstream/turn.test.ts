@@ -80,9 +80,9 @@ describe("several upstreams", () => {
     await expect.poll(() => first.count()).toBe(1);
     time.now += 2_000;
     health.late();
-    expect(states()).toEqual(["failing", "up"]);
+    expect(states()).toEqual(["unreachable", "up"]);
     expect(await get("2")).toBe("answered");
-    expect([first.count(), second.count()]).toEqual([1, 1]);
+    expect([first.count(MANIFESTS), second.count()]).toEqual([1, 1]);
     stop.abort(new Error("left"));
     expect(await hanging).toBe("left");
   });
