@@ -73,7 +73,7 @@ export const openUpstream = (site: Site, parts: UpstreamParts): OpenUpstream => 
         isOurs: true,
       }),
     ping: (ctx) => pingUpstream(asSite, ctx),
-    realmAnswers: realmProbe(transport, site.upstreams[0]!),
+    realmAnswers: realmProbe(transport, site.upstreams[0]!, () => performance.now()),
     health,
     standing: () => health.standing,
     async close() {

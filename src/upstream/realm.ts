@@ -8,19 +8,42 @@ import type { Transport } from "./transport.ts";
 const WITHIN = 1_000;
 /** Remembered for so long: in an outage not every client waits to find out the same. Milliseconds. */
 const PROBED_FOR = 10_000;
+/** A "no" that is older is still given, while it is found out anew behind whoever asks: only the first client of an outage waits. Milliseconds. */
+const NO_FOR = 300_000;
 
-export const realmProbe = (transport: Transport, upstream: URL): ((challenges: readonly string[]) => Promise<boolean>) => {
-  const probed = new LRUCache<string, Promise<boolean>>({ max: 100, ttl: PROBED_FOR });
+interface Known {
+  says: boolean | undefined;
+  at: number;
+  running: Promise<boolean> | undefined;
+}
+
+/** `now` in monotonic milliseconds. */
+export const realmProbe = (
+  transport: Transport,
+  upstream: URL,
+  now: () => number,
+): ((challenges: readonly string[]) => Promise<boolean>) => {
+  const realms = new LRUCache<string, Known>({ max: 100 });
+  const ask = (realm: URL, known: Known): Promise<boolean> => {
+    known.running ??= probe(transport, realm).then((says) => {
+      Object.assign(known, { says, at: now(), running: undefined });
+      return says;
+    });
+    return known.running;
+  };
   return async (challenges) => {
     const realm = bearerOf(challenges)?.realm;
     if (realm === undefined || !isRealmSecure(realm, upstream)) return false;
-    const answer = probed.get(realm.href) ?? probe(transport, realm);
-    // the time begins with the first question, not with the last look
-    if (!probed.has(realm.href)) probed.set(realm.href, answer);
-    return answer;
+    const known = realms.get(realm.href) ?? { says: undefined, at: 0, running: undefined };
+    realms.set(realm.href, known);
+    const age = now() - known.at;
+    if (known.says !== undefined && age < PROBED_FOR) return known.says;
+    const answer = ask(realm, known);
+    return known.says === false && age < NO_FOR ? false : answer;
   };
 };
 
+/** Never rejects. */
 const probe = async (transport: Transport, url: URL): Promise<boolean> => {
   const tally = { upstreamBytes: 0, upstreamRequests: 0 };
   try {
