@@ -2,6 +2,7 @@
 import type { ServerResponse } from "node:http";
 import { isOciError, OciError } from "../oci/error.ts";
 import type { Context } from "../oci/registry.ts";
+import { asksBasic } from "../registry/ask-login.ts";
 import { patiently } from "../registry/confirm.ts";
 import type { Rights } from "../registry/rights.ts";
 import type { Health } from "../registry/witness.ts";
@@ -70,7 +71,7 @@ const remembered = async ({ site, facts, rights, realmAnswers }: PingParts, ctx:
   throw new OciError("UPSTREAM_UNREACHABLE", `${site.host} cannot be reached to check this login`);
 };
 
-const isBasic = ({ challenges }: PingFact): boolean => challenges.some((value) => /^\s*basic\b/i.test(value));
+const isBasic = ({ challenges }: PingFact): boolean => asksBasic(challenges);
 
 const welcome: PingAnswer = { status: 200, challenges: [], contentType: "application/json", body: "{}" };
 

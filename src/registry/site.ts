@@ -6,6 +6,7 @@ import type { Context, Registry } from "../oci/registry.ts";
 import type { Site } from "../sites.ts";
 import type { BlobStore } from "../store/blobs.ts";
 import type { FactStore } from "../store/facts.ts";
+import { askLogin } from "./ask-login.ts";
 import { beforePush } from "./before-push.ts";
 import { blobCache } from "./blob-cache.ts";
 import { degrade } from "./degrade.ts";
@@ -56,7 +57,7 @@ export const siteRegistry = (parts: SiteParts): SiteRegistry => {
   const cache: Registry = { ...blobCache(asked), ...manifestCache({ ...asked, tags, fetch }), ...listingCache(asked) };
   const challenges = async () => ((await facts.ping(site.host))?.status ?? 200) === 401;
   const careful = beforePush(cache, { ...asked, tags, challenges });
-  const whole = degrade(careful, uncached(upstream), parts.log);
+  const whole = askLogin(degrade(careful, uncached(upstream), parts.log), parts);
   const open = site.allow.length + site.rules.length === 0 ? whole : permitted(whole, policy);
   return { ...open, refresh: (repo, tag, ctx) => refresh({ policy, tags, blobs, fetch }, repo, tag, ctx) };
 };

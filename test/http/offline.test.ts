@@ -74,7 +74,7 @@ describe("an offline site", () => {
     for (const path of Object.values(paths)) {
       expect({ path, status: await status(path, ANN) }).toEqual({ path, status: 200 });
       expect({ path, status: await status(path, BOB) }).toEqual({ path, status: 404 });
-      expect({ path, status: await status(path) }).toEqual({ path, status: 404 });
+      expect({ path, status: await status(path) }).toEqual({ path, status: 401 });
     }
     nobodyAsked();
   });

@@ -156,6 +156,17 @@ describe("GET /v2/", () => {
     expect(await ping(basic("ann", "no"))).toMatchObject({ status: 503 });
   });
 
+  it("is not what every client asks first: one that shows its login only when asked still pulls what is its own", async () => {
+    const { upstream, front, pull } = await world({ kind: "basic", ...accounts }, {});
+    expect(await pull("ann/app", basic("ann", "pw"))).toBe(200);
+    await upstream.stop();
+    const first = await front.ask("/v2/ann/app/manifests/v1");
+    expect(first).toMatchObject({ status: 401, headers: { "www-authenticate": 'Basic realm="fault.example"' } });
+    expect(await pull("nobody/knows")).toBe(401);
+    expect(await pull("ann/app", basic("ann", "pw"))).toBe(200);
+    expect(await pull("ann/app", basic("ann", "no"))).toBe(503);
+  });
+
   it("of an open registry stays open", async () => {
     const { upstream, ping } = await world({ kind: "none" }, {});
     await upstream.stop();
