@@ -13,8 +13,9 @@ import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/log.ts";
 import { upTo } from "../lib/lru.ts";
 import { Trial } from "../lib/trial.ts";
-import { isOciError, OciError } from "../oci/error.ts";
+import { OciError } from "../oci/error.ts";
 import type { Standing } from "../oci/standing.ts";
+import { Lookout } from "./lookout.ts";
 import { parseRetryAfter } from "./retry-after.ts";
 
 const LOOKS_MS = [250, 500, 1_000, 2_000, 5_000];
@@ -36,7 +37,7 @@ export type Kind = "look" | "ping" | "token" | "question" | "blob";
 export interface BreakerOptions {
   readonly site: string;
   readonly name: string;
-  /** Resolves on an HTTP answer, or rejects with an OciError that has it; must settle by itself. */
+  /** For the Lookout. */
   readonly look: () => Promise<unknown>;
   readonly log: Logger;
   /** Monotonic milliseconds. */
@@ -56,7 +57,7 @@ export interface Heard {
 export class Breaker {
   readonly #options: BreakerOptions;
   readonly #trial = new Trial();
-  readonly #looking = new Trial();
+  readonly #lookout: Lookout;
   /** Question → until when it is not asked again. */
   readonly #justFailed = new LRUCache<string, number>(upTo(1_000));
   readonly #unanswered = new Set<{ readonly since: number }>();
@@ -71,11 +72,13 @@ export class Breaker {
   #pingFails = false;
   /** It took questions and kept them: that it answers a look is not enough. */
   #isSilent = false;
-  #timer: NodeJS.Timeout | undefined;
-  #isClosed = false;
 
   constructor(options: BreakerOptions) {
     this.#options = options;
+    this.#lookout = new Lookout(options.look, (isThere) => {
+      if (isThere) this.#reached();
+      else if (this.isUnreachable) this.#lookLater();
+    });
   }
 
   /** Whether one who can be served otherwise should ask. */
@@ -110,7 +113,7 @@ export class Breaker {
     const until = this.#options.now() + COLD_PATIENCE;
     if (this.#state === "unreachable") {
       this.look();
-      await this.#looking.isOver(COLD_PATIENCE, signal);
+      await this.#lookout.end(COLD_PATIENCE, signal);
       if (this.isUnreachable) throw this.#away();
     }
     while (this.#state === "failing") {
@@ -123,10 +126,7 @@ export class Breaker {
 
   /** Looks for an upstream that cannot be reached, at once. */
   look(): void {
-    if (!this.isUnreachable || this.#isClosed || this.#looking.isRunning) return;
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    void this.#look();
+    if (this.isUnreachable) this.#lookout.now();
   }
 
   /** A request goes out. Gives what to say when its answer is over, or when there is none. */
@@ -168,8 +168,7 @@ export class Breaker {
   }
 
   close(): void {
-    this.#isClosed = true;
-    clearTimeout(this.#timer);
+    this.#lookout.close();
   }
 
   #heardWell(status: number): void {
@@ -200,7 +199,7 @@ export class Breaker {
   #gone(why: string): void {
     this.#failures += 1;
     this.#to("unreachable", why);
-    if (this.#timer === undefined && !this.#looking.isRunning) this.#lookLater();
+    if (this.#lookout.isIdle) this.#lookLater();
   }
 
   #failed(why: string, retryAfterMs = 0): void {
@@ -244,32 +243,14 @@ export class Breaker {
     else if (this.#state === "up") log.warn({ site, upstream: name, err: why }, "upstream is away");
     if (this.#state === "up") this.#since = now();
     this.#state = state;
-    if (state === "unreachable") return;
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+    if (state !== "unreachable") this.#lookout.rest();
   }
 
   #lookLater(): void {
-    if (this.#isClosed) return;
     const pause = jittered(LOOKS_MS[Math.min(this.#tries, LOOKS_MS.length - 1)]!, this.#options.random);
     this.#tries += 1;
     this.#nextTry = this.#options.now() + pause;
-    this.#timer = setTimeout(() => this.look(), pause);
-    this.#timer.unref();
-  }
-
-  async #look(): Promise<void> {
-    const end = this.#looking.begin();
-    const isThere = await this.#options.look().then(
-      () => true,
-      // "unauthorized" and "too many requests" come from somebody who is there; 503 may come of what stands before it
-      (error: unknown) => isOciError(error) && error.upstream !== undefined && error.upstream.status < 500,
-    );
-    if (!this.#isClosed) {
-      if (isThere) this.#reached();
-      else if (this.isUnreachable && this.#timer === undefined) this.#lookLater();
-    }
-    end();
+    this.#lookout.later(pause);
   }
 
   #away(): OciError {
