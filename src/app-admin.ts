@@ -7,9 +7,9 @@ import { type Api, adminApi } from "./admin/api.ts";
 import type { Condition } from "./admin/health.ts";
 import type { Operations } from "./admin/operations.ts";
 import { type SiteParts, siteOperations } from "./admin/site-operations.ts";
-import { type StoreParts, storeOperations } from "./admin/store-operations.ts";
 import { UnderWay } from "./admin/under-way.ts";
 import type { SiteDoors } from "./app-sites.ts";
+import { type StoreParts, storeOperations } from "./app-store.ts";
 import type { Config } from "./config/config.ts";
 import { plainHost } from "./lib/host-name.ts";
 import type { Address } from "./lib/listen.ts";
@@ -18,13 +18,12 @@ import type { Logger } from "./lib/log.ts";
 import { parsePrefixes } from "./lib/prefixes.ts";
 import { installationToken } from "./lib/secret.ts";
 import type { Flights } from "./registry/flights.ts";
-import type { Kept, KeptState } from "./store/kept.ts";
+import type { KeptState } from "./store/kept.ts";
 
 export interface AdminParts extends StoreParts, SiteParts {
   readonly config: Config;
   readonly version: string;
   readonly condition: () => Promise<Condition>;
-  readonly kept: Pick<Kept, "state">;
   readonly flights: Flights;
   readonly doors: Pick<SiteDoors, "opened">;
   readonly log: Logger;

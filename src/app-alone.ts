@@ -1,11 +1,12 @@
 // What can be asked of the stores when no server runs on them. The folder's lock is held meanwhile: two processes never write one store.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import type { Verified } from "./admin/answers.ts";
 import { AdminError } from "./admin/error.ts";
-import type { Operations } from "./admin/operations.ts";
+import type { Call, Operations } from "./admin/operations.ts";
 import { referenceOf } from "./admin/references.ts";
 import { explainImage } from "./admin/site-operations.ts";
-import { type StoreParts, storeOperations } from "./admin/store-operations.ts";
+import { storeOperations } from "./app-store.ts";
 import type { Config } from "./config/config.ts";
 import { systemClock } from "./lib/clock.ts";
 import { silent } from "./lib/log.ts";
@@ -17,7 +18,8 @@ import { pinnedBy, policyOf } from "./registry/policy.ts";
 import { clientRights, sharedRights } from "./registry/rights.ts";
 import type { Health } from "./registry/witness.ts";
 import { type Site, siteTable } from "./sites.ts";
-import { openKept } from "./store/kept.ts";
+import { type Kept, openKept } from "./store/kept.ts";
+import { verifyBlobs } from "./store/verify.ts";
 
 export interface Alone {
   readonly operations: Operations;
@@ -34,13 +36,13 @@ export const openAlone = async (config: Config): Promise<Alone> => {
     ...{ folder, maxSize, maxAge: undefined, lockWait: 0 },
     ...{ isPinned: pinnedBy(sites), clock: systemClock, log: silent },
   });
-  const store = { sites, blobs: kept.disk, facts: kept.facts };
-  const rights = grants(store.facts, silent, { clock: systemClock, keepFor: Number.MAX_SAFE_INTEGER });
+  const rights = grants(kept.facts, silent, { clock: systemClock, keepFor: Number.MAX_SAFE_INTEGER });
   return {
     operations: {
-      ...storeOperations(store),
+      ...storeOperations({ sites, kept }),
+      verify: (_, call) => verify(kept, call),
       explain: (input) =>
-        explainImage(store.sites, (image) => explain(partsOf(image.site, store, rights), image.repo, referenceOf(image)), input),
+        explainImage(sites, (image) => explain(partsOf(image.site, kept, rights), image.repo, referenceOf(image)), input),
       status: needsServer,
       warm: needsServer,
       refresh: needsServer,
@@ -55,16 +57,25 @@ export const openAlone = async (config: Config): Promise<Alone> => {
 /** Nobody has been asked for long: an upstream is taken to be there. */
 const UP: Health = { up: true, answersPings: true, late: () => undefined };
 
-const partsOf = (site: Site, { blobs, facts }: Pick<StoreParts, "blobs" | "facts">, granted: Grants): ExplainParts => ({
+const partsOf = (site: Site, { disk, facts }: Kept, granted: Grants): ExplainParts => ({
   site,
   policy: policyOf(site),
-  blobs,
+  blobs: disk,
   facts,
   // only what anybody may read is looked at: the secret under which others' credentials are hashed is not needed
   rights: site.access === "shared" ? sharedRights : clientRights(site, granted, Buffer.alloc(0), systemClock),
   health: site.offline ? offlineHealth : UP,
   clock: systemClock,
 });
+
+/** What has been put right at the opening is told with the rest: nobody else hears of it. */
+const verify = async (kept: Kept, { progress, signal }: Call): Promise<Verified> => {
+  await kept.reconciled;
+  const { reconciled } = await kept.state();
+  const report = await verifyBlobs(kept, progress, signal);
+  const { added = 0, dropped = 0 } = reconciled ?? {};
+  return { ...report, added: report.added + added, dropped: report.dropped + dropped };
+};
 
 const needsServer = (): Promise<never> =>
   Promise.reject(new AdminError("UNAVAILABLE", "no Layover runs here, and this needs one: `layover serve`"));

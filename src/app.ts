@@ -130,8 +130,6 @@ export const frontEnd = async (config: Config, log: Logger): Promise<FrontEnd> =
     (await openAdmin(at, {
       config,
       sites,
-      blobs: kept.disk,
-      facts,
       careOf: (site) => doors.of(site).care,
       kept,
       flights: flying,

@@ -20,15 +20,16 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   http: ["lib", "oci", "sites", "store", "registry", "admin"],
   sites: ["lib"],
   app: ["lib", "oci", "tls", "store", "registry", "config", "admin", "http", "sites", "app-admin", "app-sites"],
-  "app-admin": ["lib", "oci", "store", "registry", "config", "admin", "sites", "app-sites"],
-  "app-alone": ["lib", "oci", "store", "registry", "config", "admin", "sites"],
+  "app-admin": ["lib", "oci", "store", "registry", "config", "admin", "sites", "app-sites", "app-store"],
+  "app-alone": ["lib", "oci", "store", "registry", "config", "admin", "sites", "app-store"],
   "app-dns": ["lib", "dns", "config"],
   "app-sites": ["lib", "oci", "store", "upstream", "registry", "config", "http", "sites", "app-upstream"],
+  "app-store": ["lib", "oci", "store", "admin", "sites"],
   "app-upstream": ["lib", "oci", "upstream", "registry", "sites"],
 };
 /** `registry` and what is above it know the seams of the stores, never a store. */
 const STORE_SEAMS = ["store/blobs.ts", "store/facts.ts", "store/holdings.ts", "store/inventory.ts"];
-const KNOWS_STORES = new Set(["store", "app", "app-admin", "app-alone", "cli"]);
+const KNOWS_STORES = new Set(["store", "app", "app-admin", "app-alone", "app-store", "cli"]);
 
 const sources = readdirSync(SRC, { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".ts"));
 const layerOf = (file: string) => (file.includes("/") ? file.slice(0, file.indexOf("/")) : file.replace(".ts", ""));

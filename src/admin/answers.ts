@@ -153,6 +153,48 @@ export interface Shown {
   readonly history: readonly { readonly digest?: string; readonly at: string; readonly reason: string }[];
 }
 
+export interface Bytes {
+  readonly count: number;
+  readonly bytes: number;
+}
+
+/** What was forgotten. */
+export interface Removed {
+  readonly reference: string;
+  /** The first thousand of them. */
+  readonly tags: readonly string[];
+  readonly tagCount: number;
+  readonly links: number;
+  /** What went from the disk, and how many stayed because something else needs them. */
+  readonly blobs: Bytes;
+  readonly stayed: number;
+}
+
+export interface Verified {
+  readonly checked: Bytes;
+  /** What was put into quarantine; the first thousand. */
+  readonly spoilt: readonly { readonly digest: string; readonly size: number; readonly why: string }[];
+  readonly spoiltCount: number;
+  /** Facts whose file had gone, and files that no fact knew of: both are put right. */
+  readonly dropped: number;
+  readonly added: number;
+  /** Manifests that were not known to be some. */
+  readonly recognised: number;
+  /** Paths of what does not belong where it is, and is left there. */
+  readonly strange: readonly string[];
+}
+
+/** What went, or would. */
+export interface Collected {
+  readonly dryRun: boolean;
+  readonly blobs: Bytes;
+  readonly quarantine: Bytes;
+  /** Links to what is not held, and documents and rights too old for any outage. */
+  readonly links: number;
+  readonly listings: number;
+  readonly grants: number;
+}
+
 export interface Explained {
   /** With the site's own name. */
   readonly reference: string;

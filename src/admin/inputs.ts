@@ -23,6 +23,9 @@ const INPUTS = {
   status: z.strictObject({}),
   list: z.strictObject({ of: text.optional(), after: text.optional(), limit: limit.optional() }),
   show: z.strictObject({ reference: text }),
+  remove: z.strictObject({ reference: text }),
+  verify: z.strictObject({}),
+  collect: z.strictObject({ dryRun: z.boolean().optional() }),
   explain: z.strictObject({ reference: text }),
   warm: z.strictObject({
     references,

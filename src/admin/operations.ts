@@ -1,6 +1,17 @@
 // What an administrator can ask of Layover: plain values in, plain JSON out. Implemented by the running server (app-admin.ts), by its
 // client over HTTP (remote.ts), and on the store alone when no server runs; one suite (test/suites/operations.ts) runs over them.
-import type { Explained, Listing, Progress, RefreshAnswer, Shown, Status, WarmAnswer } from "./answers.ts";
+import type {
+  Collected,
+  Explained,
+  Listing,
+  Progress,
+  RefreshAnswer,
+  Removed,
+  Shown,
+  Status,
+  Verified,
+  WarmAnswer,
+} from "./answers.ts";
 
 /** What goes down with a question. */
 export interface Call {
@@ -38,6 +49,10 @@ export interface WarmInput extends ReferencesInput {
   readonly platforms?: "all" | readonly string[] | undefined;
 }
 
+export interface CollectInput {
+  readonly dryRun?: boolean | undefined;
+}
+
 /** Every method throws AdminError. */
 export interface Operations {
   status(input: Nothing, call: Call): Promise<Status>;
@@ -45,6 +60,12 @@ export interface Operations {
   list(input: ListInput, call: Call): Promise<Listing>;
   /** One image, by tag (`latest` when it is left out) or digest: what is held of it and why. */
   show(input: ReferenceInput, call: Call): Promise<Shown>;
+  /** Forgets a tag, a digest, or without either a whole repository. Throws NOT_HELD when nothing was known of it. */
+  remove(input: ReferenceInput, call: Call): Promise<Removed>;
+  /** Reads back every blob; what is corrupt is put aside, to come anew with the next request. */
+  verify(input: Nothing, call: Call): Promise<Verified>;
+  /** Takes away what nothing needs; a dry run only says what. */
+  collect(input: CollectInput, call: Call): Promise<Collected>;
   /** Which rule applies, and what would happen to a client that asked now. Asks nobody. */
   explain(input: ReferenceInput, call: Call): Promise<Explained>;
   /** Fetches images ahead, as a client would. */

@@ -68,10 +68,15 @@ const open = (server: Server, route: Route, input: object, signal: AbortSignal):
       signal,
     };
     const sent = (url.protocol === "https:" ? overTls : overHttp)(new URL(url.origin), options, resolve);
+    let isSent = false;
+    sent.once("finish", () => {
+      isSent = true;
+    });
     sent.on("timeout", () => sent.destroy(new Error(`nothing was heard for ${SILENCE / 1_000} s`)));
-    sent.on("error", (error: NodeJS.ErrnoException) =>
-      reject(signal.aborted ? (signal.reason as Error) : unreachable(url, error)),
-    );
+    sent.on("error", (error: NodeJS.ErrnoException) => {
+      if (signal.aborted) reject(signal.reason as Error);
+      else reject(isSent && isCut(error) ? torn(url, error) : unreachable(url, error));
+    });
     sent.end(body);
   });
 
@@ -138,6 +143,8 @@ const unreachable = (url: URL, error: NodeJS.ErrnoException): Unreachable => {
   const why = isAbsent ? "nothing listens there" : error.message;
   return new Unreachable(`no Layover can be reached at ${url.origin}: ${why}`, { isAbsent, cause: error });
 };
+
+const isCut = ({ code }: NodeJS.ErrnoException): boolean => code === "ECONNRESET" || code === "EPIPE";
 
 const torn = (url: URL, cause?: unknown): Unreachable =>
   new Unreachable(`the Layover at ${url.origin} went away before it had answered`, { cause });

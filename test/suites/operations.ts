@@ -127,4 +127,58 @@ export const operationsSuite = (open: () => Promise<Operations>): void => {
     const operations = await open();
     await expect(operations.show({ reference }, quiet)).rejects.toMatchObject({ name: "AdminError", code });
   });
+
+  it("forgets a tag, a digest, a repository, and what only they needed", async () => {
+    const operations = await open();
+    const removed = await operations.remove({ reference: "ghcr.io/acme/app:1" }, quiet);
+    expect(removed).toMatchObject({ reference: "ghcr.io/acme/app:1", tags: ["1"], tagCount: 1, stayed: expect.any(Number) });
+    await expect(operations.show({ reference: "ghcr.io/acme/app:1" }, quiet)).rejects.toMatchObject({ code: "NOT_HELD" });
+    expect((await operations.show({ reference: "ghcr.io/acme/app:all" }, quiet)).parts[0]).toMatchObject({ held: true });
+    const many = await operations.remove({ reference: "ghcr.io/many/tags" }, quiet);
+    expect(many).toMatchObject({ reference: "ghcr.io/many/tags", tagCount: 250, links: 0, blobs: { count: 0, bytes: 0 } });
+    await operations.remove({ reference: "ghcr.io/acme/app" }, quiet);
+    await operations.remove({ reference: `ghcr.io/acme/base@${LAYER_DIGEST}` }, quiet);
+    // what was a part of two and lost its link with the first is nobody's now
+    expect(await operations.collect({ dryRun: true }, quiet)).toMatchObject({ blobs: { count: 1 } });
+    await operations.collect({}, quiet);
+    expect(await operations.list({}, quiet)).toMatchObject({ totals: { blobs: 0, bytes: 0 } });
+    for (const reference of ["ghcr.io/acme/app", "ghcr.io/acme/nothing:1"])
+      await expect(operations.remove({ reference }, quiet)).rejects.toMatchObject({ code: "NOT_HELD" });
+  });
+
+  it("reads everything back", async () => {
+    const told: unknown[] = [];
+    const verified = await (await open()).verify({}, { ...quiet, progress: (progress) => told.push(progress) });
+    expect(verified).toEqual({
+      checked: { count: 4, bytes: MANIFEST.length + INDEX.length + 5_014 },
+      spoilt: [],
+      spoiltCount: 0,
+      dropped: 0,
+      added: 0,
+      recognised: 0,
+      strange: [],
+    });
+    expect(told.length).toBeGreaterThan(0);
+    expect(told[0]).toMatchObject({ unit: "bytes", done: expect.any(Number), total: expect.any(Number) });
+  });
+
+  it("collects what nothing needs, or only says what", async () => {
+    const operations = await open();
+    const dry = await operations.collect({ dryRun: true }, quiet);
+    expect(dry).toEqual({
+      dryRun: true,
+      blobs: { count: 0, bytes: 0 },
+      quarantine: { count: 0, bytes: 0 },
+      links: 0,
+      listings: 0,
+      grants: 0,
+    });
+    expect(await operations.collect({}, quiet)).toEqual({ ...dry, dryRun: false });
+  });
+
+  it("stops when it is told to", async () => {
+    const operations = await open();
+    const signal = AbortSignal.abort(new Error("enough"));
+    await expect(operations.verify({}, { ...quiet, signal })).rejects.toThrow("enough");
+  });
 };

@@ -1,0 +1,59 @@
+// What can be asked of the stores, whether a server runs on them or not.
+
+import type { Collected, Removed } from "./admin/answers.ts";
+import { listCache } from "./admin/cache-list.ts";
+import { showImage } from "./admin/cache-show.ts";
+import { AdminError } from "./admin/error.ts";
+import type { Call, CollectInput, Operations } from "./admin/operations.ts";
+import { parseImage, written } from "./admin/references.ts";
+import type { Sites } from "./sites.ts";
+import { collect } from "./store/collect.ts";
+import { forget } from "./store/forget.ts";
+import type { Kept } from "./store/kept.ts";
+import { verifyBlobs } from "./store/verify.ts";
+
+export interface StoreParts {
+  readonly sites: Sites;
+  readonly kept: Kept;
+}
+
+type StoreOperations = Pick<Operations, "list" | "show" | "remove" | "verify" | "collect">;
+
+export const storeOperations = (parts: StoreParts): StoreOperations => {
+  const { sites, kept } = parts;
+  const { facts, disk } = kept;
+  return {
+    list: (input) => listCache({ sites, facts }, input),
+    // the disk itself: to look at something is no use of it
+    show: ({ reference }) => showImage({ sites, facts, blobs: disk }, reference),
+    remove: ({ reference }, call) => remove(parts, reference, call),
+    verify: (_, { progress, signal }) => verifyBlobs(kept, progress, signal),
+    collect: (input, call) => collectAll(parts, input, call),
+  };
+};
+
+const remove = async ({ sites, kept }: StoreParts, text: string, { progress, signal }: Call): Promise<Removed> => {
+  const { site, repo, tag, digest } = parseImage(text, sites);
+  const reference = digest ?? tag;
+  const name = written(site.host, repo, reference);
+  const report = await forget(kept, { site: site.host, repo, reference }, progress, signal);
+  if (report.tagCount + report.links === 0) throw new AdminError("NOT_HELD", `nothing is known of ${name}`);
+  return { reference: name, ...report };
+};
+
+const collectAll = async (
+  { sites, kept }: StoreParts,
+  { dryRun }: CollectInput,
+  { progress, signal }: Call,
+): Promise<Collected> => {
+  const longest = (times: readonly number[]) => Math.max(...times, 0);
+  const options = {
+    isDry: dryRun === true,
+    listingsFor: longest(
+      sites.all.flatMap(({ policy, rules }) => [policy, ...rules].map(({ staleIfError = 0 }) => staleIfError)),
+    ),
+    grantsFor: longest(sites.all.map(({ staleAccess }) => staleAccess)),
+  };
+  const { isDry, ...went } = await collect(kept, options, progress, signal);
+  return { dryRun: isDry, ...went };
+};
