@@ -47,6 +47,8 @@ export const ask = async (
   const stop = new AbortController();
   const stopped = (signal: NodeJS.Signals) => stop.abort(new Failure(signal === "SIGINT" ? 130 : 143, "stopped"));
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, stopped);
+  // work that waits for what runs in the background would else let the process end in its middle
+  const alive = setInterval(() => undefined, 60_000);
   try {
     const reached = await reach(options, alone, stop.signal);
     if (reached === undefined) return;
@@ -60,6 +62,7 @@ export const ask = async (
     process.stderr.write(`layover: ${message}\n`);
     process.exitCode = exit;
   } finally {
+    clearInterval(alive);
     for (const signal of ["SIGINT", "SIGTERM"] as const) process.off(signal, stopped);
   }
 };

@@ -171,7 +171,13 @@ describe("when it cannot be asked, cache", () => {
     const cuts = createTcp((socket) => void socket.once("data", () => socket.destroy())).listen(0, "127.0.0.1");
     await once(cuts, "listening");
     onTestFinished(() => void cuts.close());
-    await fails(cwd, 3, /no Layover can be reached at/, ["--server", `127.0.0.1:${(cuts.address() as AddressInfo).port}`], env);
+    await fails(
+      cwd,
+      3,
+      /went away before it had answered/,
+      ["--server", `127.0.0.1:${(cuts.address() as AddressInfo).port}`],
+      env,
+    );
   });
 
   it("says what is missing for another machine", async () => {
