@@ -1,7 +1,9 @@
 // Requests to upstreams: own name resolution, own roots, redirects followed here with the credential left behind, idle limits only.
 import { isIP } from "node:net";
 import type { SecureContext } from "node:tls";
-import { Agent, type Dispatcher } from "undici";
+import type { Dispatcher } from "undici";
+import request from "undici/lib/api/api-request.js";
+import Agent from "undici/lib/dispatcher/agent.js";
 import { abortable } from "../lib/abort.ts";
 import { OciError } from "../oci/error.ts";
 import type { Tally } from "../oci/registry.ts";
@@ -54,7 +56,7 @@ export interface TransportOptions {
 export class Transport {
   readonly lines: Lines;
   readonly #options: TransportOptions;
-  readonly #agents = new Map<string, Agent>();
+  readonly #agents = new Map<string, InstanceType<typeof Agent>>();
 
   constructor(options: TransportOptions) {
     this.#options = options;
@@ -98,7 +100,7 @@ export class Transport {
     try {
       const asking = twiceIfLost((keepAlive) => {
         tally.upstreamRequests += 1;
-        return this.#agentFor(url, keepAlive).request(question);
+        return request.call(this.#agentFor(url, keepAlive), question);
       });
       const response = await leavable(asking, signal);
       response.body.once("close", over);
@@ -117,7 +119,7 @@ export class Transport {
   }
 
   /** One agent a port, as only the port decides which addresses are our own; and one with a new connection for each request. */
-  #agentFor(url: URL, keepAlive: boolean): Agent {
+  #agentFor(url: URL, keepAlive: boolean): InstanceType<typeof Agent> {
     const port = portOf(url.port, url.protocol);
     const key = `${port} ${keepAlive}`;
     const known = this.#agents.get(key);
