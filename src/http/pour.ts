@@ -7,13 +7,13 @@ import { byteStreamOf } from "../lib/readable-source.ts";
 import { ClientGone } from "./exchange.ts";
 
 /** Each write costs TLS and the socket as much again, for as long as the client lets it wait. Bytes. */
-const SMALL = 64 * 1024;
+const SMALL = 32 * 1024;
 /** 0.40 s of CPU a GiB, against 0.76 with 64 KiB; 512 KiB would cost 0.34, and twice the memory. */
 const LARGE = 256 * 1024;
 /** A write that the client took within this was worth a large buffer: 256 KiB in 25 ms are 10 MiB/s. Milliseconds. */
 const QUICK = 25;
 /** Large buffers there are in all: a client that stops reading in the middle of one keeps it until it goes on. */
-const LARGE_BUFFERS = 16;
+const LARGE_BUFFERS = 8;
 
 /**
  * Ends the response when the body does. Rejects with what broke the body off, or with ClientGone; the response is cut then,
