@@ -1,5 +1,8 @@
 // Log lines as another process reads them from ours: all of them, whole and in order, however ours ends and whatever the reader does.
 import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, open, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
@@ -62,6 +65,22 @@ describe("a log", () => {
     const outcome = await run(process.execPath, programOf(program));
     expect(outcome.code).toBe(code);
     expect(numbersOf(outcome.out)).toEqual(upTo(50));
+  });
+
+  it("has in a file what is longer than any piece between what is short", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "log-"));
+    const file = await open(join(folder, "log"), "a+");
+    const [eval_, , program] = programOf(
+      "for (let n = 0; n < 400; n += 1) say(n, n + 1, n % 40 === 7 ? '…'.repeat(400 * n) : 'short');",
+    );
+    const child = spawn(process.execPath, [eval_!, "--eval", program!], { stdio: ["ignore", file.fd, "ignore"] });
+    const [code] = (await once(child, "close")) as [number];
+    const out = await readFile(join(folder, "log"), "utf8");
+    await file.close();
+    await rm(folder, { recursive: true });
+    expect(code).toBe(0);
+    expect(numbersOf(out)).toEqual(upTo(400));
+    expect(out.match(/…/g)?.length).toBe(400 * Array.from({ length: 10 }, (_, n) => n * 40 + 7).reduce((sum, n) => sum + n, 0));
   });
 
   // to find out whether it is a terminal makes a pipe one that does not block: then it says EAGAIN where it is full
