@@ -12,9 +12,9 @@ import { get, openTestDoor, reset } from "./door.ts";
 import { Wire } from "./wire.ts";
 
 const KIB = 1024;
-const SMALL = 64 * KIB;
+const SMALL = 32 * KIB;
 const LARGE = 256 * KIB;
-const LARGE_BUFFERS = 16;
+const LARGE_BUFFERS = 8;
 
 interface Served {
   readonly source: PaintedSource;
