@@ -22,12 +22,20 @@ const LARGE_BUFFERS = 8;
 export const pour = async (body: Readable, res: ServerResponse, promised: number | undefined): Promise<void> => {
   const bytes = byteStreamOf(body);
   if (bytes.whole !== undefined && (promised === undefined || bytes.whole.length === promised)) {
-    res.end(bytes.whole);
+    endWith(bytes.whole, res);
     return;
   }
   // a reader that waits for the first byte should learn at once that there is an answer
   res.flushHeaders();
   await pump(bytes, res, promised);
+};
+
+/**
+ * Bytes that are all here go out at the end of this turn of the event loop, with those of all who have asked in it: waking a client for
+ * each answer costs as much as making it, and one that has several connections is woken once.
+ */
+export const endWith = (bytes: Buffer, res: ServerResponse): void => {
+  setImmediate(() => res.end(bytes));
 };
 
 const pump = async (body: ByteStream, res: ServerResponse, promised: number | undefined): Promise<void> => {

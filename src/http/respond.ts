@@ -2,7 +2,7 @@
 import type { ServerResponse } from "node:http";
 import { errorBody, isOciError, OciError } from "../oci/error.ts";
 import type { Blob, BlobStat, Listing, Manifest, ManifestStat, Metadata, Provenance } from "../oci/registry.ts";
-import { pour } from "./pour.ts";
+import { endWith, pour } from "./pour.ts";
 
 /** Names and values in turn: as they go out, which is what Node takes with the least work. */
 type Headers = string[];
@@ -29,7 +29,7 @@ export const sendBlobStat = (res: ServerResponse, stat: BlobStat): void => {
 };
 
 export const sendManifest = (res: ServerResponse, manifest: Manifest): void => {
-  res.writeHead(200, [...answerHeaders(manifest), ...lengthHeader(manifest.bytes.length)]).end(manifest.bytes);
+  endWith(manifest.bytes, res.writeHead(200, [...answerHeaders(manifest), ...lengthHeader(manifest.bytes.length)]));
 };
 
 export const sendManifestStat = (res: ServerResponse, stat: ManifestStat): void => {
