@@ -116,6 +116,7 @@ const listening = (server: HttpServer, { host, port }: Address): Promise<void> =
  */
 class Silent {
   readonly #sockets = new Map<string, Socket>();
+  readonly #spoken = new WeakSet<Socket>();
 
   add(socket: Socket): void {
     const end = endOf(socket);
@@ -126,6 +127,8 @@ class Silent {
   }
 
   spoke(socket: Socket): void {
+    if (this.#spoken.has(socket)) return;
+    this.#spoken.add(socket);
     this.#sockets.delete(endOf(socket));
   }
 
