@@ -4,6 +4,7 @@ import type { Config } from "./config.ts";
 import { clashingDoors, clashingNames, oddSites, ownResolvers } from "./crosscheck.ts";
 import { interpolate, type Overlay, overlayEnvironment } from "./environment.ts";
 import { type Files, filesIn } from "./files.ts";
+import { oddRules } from "./odd-rules.ts";
 import { ConfigError, type KeyPath, type Problem, problemsOf, valueAt } from "./problems.ts";
 import { type Settings, settings } from "./schema.ts";
 import { buildSite } from "./sites.ts";
@@ -32,7 +33,13 @@ export const loadConfig = async (lookup: Lookup): Promise<Config> => {
   fail(problems);
   return {
     ...config,
-    warnings: [...source.warnings, ...overlay.warnings, ...literalSecrets(source), ...oddSites(config.sites)],
+    warnings: [
+      ...source.warnings,
+      ...overlay.warnings,
+      ...literalSecrets(source),
+      ...oddSites(config.sites),
+      ...oddRules(config.sites),
+    ],
   };
 };
 

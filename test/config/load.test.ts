@@ -216,7 +216,7 @@ describe("config show", () => {
   it("can be loaded again, and says no secret", async () => {
     const password = randomBytes(12).toString("hex");
     const yaml =
-      "sites: { quay.io: false, ghcr.io: { access: shared, credentials: { username: u, passwordFile: ./secret } }, X.example.: { freshFor: 90s } }\nmaxSize: 3GB\nmaxAge: 90d\nanswer: 10.0.0.5";
+      "sites: { quay.io: false, ghcr.io: { access: shared, credentials: { username: u, passwordFile: ./secret } }, X.example.: { freshFor: 90s, rules: [{ match: 'a/**:v*', pin: true, onGone: keep }, { match: '**:latest', freshFor: 90s, staleWhileRevalidate: 1h }] } }\nmaxSize: 3GB\nmaxAge: 90d\nanswer: 10.0.0.5";
     const config = await load(yaml, {}, { secret: `${password}\n` });
     const shown = showConfig(config);
     expect(shown).not.toContain(password);

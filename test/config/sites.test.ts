@@ -207,6 +207,23 @@ sites:
     expect(found[0]).toContain(message);
   });
 
+  it.each([
+    ["{ match: a:v1, pin: true }, { match: a:v1, pin: false }", "1: is never reached: rule 0 has the same pattern"],
+    ["{ match: '**', freshFor: 5m }, { match: a:v1, pin: true }", "1: is never reached: rule 0 matches everything"],
+    ["{ match: a:v1, pin: true, freshFor: 5m, onGone: drop }", "0: freshFor, onGone has no effect beside pin"],
+    ["{ match: a:v1, deny: true, pin: true }", "0: pin has no effect beside deny"],
+  ])("%s are warned about, once for all sites", async (text, message) => {
+    const { warnings } = await load(`defaults: { rules: [${text}] }`);
+    expect(warnings).toEqual([expect.stringContaining(`sites.registry-1.docker.io.rules.${message}`)]);
+  });
+
+  it("that are as they should be are not", async () => {
+    const { warnings } = await load(
+      rules("{ match: a:v1, pin: true }, { match: '**:*', freshFor: 5m }, { match: '**', onGone: drop }"),
+    );
+    expect(warnings).toEqual([]);
+  });
+
   it("refuse keys that they do not have", async () => {
     expect((await problems(rules("{ match: a, freshfor: 1m }"))).join()).toContain(
       "rules.0.freshfor: unknown key; did you mean freshFor?",
