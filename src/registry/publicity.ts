@@ -3,12 +3,15 @@
 import { LRUCache } from "lru-cache";
 import type { Logger } from "../lib/log.ts";
 import { upTo } from "../lib/lru.ts";
+import { isOciError } from "../oci/error.ts";
 import type { Repository } from "../oci/reference.ts";
 import type { BlobQuery, Context, ManifestQuery, Operation, Registry } from "../oci/registry.ts";
 import type { Rights } from "./rights.ts";
 
 const AT_ONCE = 4;
 const ASK_WITHIN = 30_000;
+/** Upstream could not be asked, or is to be left to clients: that says nothing of the repository, and a question is due before long. */
+const AGAIN_AFTER = 60_000;
 
 export interface Publicity {
   /** Asks, unless it is known or has been asked within `publicFor`; returns at once. */
@@ -16,9 +19,20 @@ export interface Publicity {
   close(): void;
 }
 
-/** `anonymous` fetches anonymous tokens itself. `publicFor` in ms. */
-export const publicity = (anonymous: Registry, rights: Rights, publicFor: number, log: Logger): Publicity => {
-  const asked = new LRUCache<Repository, true>({ ...upTo(50_000), ttl: Math.max(1, publicFor) });
+/** `anonymous` fetches anonymous tokens itself. `publicFor` in ms, `now` in monotonic ones. */
+export const publicity = (
+  anonymous: Registry,
+  rights: Rights,
+  publicFor: number,
+  log: Logger,
+  now = () => performance.now(),
+): Publicity => {
+  const asked = new LRUCache<Repository, true>({
+    ...upTo(50_000),
+    ttl: Math.max(1, publicFor),
+    ttlResolution: 0,
+    perf: { now },
+  });
   const stop = new AbortController();
   let running = 0;
   const ask = async (operation: Operation, query: { readonly repo: Repository }) => {
@@ -40,7 +54,10 @@ export const publicity = (anonymous: Registry, rights: Rights, publicFor: number
       asked.set(query.repo, true);
       running += 1;
       ask(operation, query)
-        .catch((error: unknown) => log.debug({ repo: query.repo, err: String(error) }, "not public"))
+        .catch((error: unknown) => {
+          log.debug({ repo: query.repo, err: String(error) }, "not public");
+          if (isOciError(error) && error.isOutage) asked.set(query.repo, true, { ttl: error.retryAfterMs ?? AGAIN_AFTER });
+        })
         .finally(() => {
           running -= 1;
         });
