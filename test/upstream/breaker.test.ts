@@ -292,6 +292,15 @@ describe("an upstream that fails", () => {
     expect(breaker.up).toBe(true);
   });
 
+  it("that was left alone as it asked for, and has been well since, is not when it fails again", async () => {
+    const { breaker, heard, failing } = breakerWith();
+    heard(503, { retryAfter: "20" });
+    heard(200);
+    failing();
+    expect(typeof (await entry(breaker))).toBe("function");
+    expect(breaker.standing.nextTryInMs).toBeLessThan(1_000);
+  });
+
   it("lets who holds nothing ask, one at a time, and everybody at the first success", async () => {
     const { breaker, failing, heard } = breakerWith();
     failing();
@@ -374,7 +383,11 @@ describe("an upstream that fails", () => {
 
   it("that is found again after it was out of reach, is up: it has kept nobody waiting", async () => {
     const { breaker, look } = breakerWith();
+    breaker.sent("question");
+    await vi.advanceTimersByTimeAsync(3_000);
     breaker.unreachable(AWAY);
+    // it is no news that there was no answer
+    breaker.late();
     look.mockResolvedValue(undefined);
     await vi.advanceTimersByTimeAsync(LONG);
     expect(breaker.standing.state).toBe("up");
