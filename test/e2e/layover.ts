@@ -2,7 +2,7 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { DNS as INTERNET } from "./internet.ts";
-import { Part } from "./part.ts";
+import { Part, type Ran, run } from "./part.ts";
 import { until } from "./until.ts";
 
 export const DNS = "127.0.0.4";
@@ -36,6 +36,15 @@ export class Layover {
     await writeFile(config, JSON.stringify({ ...this.#settings(), defaults }, undefined, 2)); // JSON is YAML
     const argv = [process.execPath, SCRIPT, "serve", "--config", config];
     this.#part = await Part.start("layover", argv, `${this.#dir}/log`, () => this.ready(), { cwd: this.#dir });
+  }
+
+  /** One of its commands, as whoever runs the machine would give it. */
+  command(...args: string[]): Promise<Ran> {
+    return run([process.execPath, SCRIPT, ...args, "--config", `${this.#dir}/layover.yaml`], { cwd: this.#dir });
+  }
+
+  get data(): string {
+    return `${this.#dir}/data`;
   }
 
   ready(): Promise<boolean> {
