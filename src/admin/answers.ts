@@ -222,10 +222,15 @@ export interface Explained {
     readonly doubted?: boolean;
   };
   readonly upstream: "up" | "away" | "offline";
-  /** Whether anybody may read the repository, as far as is known. */
-  readonly anonymous: string;
+  /** Whether anybody may read the repository, as far as is known: said lately, said once, or never. */
+  readonly anonymous: "live" | "stale" | "none";
   /** What would happen to a client without credentials that asked now. */
-  readonly now: { readonly outcome: string; readonly forMs?: number; readonly why: string };
+  readonly now: {
+    /** `stale`: at once, though upstream is asked behind it, or cannot be asked. `asked`: by a HEAD, and served if upstream says yes. */
+    readonly outcome: "served" | "stale" | "asked" | "fetched" | "refused" | "unreachable";
+    readonly forMs?: number;
+    readonly why: string;
+  };
 }
 
 export interface FailureEntry {

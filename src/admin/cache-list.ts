@@ -21,12 +21,15 @@ export const listCache = async (parts: Parts, { of, after, limit = DEFAULT_LIMIT
   if (of === undefined || of === "") return listSites(parts);
   const { inventory } = parts.facts;
   const { site, repo } = parsePlace(of, parts.sites);
-  if (repo === undefined) {
-    const rows = await inventory.repositories(site.host, { after: after as Repository | undefined, limit });
-    const repositories = rows.map(({ repo, ...counts }) => ({ repository: repo, ...counts }));
-    return { kind: "repositories", site: site.host, repositories, ...nextOf(rows.at(-1)?.repo, rows.length, limit) };
-  }
+  if (repo === undefined) return listRepositories(parts, site.host, "", after, limit);
+  const group = `${repo}/`;
+  // no tag has a slash: that is where a page of repositories went on
+  if (after?.startsWith(group) === true) return listRepositories(parts, site.host, group, after, limit);
   const rows = await inventory.tags(site.host, repo, { after: after as Tag | undefined, limit });
+  if (rows.length === 0 && after === undefined) {
+    const below = await listRepositories(parts, site.host, group, undefined, limit);
+    if (below.repositories.length > 0) return below;
+  }
   const tags: TagEntry[] = [];
   for (const { tag, digest, isHeld, checkedAt } of rows) {
     const { bytes, usedAt } = await weigh(parts.facts, digest);
@@ -40,6 +43,20 @@ export const listCache = async (parts: Parts, { of, after, limit = DEFAULT_LIMIT
     });
   }
   return { kind: "tags", site: site.host, repository: repo, tags, ...nextOf(rows.at(-1)?.tag, rows.length, limit) };
+};
+
+/** Those whose names begin with `group`: all, or what lies under a part of a path that is no repository itself. */
+const listRepositories = async (
+  { facts }: Parts,
+  site: string,
+  group: string,
+  after: string | undefined,
+  limit: number,
+): Promise<Extract<Listing, { kind: "repositories" }>> => {
+  const page = { after: (after ?? group) as Repository, limit };
+  const rows = (await facts.inventory.repositories(site, page)).filter(({ repo }) => repo.startsWith(group));
+  const repositories = rows.map(({ repo, ...counts }) => ({ repository: repo, ...counts }));
+  return { kind: "repositories", site, repositories, ...nextOf(rows.at(-1)?.repo, rows.length, limit) };
 };
 
 export const isoOf = (time: number): string => new Date(time).toISOString();

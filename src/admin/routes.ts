@@ -5,7 +5,7 @@ export interface Route {
   readonly method: "GET" | "POST";
   readonly path: string;
   /**
-   * Long work: answered by lines of JSON, `{"progress":…}` any number of times, then one `{"result":…}` or `{"error":…}`.
+   * Long work: answered by lines of JSON, `{"progress":…}` (or null: still there) any number of times, then one `{"result":…}` or `{"error":…}`.
    * An answer without that last line has been torn off.
    */
   readonly isLong?: true;

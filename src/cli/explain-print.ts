@@ -3,6 +3,12 @@ import type { Explained } from "../admin/answers.ts";
 import { about, formatDuration } from "../lib/units.ts";
 import { ago } from "./table.ts";
 
+const ANYBODY: Readonly<Record<Explained["anonymous"], string>> = {
+  live: "may read the repository: upstream has said so lately",
+  stale: "could read the repository when upstream last said; good enough while it is away",
+  none: "is not known to be allowed to read the repository: upstream would be asked",
+};
+
 export const printExplained = (explained: Explained, now: number): string => {
   const { reference, rule, upstream, anonymous } = explained;
   const lines: (readonly [string, string])[] = [
@@ -11,7 +17,7 @@ export const printExplained = (explained: Explained, now: number): string => {
     ["policy", policyLine(explained.policy)],
     ["held", heldLine(explained.held, now)],
     ["upstream", upstream],
-    ["anonymous", anonymous],
+    ["anybody", ANYBODY[anonymous]],
     ["now", nowLine(explained.now)],
   ];
   return lines.map(([name, text]) => `${name.padEnd(10)}  ${text}\n`).join("");

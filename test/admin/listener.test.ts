@@ -4,7 +4,11 @@ import { connect } from "node:net";
 import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { openAdmin } from "../../src/app-admin.ts";
+import { loadConfig } from "../../src/config/load.ts";
+import { type Logger, silent } from "../../src/lib/log.ts";
 import { installationToken } from "../../src/lib/secret.ts";
+import { emptyFolder } from "../cli/command.ts";
 import { Front, freePort, startFront } from "../front.ts";
 import { ask, bearer, raw, tokenOf } from "./asking.ts";
 
@@ -145,6 +149,23 @@ describe("the door", () => {
     const closed = new Promise((resolve) => socket.once("close", resolve));
     await front.stop();
     await closed;
+  });
+});
+
+describe("a listener for other machines", () => {
+  it("needs the token as well, and is warned of", async () => {
+    const warnings: unknown[] = [];
+    const log = { ...silent, warn: (line: unknown) => warnings.push(line) } as unknown as Logger;
+    const cwd = emptyFolder();
+    const config = await loadConfig({ file: undefined, env: { LAYOVER_CLIENTS: "10.0.0.0/8" }, cwd });
+    const parts = { config, log, version: "1", kept: {} } as unknown as Parameters<typeof openAdmin>[1];
+    const { clients } = await openAdmin({ host: "0.0.0.0", port: 9180 }, parts);
+    expect(warnings).toEqual([{ address: "0.0.0.0:9180" }]);
+    expect(["127.0.0.1", "::1", "10.1.2.3", "192.168.0.1", "8.8.8.8"].filter(clients)).toEqual(["127.0.0.1", "::1", "10.1.2.3"]);
+    const front = new Front(NOWHERE, {});
+    await front.start({ listen: { admin: "0.0.0.0:0" } });
+    expect((await ask(front, "/api/v1/status")).status).toBe(401);
+    expect((await ask(front, "/api/v1/status", { headers: bearer(front) })).status).toBe(200);
   });
 });
 

@@ -2,11 +2,13 @@
 import { once } from "node:events";
 import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
+import fc from "fast-check";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { adminApi } from "../../src/admin/api.ts";
 import { AdminError } from "../../src/admin/error.ts";
 import type { Call, Operations } from "../../src/admin/operations.ts";
 import { remoteOperations, type Server, Unreachable } from "../../src/admin/remote.ts";
+import { ROUTES } from "../../src/admin/routes.ts";
 import { UnderWay } from "../../src/admin/under-way.ts";
 import { openDoor } from "../../src/http/server.ts";
 import { silent } from "../../src/lib/log.ts";
@@ -19,8 +21,10 @@ const INPUT = { references: ["ubuntu"] };
 const BODY = JSON.stringify(INPUT);
 
 /** A listener whose long work is what it is told. */
-const listener = async (work: (call: Call) => Promise<unknown>) => {
-  const operations = { refresh: (_: unknown, call: Call) => work(call) } as unknown as Operations;
+const listener = async (
+  work: (call: Call) => Promise<unknown>,
+  operations = { refresh: (_: unknown, call: Call) => work(call) } as unknown as Operations,
+) => {
   const api = adminApi({
     operations,
     underWay: new UnderWay(),
@@ -197,5 +201,25 @@ describe("a body", () => {
     await once(socket, "close");
     expect(text).toMatch(/^HTTP\/1\.1 413 /);
     expect(text).toContain("Connection: close".toLowerCase());
+  });
+});
+
+describe("any JSON", () => {
+  it("is taken or refused, by every operation", async () => {
+    const operations = new Proxy({}, { get: () => async (input: unknown) => input }) as Operations;
+    const { server } = await listener(async () => DONE, operations);
+    const posts = Object.values(ROUTES).filter(({ method }) => method === "POST");
+    const field = fc.constantFrom("reference", "references", "platforms", "credential", "dryRun", "__proto__", "x");
+    const value = fc.oneof(fc.jsonValue({ maxDepth: 2 }), fc.constantFrom("ubuntu", ["ubuntu"], "all", true));
+    const body = fc.oneof(fc.dictionary(field, value, { maxKeys: 3 }), fc.jsonValue({ maxDepth: 3 }));
+    await fc.assert(
+      fc.asyncProperty(fc.constantFrom(...posts), body, async ({ path }, input) => {
+        const answer = await post(server, path, JSON.stringify(input));
+        const text = await answer.text();
+        expect([200, 400]).toContain(answer.status);
+        if (answer.status === 400) expect(JSON.parse(text)).toMatchObject({ error: { code: "INVALID" } });
+      }),
+      { numRuns: 150 },
+    );
   });
 });

@@ -28,7 +28,7 @@ rule        2: acme/**
 policy      freshFor 5m, staleWhileRevalidate 0s, staleIfError 30d, onGone keep
 held        ${A}, 1.21 KiB, application/x, checked 3 min ago
 upstream    up
-anonymous   live
+anybody     may read the repository: upstream has said so lately
 now         served, for 120 s: it is fresh, and the repository is public
 `));
 

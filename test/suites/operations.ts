@@ -37,6 +37,24 @@ export const operationsSuite = (open: () => Promise<Operations>): void => {
     });
   });
 
+  it("lists the repositories under a name that is none itself", async () => {
+    const operations = await open();
+    const names = async (input: object) =>
+      ((await operations.list(input, quiet)) as Extract<Listing, { kind: "repositories" }>).repositories.map(
+        ({ repository }) => repository,
+      );
+    expect(await names({ of: "ghcr.io/acme" })).toEqual(["acme/app", "acme/base"]);
+    expect(await names({ of: "ghcr.io/acme/" })).toEqual(["acme/app", "acme/base"]);
+    expect(await operations.list({ of: "ghcr.io/acme", limit: 1 }, quiet)).toMatchObject({ next: "acme/app" });
+    expect(await names({ of: "ghcr.io/acme", limit: 1, after: "acme/app" })).toEqual(["acme/base"]);
+    expect(await operations.list({ of: "ghcr.io/nothing" }, quiet)).toEqual({
+      kind: "tags",
+      site: "ghcr.io",
+      repository: "nothing",
+      tags: [],
+    });
+  });
+
   it("lists tags with what is held of them", async () => {
     const listing = await (await open()).list({ of: `ghcr.io/${REPO}` }, quiet);
     const times = { checkedAt: "2026-01-02T03:04:05.000Z", usedAt: "2026-01-02T03:04:05.000Z" };
