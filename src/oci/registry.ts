@@ -68,6 +68,8 @@ export interface BlobRead extends BlobQuery {
 export interface ManifestQuery {
   readonly repo: Repository;
   readonly reference: Reference;
+  /** With the client's own Accept and no other, where upstream makes different answers of it. */
+  readonly isExact?: true;
 }
 
 export interface BlobStat extends Answer {

@@ -3,7 +3,6 @@ import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/log.ts";
 import type { Digest } from "../oci/digest.ts";
 import { isOciError } from "../oci/error.ts";
-import { accepts } from "../oci/media.ts";
 import { isDigestReference, type Repository, type Tag } from "../oci/reference.ts";
 import {
   type Context,
@@ -55,18 +54,13 @@ export const manifestCache = (parts: ManifestCacheParts): ManifestCache => {
   return {
     async getManifest(query, ctx) {
       const manifest = await find(query, ctx);
-      if (manifest !== undefined && accepts(ctx.accept, manifest.descriptor.mediaType)) return manifest;
-      const target = await settled(parts, query);
-      // what is held is of a type that this client does not take: upstream decides, with the client's own Accept
-      if (manifest !== undefined) return { ...(await upstream.getManifest(target, ctx)), provenance: { source: "uncached" } };
-      return fetch(target, ctx, () => find(query, ctx));
+      return manifest ?? fetch(await settled(parts, query), ctx, () => find(query, ctx));
     },
     async statManifest(query, ctx) {
       const manifest = await find(query, ctx);
-      if (manifest !== undefined && accepts(ctx.accept, manifest.descriptor.mediaType)) return statOf(manifest);
+      if (manifest !== undefined) return statOf(manifest);
       const { repo, reference } = await settled(parts, query);
-      if (isDigestReference(reference) || manifest !== undefined) return upstream.statManifest({ repo, reference }, ctx);
-      return tags.ask(repo, reference, ctx);
+      return isDigestReference(reference) ? upstream.statManifest({ repo, reference }, ctx) : tags.ask(repo, reference, ctx);
     },
   };
 };

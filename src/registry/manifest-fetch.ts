@@ -2,7 +2,7 @@
 // has fetched is given to nobody by that: whoever brings another looks again, by his own right, at what is held by then.
 import { FollowerError, SingleFlight } from "../lib/single-flight.ts";
 import { isOciError } from "../oci/error.ts";
-import { accepts, beyondKnown } from "../oci/media.ts";
+import { beyondKnown } from "../oci/media.ts";
 import { isDigestReference } from "../oci/reference.ts";
 import type { Context, Credential, Manifest, ManifestQuery, Registry } from "../oci/registry.ts";
 import { type KeepParts, keepManifest } from "./keep-manifest.ts";
@@ -36,16 +36,14 @@ export const manifestFetch = (parts: ManifestFetchParts): ManifestFetch => {
     });
     const key = `${query.repo}\n${query.reference}\n${generation}\n${beyondKnown(ctx.accept).join()}`;
     const first = await follow(running, key, ctx, work);
-    if (first !== undefined && first.by === ctx.credential && isFor(ctx, first.manifest)) return first.manifest;
+    if (first !== undefined && first.by === ctx.credential) return first.manifest;
     const found = first === undefined ? undefined : await look();
-    if (found !== undefined && isFor(ctx, found)) return found;
+    if (found !== undefined) return found;
     // those who bring the same credential have the same answer to expect, a refusal included
     const own = await running.run(`${key}\n${ctx.credential ?? ""}`, ctx.signal, work).catch(ofTheirOwn);
-    return isFor(ctx, own.value.manifest) ? own.value.manifest : (await work(ctx.signal)).manifest;
+    return own.value.manifest;
   };
 };
-
-const isFor = ({ accept }: Context, { descriptor }: Manifest): boolean => accepts(accept, descriptor.mediaType);
 
 const ofTheirOwn = (error: unknown): never => {
   throw error instanceof FollowerError && isOciError(error.cause) ? error.cause : error;

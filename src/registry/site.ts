@@ -16,6 +16,7 @@ import { keepManifest } from "./keep-manifest.ts";
 import { listingCache } from "./listing-cache.ts";
 import { manifestCache } from "./manifest-cache.ts";
 import { manifestFetch } from "./manifest-fetch.ts";
+import { negotiate } from "./negotiate.ts";
 import type { Policy } from "./policy.ts";
 import type { Publicity } from "./publicity.ts";
 import { type Refreshed, refresh } from "./refresh.ts";
@@ -56,7 +57,7 @@ export const siteRegistry = (parts: SiteParts): SiteRegistry => {
   const fetch = manifestFetch({ ...asked, tags });
   const cache: Registry = { ...blobCache(asked), ...manifestCache({ ...asked, tags, fetch }), ...listingCache(asked) };
   const challenges = async () => ((await facts.ping(site.host))?.status ?? 200) === 401;
-  const careful = beforePush(cache, { ...asked, tags, challenges });
+  const careful = negotiate(beforePush(cache, { ...asked, tags, challenges }), { upstream, tags });
   const whole = askLogin(degrade(careful, uncached(upstream), parts.log), parts);
   const open = site.allow.length + site.rules.length === 0 ? whole : permitted(whole, policy);
   return { ...open, refresh: (repo, tag, ctx) => refresh({ policy, tags, blobs, fetch }, repo, tag, ctx) };

@@ -11,11 +11,11 @@ import { type AskingParts, askInTurn, type Question } from "./turn.ts";
 
 export const upstreamRegistry = (parts: AskingParts): Registry => {
   const ask = (question: Question, ctx: Context) => askInTurn(parts, question, ctx);
-  const manifestQuestion = (method: Question["method"], { repo, reference }: ManifestQuery, ctx: Context): Question => ({
+  const manifestQuestion = (method: Question["method"], query: ManifestQuery, ctx: Context): Question => ({
     method,
     kind: "question",
-    path: requestPath({ kind: "manifest", head: method === "HEAD", repo, reference }),
-    headers: { accept: acceptFor(ctx) },
+    path: requestPath({ kind: "manifest", head: method === "HEAD", repo: query.repo, reference: query.reference }),
+    headers: { accept: acceptFor(query, ctx) },
     unknown: "MANIFEST_UNKNOWN",
   });
   const getManifest = async (query: ManifestQuery, ctx: Context): Promise<Manifest> =>
@@ -54,4 +54,5 @@ export const upstreamRegistry = (parts: AskingParts): Registry => {
 };
 
 /** All that we know, so that what is kept serves every client; then whatever else the client takes. */
-const acceptFor = ({ accept }: Context): string => [...new Set([...MANIFEST_TYPES, ...accept])].join(", ");
+const acceptFor = ({ isExact }: ManifestQuery, { accept }: Context): string =>
+  isExact === true ? accept.join(", ") : [...new Set([...MANIFEST_TYPES, ...accept])].join(", ");

@@ -38,6 +38,8 @@ describe("a manifest", () => {
     expect(await registry.getManifest({ repo, reference: digest }, asking())).toMatchObject({ bytes: top.bytes });
     expect(ctx.tally).toEqual({ upstreamBytes: top.bytes.length, upstreamRequests: 1 });
     expect(upstream.log[0]!.headers.accept).toBe([...MANIFEST_TYPES, "application/x.own"].join(", "));
+    await registry.getManifest({ repo, reference: tag, isExact: true }, ctx);
+    expect(upstream.log[2]!.headers.accept).toBe(`application/x.own, ${MANIFEST_TYPES[1]}`);
   });
 
   it("may go by sha512", async () => {

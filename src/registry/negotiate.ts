@@ -1,0 +1,37 @@
+// Manifests of a type that this client's Accept leaves out (RFC 9110 §12.5.1): what is held is the same for everybody, so upstream is
+// asked again with this client's own Accept and no other, and that answer is not kept. Registries make one image of an index so.
+import { isOciError } from "../oci/error.ts";
+import { accepts } from "../oci/media.ts";
+import type { Context, ManifestQuery, ManifestStat, Registry } from "../oci/registry.ts";
+import type { Tags } from "./tags.ts";
+
+export interface NegotiateParts {
+  readonly upstream: Registry;
+  readonly tags: Tags;
+}
+
+export const negotiate = (inner: Registry, { upstream, tags }: NegotiateParts): Registry => {
+  const suited = async <T extends ManifestStat>(
+    answer: T,
+    query: ManifestQuery,
+    ctx: Context,
+    ask: (exact: ManifestQuery) => Promise<T>,
+  ): Promise<T> => {
+    if (accepts(ctx.accept, answer.descriptor.mediaType)) return answer;
+    const reference = (await tags.pinnedTo(query.repo, query.reference)) ?? query.reference;
+    try {
+      return { ...(await ask({ repo: query.repo, reference, isExact: true })), provenance: { source: "uncached" } };
+    } catch (error) {
+      // many registries do not look at Accept either: that is better than nothing
+      if (isOciError(error) && error.isOutage) return answer;
+      throw error;
+    }
+  };
+  return {
+    ...inner,
+    getManifest: async (query, ctx) =>
+      suited(await inner.getManifest(query, ctx), query, ctx, (exact) => upstream.getManifest(exact, ctx)),
+    statManifest: async (query, ctx) =>
+      suited(await inner.statManifest(query, ctx), query, ctx, (exact) => upstream.statManifest(exact, ctx)),
+  };
+};
