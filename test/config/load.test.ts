@@ -117,10 +117,10 @@ describe("the contract's example", () => {
   it("is known in every key; only what this version lacks is refused", async () => {
     expect(await problems(EXAMPLE, {}, { "corp-ca.pem": "", "gitlab-ca.pem": "" })).toEqual([
       "layover.yaml:21:5 sites.registry.gitlab.com.tokenKeys: not available in this version: checking tokens with the registry's keys",
-      "layover.yaml:32:27 sites.images.build.example.kind: not available in this version: hosted registries",
-      "layover.yaml:32:40 sites.images.build.example.users: not available in this version: hosted registries",
-      "layover.yaml:33:1 passthrough: not available in this version: passing TLS through",
-      "layover.yaml:34:1 mirror: not available in this version: the managed mirror",
+      "layover.yaml:33:27 sites.images.build.example.kind: not available in this version: hosted registries",
+      "layover.yaml:33:40 sites.images.build.example.users: not available in this version: hosted registries",
+      "layover.yaml:34:1 passthrough: not available in this version: passing TLS through",
+      "layover.yaml:35:1 mirror: not available in this version: the managed mirror",
     ]);
   });
 
