@@ -26,6 +26,9 @@ export interface Alone {
   close(): Promise<void>;
 }
 
+/** Another command is waited for, a server that is just ending too. Milliseconds. */
+const LOCK_WAIT = 3_000;
+
 /** Throws SetupError where there is no store, StoreUnusable when a process holds it. Nothing is made that was not there. */
 export const openAlone = async (config: Config): Promise<Alone> => {
   if (!existsSync(join(config.data, "facts.sqlite")))
@@ -33,7 +36,7 @@ export const openAlone = async (config: Config): Promise<Alone> => {
   const { data: folder, maxSize } = config;
   const sites = siteTable(config.sites);
   const kept = await openKept({
-    ...{ folder, maxSize, maxAge: undefined, lockWait: 0 },
+    ...{ folder, maxSize, maxAge: undefined, lockWait: LOCK_WAIT },
     ...{ isPinned: pinnedBy(sites), clock: systemClock, log: silent },
   });
   const rights = grants(kept.facts, silent, { clock: systemClock, keepFor: Number.MAX_SAFE_INTEGER });

@@ -16,6 +16,8 @@ import { warmCommand } from "./cli/warm.ts";
 const program = new Command("layover").description(
   "Makes every container pull local: DNS and TLS under the registries' own names.",
 );
+// 2 is wrong usage, for scripts to tell from work that has failed
+program.exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2));
 const commands = [
   serveCommand,
   configCommand,

@@ -1,13 +1,17 @@
 // What is held, in pages: the sites, a site's repositories, a repository's tags.
+import { setImmediate as turn } from "node:timers/promises";
 import type { Digest } from "../oci/digest.ts";
 import type { Repository, Tag } from "../oci/reference.ts";
 import type { Sites } from "../sites.ts";
 import type { FactStore } from "../store/facts.ts";
+import type { RepositoryRow } from "../store/inventory.ts";
 import type { Listing, TagEntry } from "./answers.ts";
 import type { ListInput } from "./operations.ts";
 import { parsePlace } from "./references.ts";
 
 const DEFAULT_LIMIT = 100;
+/** Entries that are looked up in one go: the store answers in this very thread, and clients are served in between. */
+const AT_ONCE = 20;
 /** An index of indexes of images; deeper means no good. */
 const MAX_DEPTH = 3;
 
@@ -32,6 +36,7 @@ export const listCache = async (parts: Parts, { of, after, limit = DEFAULT_LIMIT
   }
   const tags: TagEntry[] = [];
   for (const { tag, digest, isHeld, checkedAt } of rows) {
+    if (tags.length % AT_ONCE === 0) await turn();
     const { bytes, usedAt } = await weigh(parts.facts, digest);
     tags.push({
       tag,
@@ -53,8 +58,15 @@ const listRepositories = async (
   after: string | undefined,
   limit: number,
 ): Promise<Extract<Listing, { kind: "repositories" }>> => {
-  const page = { after: (after ?? group) as Repository, limit };
-  const rows = (await facts.inventory.repositories(site, page)).filter(({ repo }) => repo.startsWith(group));
+  const rows: RepositoryRow[] = [];
+  for (let from = (after ?? group) as Repository; rows.length < limit; ) {
+    const page = { after: from, limit: Math.min(AT_ONCE, limit - rows.length) };
+    const found = (await facts.inventory.repositories(site, page)).filter(({ repo }) => repo.startsWith(group));
+    rows.push(...found);
+    if (found.length < page.limit) break;
+    from = found.at(-1)!.repo;
+    await turn();
+  }
   const repositories = rows.map(({ repo, ...counts }) => ({ repository: repo, ...counts }));
   return { kind: "repositories", site, repositories, ...nextOf(rows.at(-1)?.repo, rows.length, limit) };
 };

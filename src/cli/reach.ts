@@ -47,6 +47,8 @@ export const ask = async (
   const stop = new AbortController();
   const stopped = (signal: NodeJS.Signals) => stop.abort(new Failure(signal === "SIGINT" ? 130 : 143, "stopped"));
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, stopped);
+  // whoever reads our output has read enough, as head does
+  process.stdout.on("error", ({ code }: NodeJS.ErrnoException) => process.exit(code === "EPIPE" ? 0 : 1));
   // work that waits for what runs in the background would else let the process end in its middle
   const alive = setInterval(() => undefined, 60_000);
   try {

@@ -121,7 +121,7 @@ describe("long work", () => {
     const first = operations.refresh(INPUT, { signal: stop.signal, progress: () => stop.abort(new Error("enough")) });
     await expect(first).rejects.toThrow("enough");
     expect(await stopped.promise).toMatchObject({ message: "the client has gone" });
-    await expect.poll(() => operations.refresh(INPUT, quiet).catch(() => undefined)).toEqual(DONE);
+    await expect.poll(() => operations.refresh(INPUT, quiet).catch(() => undefined), { timeout: 5_000 }).toEqual(DONE);
   });
 
   it("ends with a word when the listener closes", async () => {

@@ -64,7 +64,7 @@ describe("verify", () => {
     );
     const answer = await front.ask(`/v2/acme/app/blobs/${digest}`);
     expect({ status: answer.status, body: answer.body.equals(layers[0]!.bytes) }).toEqual({ status: 200, body: true });
-    await expect.poll(async () => (await layover(["cache", "verify"], front.folder)).code).toBe(0);
+    await expect.poll(async () => (await layover(["cache", "verify"], front.folder)).code, { timeout: 10_000 }).toBe(0);
   });
 
   it("does so without a server as well, once", async () => {

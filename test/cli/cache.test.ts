@@ -1,4 +1,5 @@
 // `layover cache …` as people and scripts run it: with a server, without one, and with what stands in the way.
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer, type RequestListener } from "node:http";
@@ -10,7 +11,9 @@ import { digestOf } from "../../src/oci/digest.ts";
 import { tokenOf } from "../admin/asking.ts";
 import { MANIFEST, stock } from "../admin/stock.ts";
 import { Front, freePort } from "../front.ts";
-import { emptyFolder, layover } from "./command.ts";
+import { emptyFolder, layover, run } from "./command.ts";
+
+const MAIN = join(import.meta.dirname, "../../src/main.ts");
 
 const stocked = async (settings: object = {}): Promise<string> => {
   const folder = emptyFolder();
@@ -111,6 +114,27 @@ many/tags    250        0     0       0 B
     const outcome = await layover(["cache", "show", reference], await stocked());
     expect(outcome).toMatchObject({ code, stdout: "" });
     expect(outcome.stderr).toMatch(message);
+  });
+});
+
+describe("the command line", () => {
+  const main = (args: string[], cwd: string) => run(process.execPath, [MAIN, ...args], "", { cwd });
+
+  it("ends with 2 when it is used wrongly", async () => {
+    const cwd = await stocked();
+    for (const args of [["cache", "show"], ["cache", "nothing"], ["nothing"], ["cache", "ls", "--nothing"], ["warm"]])
+      expect(await main(args, cwd)).toMatchObject({ code: 2, stdout: "" });
+    expect(await main(["cache", "--help"], cwd)).toMatchObject({ code: 0, stdout: expect.stringContaining("verify") });
+  });
+
+  it("takes no offence at a reader that has read enough", async () => {
+    const cwd = await stocked();
+    const child = spawn(process.execPath, [MAIN, "cache", "ls", "ghcr.io/many/tags", "--json"], { cwd });
+    child.stdout.destroy();
+    let stderr = "";
+    child.stderr.on("data", (piece) => (stderr += String(piece)));
+    expect(await once(child, "close")).toEqual([0, null]);
+    expect(stderr).toBe("");
   });
 });
 

@@ -79,7 +79,7 @@ describe("serve", () => {
   });
 
   it("ends with 2 when a door cannot be opened, by either half", async () => {
-    for (const door of ["dns", "https"]) {
+    for (const door of ["dns", "https", "admin"]) {
       const cwd = configured({ listen: { ...PORTS, [door]: "192.0.2.254:4444" } });
       const { code, stderr } = await run(process.execPath, [SHIM, "serve"], "", { cwd, env: clean });
       expect(code).toBe(2);
