@@ -127,12 +127,12 @@ const outcomeOf = (situation: Situation): Explanation["now"] => {
     if (stale !== undefined) return stale;
   }
   if (standing === "live") return { outcome: "served", ...lasting(freshness), why: whyServed(freshness) };
-  if (isUp) return { outcome: "asked", why: "it is held, but whether the repository is public has to be asked" };
+  if (isUp) return { outcome: "asked", why: "it is held, but whether anybody may read it has to be asked" };
   if (standing === "stale")
-    return { outcome: "stale", why: "upstream cannot be asked; the repository was public when it last could" };
+    return { outcome: "stale", why: "upstream cannot be asked; anybody could read it when it last could" };
   return {
     outcome: "unreachable",
-    why: "it is held, but the repository is not known to be public, and upstream cannot be asked",
+    why: "it is held, but it is not known that anybody may read it, and upstream cannot be asked",
   };
 };
 
@@ -152,8 +152,6 @@ const staleOutcome = ({ state, left, mayFallBack }: Freshness, { isUp, standing 
 const lasting = (freshness: Freshness | undefined) => (freshness?.left === undefined ? {} : { for: freshness.left });
 
 const whyServed = (freshness: Freshness | undefined): string => {
-  if (freshness === undefined) return "a digest never changes, and the repository is public";
-  return freshness.state === "pinned"
-    ? "it is pinned, and the repository is public"
-    : "it is fresh, and the repository is public";
+  if (freshness === undefined) return "a digest never changes, and anybody may read it";
+  return freshness.state === "pinned" ? "it is pinned, and anybody may read it" : "it is fresh, and anybody may read it";
 };

@@ -57,7 +57,7 @@ describe("explain", () => {
       },
       upstream: "up",
       anonymous: "live",
-      now: { outcome: "served", for: 4 * MINUTE, why: "it is fresh, and the repository is public" },
+      now: { outcome: "served", for: 4 * MINUTE, why: "it is fresh, and anybody may read it" },
     });
     expect(JSON.parse(JSON.stringify(told))).toEqual(told);
     expect(await explain()).toEqual(told);
@@ -117,7 +117,7 @@ describe("explain", () => {
     await get(digest);
     expect((await explain(digest)).now).toEqual({
       outcome: "served",
-      why: "a digest never changes, and the repository is public",
+      why: "a digest never changes, and anybody may read it",
     });
     pass(2 * HOUR);
     expect((await explain(digest)).now.outcome).toBe("asked");

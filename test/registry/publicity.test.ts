@@ -11,9 +11,9 @@ const world = () => {
   const query = manifest("acme/app", "v1");
   upstream.manifest("acme/app", "v1", {});
   const time = { now: 1_000 };
-  const { find } = publicity(upstream, rights, HOUR, silent, () => time.now);
+  const finder = publicity(upstream, rights, HOUR, silent, () => time.now);
   const ask = async () => {
-    find("getManifest", query);
+    finder.find("getManifest", query);
     for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve));
   };
   return { upstream, rights, query, ask, time };
