@@ -66,6 +66,12 @@ export class Upstream {
     await this.#startNginx(rate);
   }
 
+  /** Answers 429 to whoever asks for a manifest, for `seconds` by its own word; 0 for no more of that. */
+  async throttle(seconds: number): Promise<void> {
+    await this.#nginx?.stop();
+    await this.#startNginx(0, seconds);
+  }
+
   async stop(): Promise<void> {
     await Promise.all([this.#nginx?.stop(), this.#registry?.stop()]);
   }
@@ -174,8 +180,9 @@ export class Upstream {
     this.#registry = await Part.start(name, argv, log, () => listens(this.address, 5000), { env });
   }
 
-  async #startNginx(rate: number): Promise<void> {
-    await writeFile(`${this.#dir}/nginx.conf`, this.#front(rate));
+  async #startNginx(rate: number, throttled = 0): Promise<void> {
+    const throttle = throttled === 0 ? "" : `location ~ /manifests/ { ${refusing(throttled)} }`;
+    await writeFile(`${this.#dir}/nginx.conf`, this.#front(rate, throttle));
     const argv = ["nginx", "-p", `${this.#dir}/nginx`, "-e", "stderr", "-c", `${this.#dir}/nginx.conf`];
     this.#nginx = await Part.start(`nginx for ${this.host}`, argv, `${this.#dir}/nginx.log`, () => listens(this.address, 443));
   }
@@ -192,7 +199,7 @@ export class Upstream {
     };
   }
 
-  #front(rate: number): string {
+  #front(rate: number, throttle: string): string {
     const paths = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(
       (each) => `${each}_temp_path ${this.#dir}/nginx/${each};`,
     );
@@ -210,11 +217,19 @@ export class Upstream {
           ssl_certificate ${this.#pair.certificate}; ssl_certificate_key ${this.#pair.key};
           proxy_set_header Host $http_host; proxy_set_header X-Forwarded-Proto https;
           location / { proxy_pass http://${this.address}:5000; }
+          ${throttle}
           location ~ /blobs/sha256: { limit_rate ${rate}; proxy_pass http://${this.address}:5000; }
         }
       }`;
   }
 }
+
+/** In the words of the Hub. */
+const refusing = (seconds: number): string => {
+  const error = { code: "TOOMANYREQUESTS", message: "You have reached your pull rate limit" };
+  const headers = `add_header Retry-After ${seconds} always; default_type application/json;`;
+  return `${headers} return 429 '${JSON.stringify({ errors: [error] })}';`;
+};
 
 type Sized = { digest: string; size: number };
 
