@@ -8,9 +8,12 @@ import { OciError } from "../oci/error.ts";
 import type { Context } from "../oci/registry.ts";
 import { readBounded } from "./body.ts";
 import { parseRetryAfter } from "./retry-after.ts";
+import { TokenServers } from "./token-servers.ts";
 import type { Transport } from "./transport.ts";
 
 const MAX_ANSWER = 1024 * 1024;
+/** For a token, all in all. Milliseconds. */
+const WITHIN = 10_000;
 const MAX_TOKENS = 10_000;
 /** What a token lives when its server does not say (Docker token specification). Seconds. */
 const DEFAULT_LIFE = 60;
@@ -51,12 +54,15 @@ export class TokensThrottled extends OciError {
 export class Tokens {
   readonly #transport: Transport;
   readonly #clock: Clock;
+  readonly #servers: TokenServers;
   readonly #held = new LRUCache<string, { token: string; until: number }>({ max: MAX_TOKENS });
   readonly #fetching = new SingleFlight<string>();
 
-  constructor(transport: Transport, clock: Clock) {
+  /** `now` in monotonic milliseconds. */
+  constructor(transport: Transport, clock: Clock, now = () => performance.now()) {
     this.#transport = transport;
     this.#clock = clock;
+    this.#servers = new TokenServers(now);
   }
 
   /** The whole `Authorization` value. Throws what the token server says: UNAUTHORIZED, DENIED, UPSTREAM_INVALID, UPSTREAM_UNREACHABLE. */
@@ -80,11 +86,25 @@ export class Tokens {
 
   async #share(key: string, request: TokenRequest, ctx: Context): Promise<string> {
     try {
-      const work = (signal: AbortSignal) => this.#fetch(key, request, { ...ctx, signal });
+      const work = (signal: AbortSignal) =>
+        this.#servers.ask(request.realm, signal, () =>
+          this.#inTime(request, signal, (s) => this.#fetch(key, request, { ...ctx, signal: s })),
+        );
       return (await this.#fetching.run(key, ctx.signal, work)).value;
     } catch (error) {
       // the question was the same, so its failure is this caller's as well
       throw error instanceof FollowerError ? error.cause : error;
+    }
+  }
+
+  /** A server that takes the question and keeps it is away as well. */
+  async #inTime<T>({ realm }: TokenRequest, signal: AbortSignal, fetch: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const late = AbortSignal.timeout(WITHIN);
+    try {
+      return await fetch(AbortSignal.any([signal, late]));
+    } catch (error) {
+      if (late.aborted && !signal.aborted) throw new OciError("UPSTREAM_UNREACHABLE", `${realm.host} does not answer in time`);
+      throw error;
     }
   }
 
