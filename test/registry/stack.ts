@@ -16,6 +16,7 @@ import { clientRights } from "../../src/registry/rights.ts";
 import { siteRegistry } from "../../src/registry/site.ts";
 import type { Site } from "../../src/sites.ts";
 import type { BlobStore } from "../../src/store/blobs.ts";
+import type { FactStore } from "../../src/store/facts.ts";
 import { memoryBlobs } from "../../src/store/memory.ts";
 import { openSqlite } from "../../src/store/sqlite.ts";
 import { ScriptedUpstream } from "./scripted.ts";
@@ -58,9 +59,10 @@ export const stack = (
   blobs: BlobStore = memoryBlobs(),
   flightOptions: Partial<FlightOptions> = {},
   over?: Registry,
+  given?: FactStore,
 ) => {
   const folder = mkdtempSync(join(tmpdir(), "layover-stack-"));
-  const facts = openSqlite(join(folder, "facts.sqlite"));
+  const facts = given ?? openSqlite(join(folder, "facts.sqlite"));
   const upstream = new ScriptedUpstream();
   const asked = over ?? upstream;
   const state = { now: Date.UTC(2026, 10, 23), up: true };
@@ -101,7 +103,7 @@ export const stack = (
     finder.close();
     await flying.close();
     await granted.close();
-    await facts.close();
+    if (given === undefined) await facts.close();
     rmSync(folder, { recursive: true, force: true });
   });
   return {
