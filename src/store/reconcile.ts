@@ -28,15 +28,17 @@ export interface ReconcileReport {
 }
 
 const PAGE = 500;
-/** After each shelf, so that other work has most of the time. Milliseconds. */
+/** After each shelf, so that other work has most of the time: milliseconds, and how many times as long as the shelf took. */
 const PAUSE = 20;
+const PAUSES = 4;
 const MOST_STRANGE = 100;
 
-/** Rejects with the signal's reason, or what the disk says. `rest`: whether to pause. */
+/** Rejects with the signal's reason, or what the disk says. `rest`: the least pause, in ms; 0: none. */
 export const reconcile = async (parts: ReconcileParts, signal: AbortSignal, rest = PAUSE): Promise<ReconcileReport> => {
   const report = { files: 0, added: 0, dropped: 0, strange: [] as string[] };
   for (const shelf of shelves(parts.folder)) {
     signal.throwIfAborted();
+    const began = performance.now();
     const { files, strange } = await filesOn(shelf);
     const differing = await difference(parts.inventory, shelf, files);
     for (const digest of differing) {
@@ -46,7 +48,8 @@ export const reconcile = async (parts: ReconcileParts, signal: AbortSignal, rest
     }
     report.files += files.size;
     report.strange.push(...strange.slice(0, MOST_STRANGE - report.strange.length));
-    if (rest > 0 && files.size > 0) await pause(rest, undefined, { signal, ref: false });
+    const took = performance.now() - began;
+    if (rest > 0 && files.size > 0) await pause(Math.max(rest, PAUSES * took), undefined, { signal, ref: false });
   }
   return report;
 };

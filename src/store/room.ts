@@ -171,7 +171,7 @@ export class Room {
     const { reserve, free } = this.#options;
     if (this.#seen !== undefined && performance.now() - this.#seen.at < KNOWN_FOR) return this.#seen;
     const now = await free();
-    this.#seen = { ...now, at: performance.now(), spare: now.free - now.total * reserve };
+    this.#seen = { ...now, at: performance.now(), spare: Math.floor(now.free - now.total * reserve) };
     return this.#seen;
   }
 }

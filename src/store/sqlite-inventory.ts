@@ -1,4 +1,5 @@
 // What people look through, in SQLite: every page is a seek in an index.
+import { setImmediate as turn } from "node:timers/promises";
 import type { Digest } from "../oci/digest.ts";
 import type { Repository, Tag } from "../oci/reference.ts";
 import type { LinkKey } from "./facts.ts";
@@ -11,10 +12,15 @@ const END = "~";
 
 export const sqliteInventory = (connection: Connection): Inventory => ({
   sites: async () => walk((after) => nextName(connection, "site", "", [], after), "", Number.POSITIVE_INFINITY),
-  repositories: async (site, { after = "", limit }) =>
-    walk((last) => nextName(connection, "repo", "site = ? AND", [site], last), after, limit).map((repo) =>
-      repositoryOf(connection, site, repo as Repository),
-    ),
+  repositories: async (site, { after = "", limit }) => {
+    const rows: RepositoryRow[] = [];
+    for (const repo of walk((last) => nextName(connection, "repo", "site = ? AND", [site], last), after, limit)) {
+      rows.push(repositoryOf(connection, site, repo as Repository));
+      // each may have thousands of links, and others wait
+      await turn();
+    }
+    return rows;
+  },
   tags: async (site, repo, { after = "", limit }) =>
     connection
       .all(

@@ -3,6 +3,7 @@ import { coldBare, coldLimited, firstByte } from "./cold.ts";
 import { forwarded, forwardedFree, hijacked, hijackedFree } from "./dns.ts";
 import { herd } from "./herd.ts";
 import { memory, takeRest } from "./memory.ts";
+import { startMillion } from "./million.ts";
 import type { Rounds } from "./rounds.ts";
 import type { Name } from "./server.ts";
 import type { Stage } from "./stage.ts";
@@ -115,6 +116,21 @@ export const FIGURES: readonly Figure[] = [
   { name: "dns-forwarded-free", title: "The same, not pinned", metrics: queries(), measure: forwardedFree },
   { name: "start", title: "Start, with what was held before", metrics: [seconds({ atMost: 0.5 })], measure: again },
   { name: "start-first", title: "Very first start, with a new CA", metrics: [seconds({ atMost: 0.5 })], measure: first },
+  {
+    name: "start-million",
+    title: "Start with a million blobs and 100,000 tags held, and a hit then",
+    metrics: [
+      seconds({ atMost: 2 }),
+      { key: "few", unit: "s with next to nothing held", digits: 3, alone: true },
+      { key: "hit", unit: "µs of server CPU for a manifest by digest", digits: 0 },
+      { key: "hitFew", unit: "µs with next to nothing held", digits: 0, alone: true },
+      { key: "ratio", unit: "× what a hit costs with next to nothing held", digits: 2, targets: [{ atMost: 1.1 }] },
+      { key: "background", unit: "s of CPU in the background after the start", digits: 1 },
+      megabytes("memory", "afterwards, shared pages once"),
+      megabytes("memoryFew", "with next to nothing held"),
+    ],
+    measure: startMillion,
+  },
   {
     name: "memory",
     title: "Memory of the whole process tree",
