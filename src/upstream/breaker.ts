@@ -70,6 +70,8 @@ export class Breaker {
   #nextTry = 0;
   #heldUntil = 0;
   #pingFails = false;
+  /** The question that is tried is so after the pause, not in its midst. */
+  #isDue = false;
   /** It took questions and kept them: that it answers a look is not enough. */
   #isSilent = false;
 
@@ -207,14 +209,16 @@ export class Breaker {
     this.#inARow += 1;
     if (retryAfterMs > 0) this.#heldUntil = this.#options.now() + Math.min(retryAfterMs, HOLD_AT_MOST);
     else if (this.#state === "up" && this.#inARow < IN_A_ROW) return;
-    // what was under way when it began to fail is no reason for a longer pause
-    if (this.#state === "failing" && !this.#trial.isRunning) this.#nextTry = Math.max(this.#nextTry, this.#heldUntil);
+    // what was under way when it began to fail is no reason for a longer pause, nor is what somebody asks who cannot wait for its end: one
+    // thing that always fails must not keep all others stale
+    if (this.#state === "failing" && !this.#isDue) this.#nextTry = Math.max(this.#nextTry, this.#heldUntil);
     else this.#fail(why);
   }
 
   #fail(why: string): void {
     const pause = jittered(TRIES_MS[Math.min(this.#tries, TRIES_MS.length - 1)]!, this.#options.random);
     this.#tries += 1;
+    this.#isDue = false;
     this.#nextTry = Math.max(this.#options.now() + pause, this.#heldUntil);
     this.#to("failing", why);
   }
@@ -227,10 +231,12 @@ export class Breaker {
 
   #try(key: string): () => void {
     const end = this.#trial.begin();
+    this.#isDue = this.#options.now() >= this.#nextTry;
     const before = this.#failures;
     return () => {
       const pause = Math.min(SAME_AGAIN, this.#nextTry - this.#options.now());
       if (this.#failures > before) this.#justFailed.set(key, this.#options.now() + pause);
+      this.#isDue = false;
       end();
     };
   }

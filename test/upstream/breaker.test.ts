@@ -276,6 +276,20 @@ describe("an upstream that fails", () => {
     expect(breaker.up).toBe(true);
   });
 
+  it("does not wait longer because of a thing that fails again and again for who holds nothing", async () => {
+    const { breaker, failing, heard } = breakerWith();
+    failing();
+    const { nextTryInMs = 0 } = breaker.standing;
+    for (let n = 0; n < 20; n += 1) {
+      const leave = (await entry(breaker, `broken ${n}`)) as () => void;
+      heard(500);
+      leave();
+    }
+    expect(breaker.standing.nextTryInMs).toBe(nextTryInMs);
+    await vi.advanceTimersByTimeAsync(nextTryInMs + 1);
+    expect(breaker.up).toBe(true);
+  });
+
   it("is left alone for as long as it asks for, by everybody, but not for ever", async () => {
     const { breaker, heard } = breakerWith();
     heard(503, { retryAfter: "20" });
