@@ -11,7 +11,7 @@ import { parsePlace } from "./references.ts";
 
 const DEFAULT_LIMIT = 100;
 /** Entries that are looked up in one go: the store answers in this very thread, and clients are served in between. */
-const AT_ONCE = 20;
+const AT_ONCE = 5;
 /** An index of indexes of images; deeper means no good. */
 const MAX_DEPTH = 3;
 

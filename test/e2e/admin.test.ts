@@ -60,6 +60,14 @@ test("a private image is fetched ahead with its owner's password, through the to
   expect((await world.ask(GUARDED, "/v2/alice/private/manifests/v1")).status).toBe(401);
 });
 
+test("neither the token nor a password is ever logged", async () => {
+  const token = (await readFile(`${world.layover.data}/admin.token`, "utf8")).trim();
+  const password = USERS["alice"]!;
+  const log = world.layover.tail(Number.POSITIVE_INFINITY);
+  expect(log).toContain("/api/v1/warm");
+  for (const secret of [token, password, Buffer.from(`alice:${password}`).toString("base64")]) expect(log).not.toContain(secret);
+});
+
 test("what is held is shown, and how everything stands", async () => {
   onTestFailed(() => world.explain());
   const shown = await command<Shown>("cache", "show", NAME);
