@@ -1,13 +1,13 @@
 // `layover cache ls`: sites, repositories or tags, as long as there are any.
-import type { Listing } from "../admin/answers.ts";
+import type { Listing, RepositoryEntry, SiteEntry, TagEntry } from "../admin/answers.ts";
 import type { Operations } from "../admin/operations.ts";
 import { about } from "../lib/units.ts";
 import { print } from "./print.ts";
 import { ask, Failure, type ReachOptions } from "./reach.ts";
-import { ago, short, table } from "./table.ts";
+import { ago, type Column, short, table } from "./table.ts";
 
 /** Entries that are asked for at a time. */
-const PAGE = 500;
+const PAGE = 200;
 
 interface LsOptions extends ReachOptions {
   readonly after?: string;
@@ -19,7 +19,7 @@ export const cacheLs = (what: string | undefined, options: LsOptions): Promise<v
     const limit = limitOf(options.limit);
     const pages = pagesOf(operations, { of: what, after: options.after }, limit, signal);
     if (options.json === true) print(options, await whole(pages), () => "");
-    else for await (const page of pages) process.stdout.write(printed(page, Date.now()));
+    else await printPages(pages);
     return undefined;
   });
 
@@ -40,7 +40,7 @@ async function* pagesOf(
     const page = await operations.list({ of, after: from, limit: Math.min(PAGE, left) }, { signal, progress: () => undefined });
     yield page;
     if (page.kind === "sites" || page.next === undefined) return;
-    left -= page.kind === "tags" ? page.tags.length : page.repositories.length;
+    left -= entriesOf(page);
     from = page.next;
   }
 }
@@ -57,39 +57,54 @@ const whole = async (pages: AsyncIterable<Listing>): Promise<Listing> => {
   return all!;
 };
 
-const printed = (page: Listing, now: number): string => {
-  if (page.kind === "sites") {
-    const { blobs, bytes } = page.totals;
-    const columns = [
-      { head: "SITE", cell: ({ site }: (typeof page.sites)[number]) => site },
-      {
-        head: "HOLDS",
-        cell: ({ known, configured }: (typeof page.sites)[number]) =>
-          `${known ? "something" : "nothing"}${configured ? "" : " (no site any more)"}`,
-      },
-    ];
-    return `${table(columns, page.sites)}\n${blobs} blobs, ${about(bytes)}\n`;
+/** Page by page as they come; what there is in all stands below. */
+const printPages = async (pages: AsyncIterable<Listing>): Promise<void> => {
+  const now = Date.now();
+  let count = 0;
+  let last: Listing | undefined;
+  for await (const page of pages) {
+    process.stdout.write(printed(page, now, count === 0));
+    count += entriesOf(page);
+    last = page;
   }
-  if (page.kind === "repositories") {
-    return table(
-      [
-        { head: "REPOSITORY", cell: ({ repository }) => repository },
-        { head: "TAGS", cell: ({ tags }) => String(tags), right: true },
-        { head: "DIGESTS", cell: ({ links }) => String(links), right: true },
-        { head: "HELD", cell: ({ held }) => String(held), right: true },
-        { head: "SIZE", cell: ({ bytes }) => about(bytes), right: true },
-      ],
-      page.repositories,
-    );
-  }
-  return table(
-    [
-      { head: "TAG", cell: ({ tag }) => tag },
-      { head: "DIGEST", cell: ({ digest }) => short(digest) },
-      { head: "HELD", cell: ({ held, bytes }) => (held ? about(bytes) : "no"), right: true },
-      { head: "USED", cell: ({ usedAt }) => ago(usedAt, now) },
-      { head: "CHECKED", cell: ({ checkedAt }) => ago(checkedAt, now) },
-    ],
-    page.tags,
-  );
+  process.stdout.write(`\n${totalOf(last!, count)}\n`);
 };
+
+const entriesOf = (page: Listing): number =>
+  page.kind === "sites" ? page.sites.length : page.kind === "tags" ? page.tags.length : page.repositories.length;
+
+const totalOf = (last: Listing, count: number): string => {
+  if (last.kind === "sites") return `${last.totals.blobs.toLocaleString("en-US")} blobs, ${about(last.totals.bytes)}`;
+  const noun = last.kind === "tags" ? (count === 1 ? "tag" : "tags") : count === 1 ? "repository" : "repositories";
+  return `${count.toLocaleString("en-US")} ${noun}${last.next === undefined ? "" : `; more behind ${last.next} (--after)`}`;
+};
+
+const printed = (page: Listing, now: number, hasHead: boolean): string => {
+  if (page.kind === "sites") return table(SITES, page.sites, hasHead);
+  if (page.kind === "repositories") return table(REPOSITORIES, page.repositories, hasHead);
+  return table(tagColumns(now), page.tags, hasHead);
+};
+
+const SITES: readonly Column<SiteEntry>[] = [
+  { head: "SITE", cell: ({ site }) => site },
+  {
+    head: "HOLDS",
+    cell: ({ known, configured }) => `${known ? "something" : "nothing"}${configured ? "" : " (no site any more)"}`,
+  },
+];
+
+const REPOSITORIES: readonly Column<RepositoryEntry>[] = [
+  { head: "REPOSITORY", cell: ({ repository }) => repository },
+  { head: "TAGS", cell: ({ tags }) => String(tags), right: true },
+  { head: "DIGESTS", cell: ({ links }) => String(links), right: true },
+  { head: "HELD", cell: ({ held }) => String(held), right: true },
+  { head: "SIZE", cell: ({ bytes }) => about(bytes), right: true },
+];
+
+const tagColumns = (now: number): readonly Column<TagEntry>[] => [
+  { head: "TAG", cell: ({ tag }) => tag },
+  { head: "DIGEST", cell: ({ digest }) => short(digest) },
+  { head: "HELD", cell: ({ held, bytes }) => (held ? about(bytes) : "no"), right: true },
+  { head: "USED", cell: ({ usedAt }) => ago(usedAt, now) },
+  { head: "CHECKED", cell: ({ checkedAt }) => ago(checkedAt, now) },
+];

@@ -7,12 +7,12 @@ export interface Column<Row> {
   readonly right?: true;
 }
 
-/** Ends with a line break; nothing trails at the ends of lines. */
-export const table = <Row>(columns: readonly Column<Row>[], rows: readonly Row[]): string => {
+/** Ends with a line break; nothing trails at the ends of lines. `hasHead`: false for a page that goes on. */
+export const table = <Row>(columns: readonly Column<Row>[], rows: readonly Row[], hasHead = true): string => {
   const cells = [columns.map(({ head }) => head), ...rows.map((row) => columns.map(({ cell }) => cell(row)))];
   const widths = columns.map((_, i) => Math.max(...cells.map((line) => line[i]!.length)));
   const pad = (text: string, i: number) => (columns[i]!.right === true ? text.padStart(widths[i]!) : text.padEnd(widths[i]!));
-  return cells.map((line) => `${line.map(pad).join("  ").trimEnd()}\n`).join("");
+  return (hasHead ? cells : cells.slice(1)).map((line) => `${line.map(pad).join("  ").trimEnd()}\n`).join("");
 };
 
 /** `3 h ago`; `-` for what is not known. */

@@ -48,6 +48,8 @@ describe("cache", () => {
 acme/app       2        3     3  5.86 KiB
 acme/base      0        1     1  4.88 KiB
 many/tags    250        0     0       0 B
+
+3 repositories
 `);
     const tags = await layover(["cache", "ls", "ghcr.io/acme/app"], cwd);
     expect(tags.stdout).toMatch(
@@ -57,6 +59,15 @@ many/tags    250        0     0       0 B
     expect(sites.stdout).toMatch(
       /^SITE .*\n[\s\S]*ghcr\.io +something\n[\s\S]*quay\.io +nothing\n[\s\S]*\n4 blobs, 5\.8\d KiB\n$/,
     );
+  });
+
+  it("has one head however many pages there are, and says where it goes on", async () => {
+    const cwd = await stocked();
+    const some = await layover(["cache", "ls", "ghcr.io/many/tags", "--limit", "2"], cwd);
+    expect(some.stdout).toMatch(/^TAG .*\nt000 .*\nt001 .*\n\n2 tags; more behind t001 \(--after\)\n$/);
+    const all = await layover(["cache", "ls", "ghcr.io/many/tags"], cwd);
+    expect(all.stdout.match(/TAG/g)).toHaveLength(1);
+    expect(all.stdout).toMatch(/\n250 tags\n$/);
   });
 
   it("is told as JSON, all pages in one, or as many entries as were asked for", async () => {
