@@ -230,3 +230,19 @@ sites:
     );
   });
 });
+
+describe("concurrency", () => {
+  const of = async (...args: Parameters<typeof load>) =>
+    Object.fromEntries((await load(...args)).sites.map(({ host, concurrency }) => [host, concurrency]));
+
+  it("is 64, or what a site or the environment says", async () => {
+    expect(await of("sites: { x.example: {} }")).toMatchObject({ "x.example": 64, "ghcr.io": 64 });
+    const found = await of("sites: { x.example: { concurrency: 8 } }", { LAYOVER_DEFAULTS_CONCURRENCY: "16" });
+    expect(found).toMatchObject({ "x.example": 8, "ghcr.io": 16 });
+  });
+
+  it.each(["0", "-1", "1.5", "1001", "many"])("is never %s", async (value) => {
+    const found = (await problems(`sites: { x.example: { concurrency: ${value} } }`)).join("\n");
+    expect(found).toContain("sites.x.example.concurrency");
+  });
+});
