@@ -1,4 +1,5 @@
 // Upstream, token server and resolver are gone: what is held pulls by tag and by digest, and without delay.
+import { readFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, onTestFailed, test } from "vitest";
 import { CLIENTS } from "./clients/every.ts";
 import type { Engine, Kind, Skopeo } from "./engine.ts";
@@ -118,4 +119,37 @@ describe("nothing answers any more", () => {
     await world.tokens.start();
   });
   pulls("silent");
+});
+
+describe("everything is there, and Layover is to be offline", () => {
+  let marks: readonly number[];
+  /** What was asked of the internet's DNS about hosts that only Layover would ask for: builders are given its own address. */
+  const lookups = async () => {
+    const text = await readFile(`${world.dir}/dnsmasq.log`, "utf8");
+    return text
+      .split("\n")
+      .filter((line) => line.includes("query") && [OPEN, GUARDED].some((host) => line.includes(` ${host} `)));
+  };
+  let before: string[];
+
+  beforeAll(async () => {
+    await world.layover.stop();
+    await world.open.put(await Image.make(1024), "acme/later", "v1");
+    marks = [await world.open.mark(), await world.guarded.mark()];
+    before = await lookups();
+    expect(before.length).toBeGreaterThan(0);
+    await world.layover.start({ ...LONG_AGO, staleIfError: "1s", offline: true });
+  });
+  pulls("offline");
+
+  test("what is not held is no more, at once", async () => {
+    const began = Date.now();
+    expect((await world.ask(OPEN, "/v2/acme/later/manifests/v1")).status).toBe(404);
+    expect(Date.now() - began).toBeLessThan(2_000);
+  });
+
+  test("nobody was asked anything", async () => {
+    expect([await world.open.hits(marks[0]), await world.guarded.hits(marks[1])]).toEqual([[], []]);
+    expect(await lookups()).toEqual(before);
+  });
 });
