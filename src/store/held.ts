@@ -9,6 +9,7 @@ import { type Algorithm, algorithmOf, type Digest, digestOf } from "../oci/diges
 import { partsOf } from "../oci/parts.ts";
 import type { ByteRange } from "../oci/range.ts";
 import type { BlobStore, Stage, StoreFull } from "./blobs.ts";
+import type { Good } from "./checked.ts";
 import type { DiskBlobs } from "./disk.ts";
 import type { FactStore } from "./facts.ts";
 import type { Readers } from "./readers.ts";
@@ -20,6 +21,7 @@ export interface HeldParts {
   readonly disk: DiskBlobs;
   readonly facts: Pick<FactStore, "holdings" | "inventory">;
   readonly readers: Readers;
+  readonly good: Good;
   readonly uses: Uses;
   readonly clock: Clock;
   readonly log: Logger;
@@ -130,6 +132,11 @@ export class Held implements BlobStore {
     });
   }
 
+  /** It has been read back and is right. */
+  confirm(digest: Digest): void {
+    this.#parts.good.add(digest);
+  }
+
   /** Makes a held blob the manifest that a repository has it as. False: none does. */
   recognise(digest: Digest): Promise<boolean> {
     const { facts } = this.#parts;
@@ -162,13 +169,14 @@ export class Held implements BlobStore {
 
   /** The fact first: a crash then leaves at most a fact without a file. A fact that cannot be written takes no blob from anybody. */
   readonly #commit: Commit = (digest, size, parts, land) => {
-    const { facts, blobs, clock, log } = this.#parts;
+    const { facts, blobs, good, clock, log } = this.#parts;
     return this.#turns.take(digest, async () => {
       await facts.holdings
         .hold({ digest, size, at: clock(), ...(parts === undefined ? {} : { parts }) })
         .catch((error: unknown) => log.error({ digest, err: String(error) }, "what is held could not be noted"));
       try {
         await land();
+        good.add(digest);
       } catch (error) {
         if ((await blobs.stat(digest).catch(() => undefined)) === undefined) await facts.holdings.release(digest);
         throw error;

@@ -3,6 +3,8 @@
 import { join } from "node:path";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/log.ts";
+import type { Digest } from "../oci/digest.ts";
+import { checked, Good } from "./checked.ts";
 import { type DiskBlobs, openDisk } from "./disk.ts";
 import type { FactStore } from "./facts.ts";
 import { Held } from "./held.ts";
@@ -66,11 +68,13 @@ export const openKept = async (options: KeptOptions): Promise<Kept> => {
   const facts = await openFacts(folder, disk);
   const readers = new Readers();
   const uses = new Uses(facts.holdings, clock, log);
-  const memory = hot(counted(disk, readers), (digest) => {
+  const good = new Good();
+  const spoilt = (digest: Digest) => {
     log.error({ digest }, "the disk has spoilt a blob: it is in quarantine, and the next request brings it anew");
     return blobs.quarantine(digest);
-  });
-  const blobs: Held = new Held({ blobs: memory, disk, facts, readers, uses, clock, log });
+  };
+  const memory = hot(checked(counted(disk, readers), good, spoilt), spoilt);
+  const blobs: Held = new Held({ blobs: memory, disk, facts, readers, good, uses, clock, log });
   const sweep = new Sweep({ held: blobs, facts, readers, uses, isPinned, clock, log });
   disk.room.relieve(sweep.makeWay, true);
   const expiring = maxAge === undefined ? undefined : expire(sweep, maxAge, log);

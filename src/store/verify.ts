@@ -54,7 +54,10 @@ export const verifyBlobs = async (parts: VerifyParts, onProgress: OnProgress, si
       if (!(await blobs.quarantine(digest))) continue;
       report.spoiltCount += 1;
       if (spoilt.length < MOST_NAMED) spoilt.push({ digest, size, why });
-    } else if (!holding.isManifest && (await blobs.recognise(digest))) report.recognised += 1;
+    } else {
+      blobs.confirm(digest);
+      if (!holding.isManifest && (await blobs.recognise(digest))) report.recognised += 1;
+    }
   }
   onProgress({ done: report.checked.bytes, total: report.checked.bytes, unit: "bytes" });
   return { ...report, spoilt };

@@ -170,3 +170,49 @@ describe("a small blob that the disk has spoilt", () => {
     expect(await blobs.readAll(digest, 2_000)).toEqual(bytes);
   });
 });
+
+describe("a large blob that the disk has spoilt", () => {
+  const spoil = async (bytes: Buffer, others: Buffer) => {
+    const first = await keeping();
+    const digest = await put(first.blobs, bytes);
+    await first.close();
+    writeFileSync(first.fileOf(digest), others);
+    const { log, lines } = logged();
+    return { kept: await keeping({ folder: first.folder, log }), digest, lines };
+  };
+
+  it.each([
+    ["changed", body(700_000, 2)],
+    ["cut short", body(700_000, 1).subarray(0, 600_000)],
+    ["grown", Buffer.concat([body(700_000, 1), Buffer.from("x")])],
+  ])("%s: is cut before its end when it is first read whole, and is then held no more", async (_, others) => {
+    const { kept, digest, lines } = await spoil(body(700_000, 1), others);
+    const came: Buffer[] = [];
+    const reading = async () => {
+      for await (const chunk of (await kept.blobs.read(digest))! as AsyncIterable<Buffer>) came.push(chunk);
+    };
+    await expect(reading()).rejects.toThrow(/something else/);
+    expect(Buffer.concat(came).length).toBeLessThan(others.length);
+    expect(await kept.blobs.stat(digest)).toBeUndefined();
+    expect(lines.filter((line) => line.startsWith("error"))).toHaveLength(1);
+    expect(readdirSync(join(kept.folder, "quarantine"))).toHaveLength(1);
+    await put(kept.blobs, body(700_000, 1));
+    expect(Buffer.concat((await (await kept.blobs.read(digest))!.toArray()) as Buffer[])).toEqual(body(700_000, 1));
+  });
+
+  it("is looked for once, in no part of it, and not in what was just written", async () => {
+    const { kept, digest } = await spoil(body(700_000, 1), body(700_000, 1));
+    const readWhole = async (of: Digest) => Buffer.concat((await (await kept.blobs.read(of))!.toArray()) as Buffer[]);
+    const part = (await kept.blobs.read(digest, { start: 10, end: 19 }))!;
+    expect(Buffer.concat((await part.toArray()) as Buffer[])).toEqual(body(700_000, 1).subarray(10, 20));
+    expect(await readWhole(digest)).toEqual(body(700_000, 1));
+    const written = await put(kept.blobs, body(800_000, 2));
+    for (const [of, other] of [
+      [digest, body(700_000, 3)],
+      [written, body(800_000, 3)],
+    ] as const) {
+      writeFileSync(kept.fileOf(of), other);
+      expect(await readWhole(of)).toEqual(other);
+    }
+  });
+});
