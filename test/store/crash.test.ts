@@ -1,7 +1,7 @@
 // What a process leaves behind that is killed, or whose disk is full, and who may have the folder after it.
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -11,8 +11,11 @@ import type { Repository, Tag } from "../../src/oci/reference.ts";
 import { openDisk } from "../../src/store/disk.ts";
 import { openSqlite } from "../../src/store/sqlite.ts";
 import { StoreUnusable } from "../../src/store/unusable.ts";
+import { verifyBlobs } from "../../src/store/verify.ts";
+import { keeping } from "./keeping.ts";
 
 const CRASHER = fileURLToPath(new URL("./crasher.ts", import.meta.url));
+const KEEPER = fileURLToPath(new URL("./keeper.ts", import.meta.url));
 
 const folder = (): string => {
   const path = mkdtempSync(join(tmpdir(), "layover-crash-"));
@@ -112,6 +115,35 @@ describe("kill -9", () => {
       await inspect(path, stepsOf(child.said()));
     }
   });
+});
+
+describe("kill -9 of a store that is full", () => {
+  it("again and again leaves nothing spoilt, nothing lost that was held last, and an account that is right", async () => {
+    const path = folder();
+    for (let round = 0; round < 6; round += 1) {
+      const child = crasher(process.execPath, [KEEPER, path, `round ${round}`]);
+      await child.until(`held ${3 + 7 * round}`);
+      // somewhere in the midst of the next one
+      await new Promise((resolve) => setTimeout(resolve, round * 3));
+      await child.kill();
+      const last = child.said().at(-1)!.split(" ").slice(2) as Digest[];
+      const kept = await keeping({ folder: path, maxSize: 2_000_000 });
+      await kept.reconciled;
+      for (const digest of last) expect(await kept.blobs.stat(digest)).toBeDefined();
+      const report = await verifyBlobs(kept, () => undefined, new AbortController().signal);
+      expect(report).toMatchObject({ spoiltCount: 0, dropped: 0, added: 0 });
+      const files = readdirSync(join(path, "blobs"), { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+      const { held, count, growing } = await kept.state();
+      const left = readdirSync(join(path, "spool"));
+      const bytes = [
+        ...files.map(({ parentPath, name }) => join(parentPath, name)),
+        ...left.map((name) => join(path, "spool", name)),
+      ].reduce((sum, file) => sum + statSync(file).size, 0);
+      expect({ held, count, growing }).toEqual({ held: bytes, count: files.length, growing: 0 });
+      expect(held).toBeLessThanOrEqual(2_000_000);
+      await kept.close();
+    }
+  }, 60_000);
 });
 
 describe("a folder that another process has", () => {
