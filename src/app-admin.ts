@@ -2,7 +2,7 @@
 import { chmod, stat } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import type { RoomEntry } from "./admin/answers.ts";
+import type { RoomEntry, SweepEntry } from "./admin/answers.ts";
 import { type Api, adminApi } from "./admin/api.ts";
 import type { Condition } from "./admin/health.ts";
 import type { Operations } from "./admin/operations.ts";
@@ -19,6 +19,7 @@ import { parsePrefixes } from "./lib/prefixes.ts";
 import { installationToken } from "./lib/secret.ts";
 import type { Flights } from "./registry/flights.ts";
 import type { KeptState } from "./store/kept.ts";
+import type { SweepReport } from "./store/sweep.ts";
 
 export interface AdminParts extends StoreParts, SiteParts {
   readonly config: Config;
@@ -85,7 +86,7 @@ const serverOperations = (parts: AdminParts, underWay: UnderWay): Operations => 
         ready,
         notes,
         work: underWay.standing,
-        room: roomOf(await parts.kept.state()),
+        room: roomOf(await parts.kept.state(), parts.kept.disk.room.isFull),
         flights: { underWay: flights.underWay(), counts: flights.counts() },
         sites: parts.doors
           .opened()
@@ -95,9 +96,19 @@ const serverOperations = (parts: AdminParts, underWay: UnderWay): Operations => 
   };
 };
 
-const roomOf = ({ count, held, growing, maxSize, maxAge, free, total, left }: KeptState): RoomEntry => ({
+const roomOf = (
+  { count, held, growing, maxSize, maxAge, free, total, left, lastSweep }: KeptState,
+  full: boolean,
+): RoomEntry => ({
   blobs: count,
-  ...{ held, growing, free, total, left },
+  ...{ held, growing, free, total, left, full },
+  ...(lastSweep !== undefined && { lastSweep: sweepOf(lastSweep) }),
   ...(maxSize !== undefined && { maxSize }),
   ...(maxAge !== undefined && { maxAgeMs: maxAge }),
+});
+
+const sweepOf = ({ at, wanted, freed, count, kept }: SweepReport): SweepEntry => ({
+  at: new Date(at).toISOString(),
+  ...(wanted !== undefined && { wanted }),
+  ...{ freed, blobs: count, kept },
 });

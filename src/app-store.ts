@@ -7,7 +7,7 @@ import { AdminError } from "./admin/error.ts";
 import type { Call, CollectInput, Operations } from "./admin/operations.ts";
 import { parseImage, written } from "./admin/references.ts";
 import type { Sites } from "./sites.ts";
-import { collect } from "./store/collect.ts";
+import { type CollectOptions, collect } from "./store/collect.ts";
 import { forget } from "./store/forget.ts";
 import type { Kept } from "./store/kept.ts";
 import { verifyBlobs } from "./store/verify.ts";
@@ -46,14 +46,16 @@ const collectAll = async (
   { dryRun }: CollectInput,
   { progress, signal }: Call,
 ): Promise<Collected> => {
-  const longest = (times: readonly number[]) => Math.max(...times, 0);
-  const options = {
-    isDry: dryRun === true,
-    listingsFor: longest(
-      sites.all.flatMap(({ policy, rules }) => [policy, ...rules].map(({ staleIfError = 0 }) => staleIfError)),
-    ),
-    grantsFor: longest(sites.all.map(({ staleAccess }) => staleAccess)),
-  };
-  const { isDry, ...went } = await collect(kept, options, progress, signal);
+  const { isDry, ...went } = await collect(kept, { ...collecting(sites), isDry: dryRun === true }, progress, signal);
   return { dryRun: isDry, ...went };
+};
+
+/** What could still be served to somebody in an outage stays; of a site that is always offline, for ever. */
+export const collecting = ({ all }: Sites): Pick<CollectOptions, "listingsFor" | "grantsFor"> => {
+  const longest = (times: readonly number[]) => Math.max(...times, 0);
+  const stale = all.flatMap(({ policy, rules }) => [policy, ...rules].map(({ staleIfError = 0 }) => staleIfError));
+  return {
+    listingsFor: all.some(({ offline }) => offline) ? Number.MAX_SAFE_INTEGER : longest(stale),
+    grantsFor: longest(all.map(({ staleAccess }) => staleAccess)),
+  };
 };

@@ -9,6 +9,7 @@ import { isProbe, ownPage, sendPage } from "./admin/pages.ts";
 import { dockerScript } from "./admin/setup-docker.ts";
 import { openAdmin } from "./app-admin.ts";
 import { openSites } from "./app-sites.ts";
+import { collecting } from "./app-store.ts";
 import type { Config } from "./config/config.ts";
 import { dispatcher } from "./http/dispatch.ts";
 import type { Door, Exchange } from "./http/exchange.ts";
@@ -24,6 +25,7 @@ import { grants } from "./registry/grants.ts";
 import { pinnedBy } from "./registry/policy.ts";
 import { siteTable } from "./sites.ts";
 import { openKept } from "./store/kept.ts";
+import { tend } from "./store/tend.ts";
 import { openCa } from "./tls/ca.ts";
 import { secureContexts } from "./tls/sni.ts";
 
@@ -64,6 +66,7 @@ export const frontEnd = async (config: Config, log: Logger): Promise<FrontEnd> =
   const { data: folder, maxSize, maxAge } = config;
   const kept = await openKept({ folder, maxSize, maxAge, isPinned: pinnedBy(sites), clock, log });
   const { blobs, facts } = kept;
+  const tending = tend(kept, collecting(sites), log);
   const subjectKey = await installationSecret(join(config.data, "subject.key"));
   const granted = grants(facts, log, { clock, keepFor: Math.max(...config.sites.map((site) => site.staleAccess), 0) });
   const flying = flights(blobs, log);
@@ -81,7 +84,7 @@ export const frontEnd = async (config: Config, log: Logger): Promise<FrontEnd> =
     version: VERSION,
   });
   let draining = false;
-  const now = () => condition({ blobs, facts, isDraining: () => draining });
+  const now = () => condition({ blobs, facts, isFull: () => kept.disk.room.isFull, isDraining: () => draining });
 
   const ownPages = async ({ req, res, host, method, path, note }: Exchange): Promise<void> => {
     note.site = "-";
@@ -167,6 +170,7 @@ export const frontEnd = async (config: Config, log: Logger): Promise<FrontEnd> =
       await flying.close();
       await doors.close();
       await granted.close();
+      await tending.close();
       await kept.close();
     },
   };

@@ -19,7 +19,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   admin: ["lib", "oci", "sites", "store", "registry", "mirror"],
   http: ["lib", "oci", "sites", "store", "registry", "admin"],
   sites: ["lib"],
-  app: ["lib", "oci", "tls", "store", "registry", "config", "admin", "http", "sites", "app-admin", "app-sites"],
+  app: ["lib", "oci", "tls", "store", "registry", "config", "admin", "http", "sites", "app-admin", "app-sites", "app-store"],
   "app-admin": ["lib", "oci", "store", "registry", "config", "admin", "sites", "app-sites", "app-store"],
   "app-alone": ["lib", "oci", "store", "registry", "config", "admin", "sites", "app-store"],
   "app-dns": ["lib", "dns", "config"],

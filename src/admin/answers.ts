@@ -35,6 +35,20 @@ export interface RoomEntry {
   readonly total: number;
   /** What may come before something has to go; negative when there is less than should be. */
   readonly left: number;
+  /** What is new goes by without being kept: nothing that is held may make way for it. */
+  readonly full: boolean;
+  /** The last time that something had to go. */
+  readonly lastSweep?: SweepEntry;
+}
+
+export interface SweepEntry {
+  readonly at: string;
+  /** Bytes that were missing; none: it was for age. */
+  readonly wanted?: number;
+  readonly freed: number;
+  readonly blobs: number;
+  /** Blobs that were in the way and stayed, and why. */
+  readonly kept: Readonly<Record<string, number>>;
 }
 
 export interface FlightEntry {

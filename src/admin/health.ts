@@ -13,11 +13,13 @@ export interface Condition {
 export interface HealthParts {
   readonly blobs: BlobStore;
   readonly facts: FactStore;
+  /** Whether what is new goes by without being kept. */
+  readonly isFull: () => boolean;
   readonly isDraining: () => boolean;
 }
 
 /** Tries the store for real. A full disk is no illness: everything is still answered, only not kept. Never rejects. */
-export const condition = async ({ blobs, facts, isDraining }: HealthParts): Promise<Condition> => {
+export const condition = async ({ blobs, facts, isFull, isDraining }: HealthParts): Promise<Condition> => {
   if (isDraining()) return { ready: false, notes: ["shutting down"] };
   const notes: string[] = [];
   let ready = true;
@@ -42,6 +44,7 @@ export const condition = async ({ blobs, facts, isDraining }: HealthParts): Prom
         : `the blob store cannot be written: ${reasonOf(error)}`,
     );
   }
+  if (isFull() && notes.length === 0) notes.push("nothing new is kept: there is no room, and nothing that is held may go");
   return { ready, notes };
 };
 

@@ -22,10 +22,11 @@ export const printStatus = (status: Status, now: number): string => {
   return lines.map(([name, text]) => `${name.padEnd(10)}  ${text}\n`).join("");
 };
 
-const roomLine = ({ blobs, held, maxSize, free, left }: Status["room"]): string => {
+const roomLine = ({ blobs, held, maxSize, free, left, full }: Status["room"]): string => {
   const cap = maxSize === undefined ? "" : ` of ${about(maxSize)}`;
   const spare = left > 0 ? `room for ${about(left)} more` : "full: what is used least makes room";
-  return `${blobs.toLocaleString("en-US")} blobs, ${about(held)}${cap} held; ${about(free)} free on the disk, ${spare}`;
+  const now = full ? "full: nothing new is kept" : spare;
+  return `${blobs.toLocaleString("en-US")} blobs, ${about(held)}${cap} held; ${about(free)} free on the disk, ${now}`;
 };
 
 const flightsLine = ({ underWay, counts }: Status["flights"]): string => {

@@ -1,5 +1,6 @@
 // Takes away what is of no use to anybody: blobs that no repository is known to hold and no held manifest names, links to what is not
 // held, documents too old to be served in any outage, and what has been long in quarantine. Nothing that a client could be given goes.
+import { setImmediate as turn } from "node:timers/promises";
 import type { Digest } from "../oci/digest.ts";
 import type { LinkKey } from "./facts.ts";
 import type { Holding, UseCursor } from "./holdings.ts";
@@ -84,6 +85,8 @@ async function* idle({ holdings }: CollectParts["facts"]): AsyncGenerator<Holdin
   for (let after: UseCursor | undefined; ; ) {
     const page = await holdings.idle(after, PAGE);
     yield* page;
+    // facts are answered at once: without this nobody else would have a turn
+    await turn();
     after = page.at(-1);
     if (after === undefined) return;
   }
@@ -106,5 +109,6 @@ const collectLinks = async ({ blobs, facts }: CollectParts, isDry: boolean, sign
     }
     if (next === undefined) return count;
     after = next;
+    await turn();
   }
 };

@@ -1,6 +1,7 @@
 // Makes a site forget a tag, a digest of a repository, or a whole repository: the tags, the links, and then the bytes that nobody
 // else needs. What another repository holds as well stays; so does what another manifest of this one needs. It is no refusal: who
 // asks for it again gets it again, from upstream.
+import { setImmediate as turn } from "node:timers/promises";
 import type { Digest } from "../oci/digest.ts";
 import { isDigestReference, type Reference, type Repository, type Tag } from "../oci/reference.ts";
 import type { Kept } from "./kept.ts";
@@ -91,6 +92,8 @@ class Forgetting {
       const page = await inventory.tags(this.#site, this.#repo, { after, limit: PAGE });
       for (const { tag } of page) await this.#untag(tag);
       after = page.at(-1)?.tag;
+      // facts are answered at once: without this nobody else would have a turn
+      await turn();
       if (after === undefined) break;
     }
     await facts.removeListings(this.#site, this.#repo);
@@ -101,6 +104,7 @@ class Forgetting {
       for (const { digest } of page) await this.#unlink(digest);
       digests.push(...page.map(({ digest }) => digest));
       after = page.at(-1)?.digest;
+      await turn();
       if (after === undefined) break;
     }
     await this.#evictAll(digests);

@@ -77,6 +77,10 @@ export const openKept = async (options: KeptOptions): Promise<Kept> => {
   const blobs: Held = new Held({ blobs: memory, disk, facts, readers, good, uses, clock, log });
   const sweep = new Sweep({ held: blobs, facts, readers, uses, isPinned, clock, log });
   disk.room.relieve(sweep.makeWay, true);
+  disk.room.onFull((isFull) => {
+    if (isFull) log.warn({ kept: sweep.last?.kept }, "nothing new is kept: there is no room, and nothing that is held may go");
+    else log.info("there is room again: what is new is kept");
+  });
   const expiring = maxAge === undefined ? undefined : expire(sweep, maxAge, log);
   const stop = new AbortController();
   let report: ReconcileReport | undefined;

@@ -65,6 +65,9 @@ export class Room {
   #seen: { at: number; spare: number; free: number; total: number } | undefined;
   readonly #ways: MakeWay[] = [];
   #wayAhead: MakeWay | undefined;
+  /** Bytes of the largest body that found no room, although the whole would take it; until there is room for it again. */
+  #refused: number | undefined;
+  #onFull: (isFull: boolean) => void = () => undefined;
   #makingAhead = false;
   /** Bytes of blobs. */
   #held = 0;
@@ -79,6 +82,16 @@ export class Room {
   relieve(makeWay: MakeWay, ahead = false): void {
     this.#ways.unshift(makeWay);
     if (ahead) this.#wayAhead = makeWay;
+  }
+
+  /** Whether bodies go by without being kept, for want of room. */
+  get isFull(): boolean {
+    return this.#refused !== undefined;
+  }
+
+  /** Told once when that begins and once when it is over. */
+  onFull(told: (isFull: boolean) => void): void {
+    this.#onFull = told;
   }
 
   async state(): Promise<RoomState> {
@@ -124,14 +137,24 @@ export class Room {
       const left = this.#left(spare);
       if (left >= bytes) {
         share.promised += bytes;
+        if (this.#refused !== undefined && left >= this.#refused) this.#setRefused(undefined);
         this.#lookAhead(left - bytes, spare);
         return;
       }
       const missing = bytes - left;
-      // all that is held would be too little: none of it goes for nothing
-      if (missing > this.#held || performance.now() > until || !(await this.#makeWay(missing)))
-        throw new StoreFull(`${this.#options.folder} has no room for ${bytes} bytes more`);
+      const full = () => new StoreFull(`${this.#options.folder} has no room for ${bytes} bytes more`);
+      // more than the whole: nothing goes for it, and for others there may be room
+      if (missing > this.#held) throw full();
+      if (performance.now() < until && (await this.#makeWay(missing))) continue;
+      this.#setRefused(Math.max(bytes, this.#refused ?? 0));
+      throw full();
     }
+  }
+
+  #setRefused(bytes: number | undefined): void {
+    const wasFull = this.isFull;
+    this.#refused = bytes;
+    if (this.isFull !== wasFull) this.#onFull(this.isFull);
   }
 
   #left(spare: number): number {

@@ -58,7 +58,6 @@ export class Sweep {
   readonly #parts: SweepParts;
   #last: SweepReport | undefined;
   #running: Promise<unknown> = Promise.resolve();
-  #isFull = false;
   #isClosed = false;
 
   constructor(parts: SweepParts) {
@@ -74,7 +73,6 @@ export class Sweep {
     const { freed } = await this.#inTurn(async () =>
       this.#isBarren() ? { freed: 0 } : this.#run({ bytes: missing, before: Number.POSITIVE_INFINITY }),
     );
-    this.#say(freed > 0);
     return freed > 0;
   };
 
@@ -100,15 +98,6 @@ export class Sweep {
     return (
       this.#isClosed || (last?.exhausted === true && last.freed === 0 && Math.abs(this.#parts.clock() - last.at) < BARREN_FOR)
     );
-  }
-
-  /** Once when it begins and once when it ends, not once a request. */
-  #say(isMade: boolean): void {
-    if (this.#isClosed || isMade === !this.#isFull) return;
-    this.#isFull = !isMade;
-    const { log } = this.#parts;
-    if (isMade) log.info({ freed: this.#last?.freed }, "there is room again: what is new is kept");
-    else log.warn({ ...this.#last?.kept }, "nothing new is kept: there is no room, and nothing that is held may go");
   }
 
   async #run(goal: Goal): Promise<SweepReport> {

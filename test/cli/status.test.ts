@@ -54,7 +54,10 @@ describe("status", () => {
     const status: Status = {
       ...{ version: "1.0.0", startedAt: "2025-12-30T10:00:00Z", uptimeMs: 1, data: "/d", ready: false, work },
       notes: ["nothing new is kept: no room"],
-      room: { blobs: 12_345, held: 3 * GIB, growing: 0, maxSize: 4 * GIB, free: 20 * GIB, total: 100 * GIB, left: GIB },
+      room: {
+        ...{ blobs: 12_345, held: 3 * GIB, growing: 0, maxSize: 4 * GIB },
+        ...{ free: 20 * GIB, total: 100 * GIB, left: GIB, full: false },
+      },
       flights: {
         underWay: [{ digest: `sha256:${"a".repeat(64)}`, received: GIB / 2 }],
         counts: { begun: 7, joined: 30, resumed: 0 },

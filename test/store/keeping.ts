@@ -85,8 +85,8 @@ export const logged = (): { log: Logger; lines: string[] } => {
   const lines: string[] = [];
   const at =
     (level: string) =>
-    (_fields: unknown, message?: string): void =>
-      void lines.push(`${level} ${message}`);
+    (fields: unknown, message?: string): void =>
+      void lines.push(`${level} ${message ?? String(fields)}`);
   const log = { ...silent, debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") } as Logger;
   return { log, lines };
 };

@@ -147,10 +147,24 @@ describe("no room", () => {
     }
     expect(lines.filter((line) => line.startsWith("warn"))).toHaveLength(1);
     expect((await kept.state()).lastSweep).toMatchObject({ freed: 0, kept: { pinned: 1 }, exhausted: true });
+    // small ones find room all the while: that is not yet the end of it
+    await put(kept.blobs, body(10, 2));
+    await expect(kept.blobs.stage(200)).rejects.toThrow(StoreFull);
+    expect(lines).toHaveLength(1);
+    expect(kept.disk.room.isFull).toBe(true);
     pinned = false;
     kept.pass(10_000);
     await (await kept.blobs.stage(200)).discard(new Error("over"));
     expect(lines.filter((line) => line.includes("again"))).toHaveLength(1);
+    expect(kept.disk.room.isFull).toBe(false);
+  });
+
+  it("is no matter of what is larger than the whole", async () => {
+    const { log, lines } = logged();
+    const kept = await keeping({ maxSize: 1_000, log });
+    await expect(kept.blobs.stage(2_000)).rejects.toThrow(StoreFull);
+    expect(lines).toEqual([]);
+    expect(kept.disk.room.isFull).toBe(false);
   });
 });
 

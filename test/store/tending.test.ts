@@ -7,8 +7,9 @@ import type { Repository, Tag } from "../../src/oci/reference.ts";
 import { collect } from "../../src/store/collect.ts";
 import { type Forgotten, forget } from "../../src/store/forget.ts";
 import type { WorkProgress } from "../../src/store/progress.ts";
+import { tend } from "../../src/store/tend.ts";
 import { verifyBlobs } from "../../src/store/verify.ts";
-import { body, holds, type Keeping, keeping, put } from "./keeping.ts";
+import { body, holds, type Keeping, keeping, logged, put } from "./keeping.ts";
 
 const SITE = "s.example";
 const APP = "acme/app" as Repository;
@@ -140,6 +141,22 @@ describe("taking away what is of no use", () => {
     );
     await stage.discard(new Error("over"));
     expect((await collect(kept, options, nobody, never())).links).toBe(1);
+  });
+});
+
+describe("tidying up by itself", () => {
+  it("goes on after each time, says what went, and ends when it is told to", async () => {
+    const { log, lines } = logged();
+    const kept = await keeping();
+    const unwanted = await put(kept.blobs, body(100, 1));
+    kept.pass(DAY);
+    const tending = tend(kept, { listingsFor: DAY, grantsFor: DAY, first: 5, every: 5 }, log);
+    await expect.poll(() => isThere(kept, unwanted)).toBe(false);
+    const second = await put(kept.blobs, body(100, 2));
+    kept.pass(DAY);
+    await expect.poll(() => isThere(kept, second)).toBe(false);
+    await tending.close();
+    expect(lines).toEqual(Array.from({ length: 2 }, () => "info what was of no use has gone"));
   });
 });
 
