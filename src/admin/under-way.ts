@@ -2,6 +2,7 @@
 import type { Progress, WorkEntry } from "./answers.ts";
 import { AdminError } from "./error.ts";
 import type { Call, OperationName } from "./operations.ts";
+import { progressLine } from "./progress-line.ts";
 
 interface Work {
   readonly since: string;
@@ -50,7 +51,4 @@ export class UnderWay {
 
 const closing = () => new AdminError("UNAVAILABLE", "Layover is shutting down");
 
-const farOf = ({ progress }: Work): string => {
-  if (progress === undefined) return "";
-  return ` (${progress.done}${progress.total === undefined ? "" : ` of ${progress.total}`} ${progress.unit})`;
-};
+const farOf = ({ progress }: Work): string => (progress === undefined ? "" : `: ${progressLine(progress)}`);

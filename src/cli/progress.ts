@@ -1,6 +1,6 @@
 // How far long work has come, on stderr: one line that is written over on a terminal, else a plain line every few seconds.
 import type { Progress } from "../admin/answers.ts";
-import { about } from "../lib/units.ts";
+import { progressLine } from "../admin/progress-line.ts";
 
 /** Milliseconds. */
 const REDRAW_EVERY = 100;
@@ -36,11 +36,4 @@ export const showing = async <T>(
   } finally {
     if (isDirty) out.write("\r\u001b[K");
   }
-};
-
-export const progressLine = ({ done, total, unit, at }: Progress): string => {
-  const amount = (n: number) => (unit === "bytes" ? about(n) : n.toLocaleString("en-US"));
-  const of = total === undefined ? "" : ` of ${amount(total)}`;
-  const share = total === undefined || total === 0 ? "" : ` (${Math.floor((100 * Math.min(done, total)) / total)} %)`;
-  return `${amount(done)}${of}${unit === "bytes" ? "" : ` ${unit}`}${share}${at === undefined ? "" : `  ${at}`}`;
 };

@@ -1,7 +1,7 @@
 // The status of a server, for people to read.
 import type { Status } from "../admin/answers.ts";
+import { progressLine } from "../admin/progress-line.ts";
 import { about } from "../lib/units.ts";
-import { progressLine } from "./progress.ts";
 import { ago } from "./table.ts";
 
 type Line = readonly [string, string];

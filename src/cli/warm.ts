@@ -18,10 +18,13 @@ export const fetching = (program: Command, name: string): Command =>
     "with username:password, for the registry (default: as anybody, or as Layover itself where access is shared)",
   );
 
+/** Not as commander has it by itself, where the references behind it would be platforms too. */
+const collected = (text: string, before: readonly string[] = []): readonly string[] => [...before, ...text.split(",")];
+
 export const warmCommand = (program: Command): void => {
   fetching(program, "warm")
     .description("fetch images ahead, as a client would")
-    .option("--platform <os/arch...>", "of an image with several (default: the server's own)")
+    .option("--platform <os/arch>", "of an image with several; also more than once (default: the server's own)", collected)
     .option("--all-platforms", "every one of them")
     .action((references: string[], options: WarmOptions) =>
       ask(options, async (...asked) => (await import("./warm-run.ts")).warm(references, options, ...asked), { alone: false }),

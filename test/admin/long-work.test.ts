@@ -101,7 +101,7 @@ describe("long work", () => {
     const busy = operations.refresh(INPUT, quiet);
     await expect(busy).rejects.toMatchObject({
       code: "BUSY",
-      message: expect.stringMatching(/^refresh is under way since .*Z \(3 of 9 blobs\)$/),
+      message: expect.stringMatching(/^refresh is under way since .*Z: 3 of 9 blobs \(33 %\)$/),
     });
     stop.abort(new Error("enough"));
     await expect(first).rejects.toThrow("enough");

@@ -47,7 +47,10 @@ describe("warm", () => {
   it("takes the platforms that are asked for", async () => {
     const { front, upstream } = await started();
     upstream.content.seed({ repo: "acme/app", tag: "v1", index: true });
-    const other = await layover(["warm", IMAGE, "--platform", "linux/s390x"], front.folder);
+    const other = await layover(
+      ["warm", "--platform", "linux/s390x", "--platform", "linux/arm64,linux/386", IMAGE],
+      front.folder,
+    );
     expect(other).toMatchObject({ code: 1, stdout: expect.stringContaining("linux/amd64") });
     const all = asJson<WarmAnswer>(await layover(["warm", IMAGE, "--all-platforms", "--json"], front.folder));
     expect(all.images).toMatchObject([{ manifests: 2, blobs: 2, failures: [] }]);
