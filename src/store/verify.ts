@@ -27,6 +27,8 @@ export type VerifyParts = Pick<Kept, "blobs" | "disk" | "facts">;
 const PAGE = 200;
 /** Bytes that are hashed in one go: about a tenth of a millisecond. */
 const PORTION = 256 * 1024;
+/** Bytes of one blob between two words about it. */
+const TELL_EVERY = 64 * 1024 * 1024;
 const MOST_NAMED = 1_000;
 
 /** Throws the signal's reason. What a client reads meanwhile is as it was. */
@@ -44,8 +46,11 @@ export const verifyBlobs = async (parts: VerifyParts, onProgress: OnProgress, si
   for await (const holding of every(parts)) {
     signal.throwIfAborted();
     const { digest, size } = holding;
-    onProgress({ done: report.checked.bytes, total: Math.max(total, report.checked.bytes), unit: "bytes", at: digest });
-    const why = await flawOf(parts, digest, buffer, signal);
+    const tell = (read: number) => {
+      const done = report.checked.bytes + read;
+      onProgress({ done, total: Math.max(total, done), unit: "bytes", at: digest });
+    };
+    const why = await flawOf(parts, digest, buffer, signal, tell);
     report.checked.count += 1;
     report.checked.bytes += size;
     if (why === "gone") {
@@ -78,16 +83,24 @@ const flawOf = async (
   digest: Digest,
   buffer: Buffer,
   signal: AbortSignal,
+  tell: (read: number) => void,
 ): Promise<string | undefined> => {
   try {
     const body = await disk.read(digest);
     if (body === undefined) return "gone";
     const bytes = byteStreamOf(body);
     const hasher = hasherFor(algorithmOf(digest));
+    let read = 0;
+    let told = 0;
+    tell(read);
     try {
       for (let length = await bytes.readInto(buffer); length > 0; length = await bytes.readInto(buffer)) {
         signal.throwIfAborted();
         hasher.update(buffer.subarray(0, length));
+        read += length;
+        if (read - told < TELL_EVERY) continue;
+        told = read;
+        tell(read);
       }
     } finally {
       bytes.destroy();

@@ -157,7 +157,9 @@ describe("long work", () => {
     plantEndless(cwd);
     await served(cwd);
     const verify = begin(["cache", "verify"], cwd);
-    await expect.poll(() => verifying(cwd), { timeout: 15_000 }).toBe(true);
+    const status = async () => (await layover(["status"], cwd)).stdout;
+    // within one blob as well
+    await expect.poll(status, { timeout: 15_000 }).toMatch(/under way {3}verify, begun .*: [\d.]+ [MG]iB of 40\.0 GiB/);
     expect(await layover(["cache", "verify"], cwd)).toMatchObject({
       code: 1,
       stderr: expect.stringMatching(/^layover: verify is under way since .*Z: [^\n]* of 40\.0 GiB \(\d+ %\) {2}sha256:[^\n]*\n$/),
