@@ -170,9 +170,12 @@ const HERE = `linux/${ARCHITECTURES[process.arch] ?? process.arch}`;
 const wantedOf = (children: readonly NamedPart[], platforms: WarmOptions["platforms"] = [HERE]): readonly NamedPart[] =>
   platforms === "all" ? children : children.filter(({ platform }) => platforms.some((wanted) => isSame(wanted, platform)));
 
-/** Without a variant every one of it; arm64 has none but v8. */
-const isSame = (wanted: string, platform = ""): boolean =>
-  platform === wanted || platform.startsWith(`${wanted}/`) || (platform === "linux/arm64" && wanted === "linux/arm64/v8");
+/** Without a variant every one of it; arm64 has none but v8. What says nothing of a platform is for all. */
+const isSame = (wanted: string, platform: string | undefined): boolean =>
+  platform === undefined ||
+  platform === wanted ||
+  platform.startsWith(`${wanted}/`) ||
+  (platform === "linux/arm64" && wanted === "linux/arm64/v8");
 
 const noneOf = (children: readonly NamedPart[], platforms: WarmOptions["platforms"] = [HERE]): string => {
   const there = [...new Set(children.map(({ platform = "none" }) => platform))].slice(0, 20);

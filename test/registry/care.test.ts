@@ -1,4 +1,5 @@
 // What is explained is what happens; what is warmed is held; what is refreshed is upstream's.
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { parseDigest } from "../../src/oci/digest.ts";
 import { OciError } from "../../src/oci/error.ts";
@@ -96,6 +97,39 @@ describe("explain", () => {
     const { now } = await explain();
     expect(now.outcome).toBe(outcome);
     expect(COMES_OF[outcome]).toContain(await seen(get()));
+  });
+
+  it("foretells it whatever the rule, the age, the right and upstream are", async () => {
+    const times = fc.constantFrom(0, MINUTE, 10 * MINUTE, 2 * HOUR, 50 * HOUR);
+    const situation = fc.record({
+      rule: fc.record({ freshFor: times, staleWhileRevalidate: times, staleIfError: times, pin: fc.boolean() }),
+      site: fc.record({ publicFor: times, staleAccess: times, offline: fc.boolean() }),
+      elapsed: fc.constantFrom(0, 30_000, 5 * MINUTE, HOUR, 30 * HOUR, -HOUR),
+      isUp: fc.boolean(),
+      isHeld: fc.boolean(),
+      isByDigest: fc.boolean(),
+    });
+    await fc.assert(
+      fc.asyncProperty(situation, async ({ rule, site, elapsed, isUp, isHeld, isByDigest }) => {
+        const made = world({ ...site, rules: [{ match: "acme/app:v1", ...rule }] });
+        const { explain, get, upstream, pass, setUp, cut } = made;
+        const reference = isByDigest ? upstream.manifest("acme/app", "v1", { n: 1 }) : "v1";
+        upstream.manifest("acme/app", "v1", { n: 1 });
+        if (isHeld) await get("v1");
+        pass(elapsed);
+        const isAway = site.offline || !isUp;
+        setUp(!isAway);
+        if (isAway) cut();
+        upstream.asked.length = 0;
+        const { outcome } = (await explain(reference)).now;
+        expect(upstream.asked).toEqual([]);
+        expect(COMES_OF[outcome]).toContain(await seen(get(reference)));
+        if (outcome === "served") expect(upstream.asked).toEqual([]);
+        if (outcome === "asked") expect(upstream.asked[0]).toMatch(/^statManifest/);
+        if (outcome === "fetched") expect(upstream.asked[0]).toMatch(/^getManifest/);
+      }),
+      { numRuns: 150 },
+    );
   });
 
   it("foretells what happens to what is not held", async () => {
@@ -229,6 +263,12 @@ describe("warm", () => {
     const { run, children } = prepared();
     expect(await run("amd64", { platforms: ["windows/amd64"] })).toMatchObject({ manifests: 1, blobs: 3, failures: [] });
     expect(await run(children.arm64.digest)).toMatchObject({ digest: children.arm64.digest, manifests: 1, failures: [] });
+  });
+
+  it("takes what an index names without a platform, whatever is asked for", async () => {
+    const { run, upstream, children } = prepared();
+    upstream.manifest("acme/app", "charts", { manifests: [children.amd64] }, INDEX);
+    expect(await run("charts", { platforms: ["linux/riscv64"] })).toMatchObject({ manifests: 2, blobs: 3, failures: [] });
   });
 
   it("says what failed, and goes on with the rest", async () => {
