@@ -74,9 +74,12 @@ export class Held implements BlobStore {
   }
 
   delete(digest: Digest): Promise<boolean> {
+    const { blobs, facts } = this.#parts;
     return this.#turns.take(digest, async () => {
-      const wasHeld = await this.#parts.blobs.delete(digest);
-      await this.#parts.facts.holdings.release(digest);
+      const settle = await this.#account(digest);
+      const wasHeld = await blobs.delete(digest);
+      await facts.holdings.release(digest);
+      settle();
       return wasHeld;
     });
   }
@@ -90,6 +93,7 @@ export class Held implements BlobStore {
     const { readers, facts, blobs } = this.#parts;
     return this.#turns.take(digest, async () => {
       if (readers.has(digest)) return false;
+      const settle = await this.#account(digest);
       if (!(await facts.holdings.releaseIdle(digest))) return false;
       try {
         await blobs.delete(digest);
@@ -97,6 +101,7 @@ export class Held implements BlobStore {
         await this.#adopt(digest);
         throw error;
       }
+      settle();
       return true;
     });
   }
@@ -105,12 +110,11 @@ export class Held implements BlobStore {
   quarantine(digest: Digest): Promise<boolean> {
     const { disk, blobs, facts } = this.#parts;
     return this.#turns.take(digest, async () => {
-      const [file, fact] = [await disk.stat(digest), await facts.holdings.holding(digest)];
+      const settle = await this.#account(digest);
       const wasHeld = await disk.quarantine(digest);
       await blobs.delete(digest);
       await facts.holdings.release(digest);
-      // it may not have been as long as it was
-      if (wasHeld && fact !== undefined) disk.room.give(fact.size - (file?.size ?? 0));
+      settle();
       return wasHeld;
     });
   }
@@ -130,6 +134,19 @@ export class Held implements BlobStore {
       disk.room.give(-file.size);
       return "added";
     });
+  }
+
+  /**
+   * The room counts what the facts say, and gets back what the file was: what it is to be told of what goes, where the file had
+   * become another length behind our back, or had gone.
+   */
+  async #account(digest: Digest): Promise<() => void> {
+    const { disk, facts } = this.#parts;
+    const fact = await facts.holdings.holding(digest);
+    const file = fact === undefined ? undefined : await disk.stat(digest);
+    return () => {
+      if (fact !== undefined) disk.room.give(fact.size - (file?.size ?? 0));
+    };
   }
 
   /** It has been read back and is right. */
@@ -171,14 +188,19 @@ export class Held implements BlobStore {
   readonly #commit: Commit = (digest, size, parts, land) => {
     const { facts, blobs, good, clock, log } = this.#parts;
     return this.#turns.take(digest, async () => {
+      const settle = await this.#account(digest).catch(() => nothing);
       await facts.holdings
         .hold({ digest, size, at: clock(), ...(parts === undefined ? {} : { parts }) })
         .catch((error: unknown) => log.error({ digest, err: String(error) }, "what is held could not be noted"));
       try {
         await land();
+        settle();
         good.add(digest);
       } catch (error) {
-        if ((await blobs.stat(digest).catch(() => undefined)) === undefined) await facts.holdings.release(digest);
+        if ((await blobs.stat(digest).catch(() => undefined)) === undefined) {
+          await facts.holdings.release(digest);
+          settle();
+        }
         throw error;
       }
     });

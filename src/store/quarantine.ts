@@ -4,9 +4,11 @@ import { mkdir, readdir, rename, stat, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { algorithmOf, type Digest, hexOf } from "../oci/digest.ts";
 import { absent } from "./disk-errors.ts";
+import { diskRoom } from "./room.ts";
 
-/** Of all of them together. Bytes. */
+/** Of all of them together: bytes, and at most this share of the file system. */
 const MOST = 1024 * 1024 * 1024;
+const SHARE = 0.02;
 /** Milliseconds. */
 const KEEP_FOR = 30 * 24 * 60 * 60_000;
 
@@ -32,9 +34,11 @@ export class Quarantine {
   /** Takes away what is too old or too much; with `isDry` only says so. */
   async sweep(isDry = false): Promise<Swept> {
     const files = await this.#files();
+    if (files.length === 0) return { count: 0, bytes: 0 };
+    const most = Math.min(MOST, (await diskRoom(this.#folder)).total * SHARE);
     let all = files.reduce((sum, { size }) => sum + size, 0);
     const over = files.filter(({ at, size }) => {
-      const goes = all > MOST || Date.now() - at > KEEP_FOR;
+      const goes = all > most || Date.now() - at > KEEP_FOR;
       if (goes) all -= size;
       return goes;
     });

@@ -5,11 +5,11 @@ import type { Logger } from "../lib/log.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { Holdings } from "./holdings.ts";
 
-const FLUSH_EVERY = 5_000;
+const FLUSH_EVERY = 30_000;
 /** Of this many different ones the facts are told at once. */
 const MANY = 20_000;
-/** What is written in one go: everything else waits meanwhile, for about a millisecond. */
-const BATCH = 200;
+/** What is written in one go: everything else waits meanwhile, with a million held for about two milliseconds. */
+const BATCH = 50;
 
 export class Uses {
   readonly #holdings: Holdings;

@@ -86,6 +86,23 @@ describe("what is held", () => {
   });
 });
 
+describe("a file that goes behind our back", () => {
+  it("is counted no more once it comes again, is thrown away, or has to go", async () => {
+    const kept = await keeping({ maxSize: 100_000 });
+    const digests: Digest[] = [];
+    for (let n = 0; n < 4; n += 1) digests.push(await put(kept.blobs, body(10_000, n)));
+    for (const digest of digests) rmSync(kept.fileOf(digest));
+    await put(kept.blobs, body(10_000, 0));
+    expect(await kept.state()).toMatchObject({ held: 40_000, count: 4 });
+    expect(await kept.blobs.delete(digests[1]!)).toBe(false);
+    expect(await kept.state()).toMatchObject({ held: 30_000, count: 3 });
+    expect(await kept.blobs.evict(digests[2]!)).toBe(true);
+    expect(await kept.blobs.reconcile(digests[3]!)).toBe("dropped");
+    expect(await kept.state()).toMatchObject({ held: 10_000, count: 1, left: 90_000 });
+    expect(await kept.blobs.readAll(digests[0]!, 20_000)).toEqual(body(10_000, 0));
+  });
+});
+
 describe("a start", () => {
   it("finds what an older version left, manifests and their parts among it, in the background", async () => {
     const folder = scratch();
