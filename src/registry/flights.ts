@@ -25,10 +25,13 @@ export interface FlightOptions extends DownloadOptions {
   readonly abandoned: AbandonedOptions;
 }
 
-/** In all half a minute of pauses: an upstream that restarts is waited for. Nothing here limits how long a download takes that gets on. */
+/**
+ * In all half a minute of pauses: an upstream that restarts is waited for. Nothing here limits how long a download takes that gets on.
+ * Parked is short: a client whose token has run out comes back with a new one only when it is cut, and goes on from the byte it has.
+ */
 const DEFAULTS: FlightOptions = {
   retry: { attempts: 8, first: 100, most: 10_000, longest: 2 * 60_000 },
-  parkFor: 15_000,
+  parkFor: 5_000,
   recheckEvery: 1_000,
   abandoned: { perClient: 8, inAll: 64 },
 };

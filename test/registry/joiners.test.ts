@@ -1,8 +1,14 @@
 // By whose right a flight goes on: refusals, parking, readers that leave, and what may be downloaded for nobody.
+import type { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it, vi } from "vitest";
+import { silent } from "../../src/lib/log.ts";
+import { digestOf } from "../../src/oci/digest.ts";
+import { OciError } from "../../src/oci/error.ts";
 import type { Context } from "../../src/oci/registry.ts";
-import type { FlightOptions } from "../../src/registry/flights.ts";
+import { type FlightOptions, flights } from "../../src/registry/flights.ts";
+import type { Joining } from "../../src/registry/joiners.ts";
+import type { Open } from "../../src/registry/opening.ts";
 import { memoryBlobs } from "../../src/store/memory.ts";
 import { painted } from "../lib/pattern.ts";
 import { inPieces } from "../lib/pieces.ts";
@@ -105,6 +111,52 @@ describe("a refusal in mid-flight", () => {
     open();
     expect(await refused).toBe("UNAUTHORIZED");
     for (const owner of owners) expect(BYTES.equals((await owner) as Buffer)).toBe(true);
+  });
+});
+
+describe("a digest that two sites have", () => {
+  const joining = (site: string, open: Open): Joining => ({ open, client: "192.0.2.1", site, isEntitled: async () => true });
+  const away = async () => Promise.reject(new OciError("UPSTREAM_UNREACHABLE", "connection refused"));
+  const opened = (cut: number | undefined): Open => {
+    let nth = 0;
+    return async (offset) => {
+      nth += 1;
+      if (nth > 1) return away();
+      return { body: inPieces(BYTES.subarray(offset), 1_000, cut), start: offset, total: BYTES.length };
+    };
+  };
+  const { signal } = new AbortController();
+  const options = { retry: { attempts: 5, first: 1, most: 5, longest: 10 } };
+  const bytesOf = async ({ body }: { body: Readable }) => Buffer.concat((await body.toArray()) as Buffer[]);
+
+  it("is downloaded once, and goes on by the one where the other's upstream goes away", async () => {
+    const flying = flights(memoryBlobs(), silent, options);
+    const flight = flying.begin(digestOf(BYTES));
+    const passages = [
+      flight.join(joining("one.example", opened(30_000)), undefined, signal),
+      flight.join(joining("two.example", opened(undefined)), undefined, signal),
+    ];
+    for (const passage of passages) expect(BYTES.equals(await bytesOf(await passage))).toBe(true);
+    await flight.done;
+    expect(flying.counts()).toMatchObject({ begun: 1, joined: 1, landed: 1 });
+  });
+
+  it("tells at once all who came through the one whose upstream is away, and serves those of the other", async () => {
+    const flight = flights(memoryBlobs(), silent, options).begin(digestOf(BYTES));
+    let asked = 0;
+    const refused = () => {
+      asked += 1;
+      return away();
+    };
+    const join = (site: string, open: Open) => flight.join(joining(site, open), undefined, signal);
+    const away5 = Array.from({ length: 5 }, () =>
+      seen(join("one.example", refused).then(() => ({ provenance: { source: "?" } }))),
+    );
+    const other = join("two.example", opened(undefined));
+    expect(await Promise.all(away5)).toEqual(Array(5).fill("UPSTREAM_UNREACHABLE"));
+    expect(asked).toBe(1);
+    expect(BYTES.equals(await bytesOf(await other))).toBe(true);
+    await flight.done;
   });
 });
 

@@ -16,7 +16,7 @@ export const IDLE = 60;
 /** As they are, by a thousand. */
 export const SCALED: FlightOptions = {
   retry: { attempts: 8, first: 0.1, most: 10, longest: 120 },
-  parkFor: 150,
+  parkFor: 5 * 30,
   recheckEvery: 1,
   abandoned: { perClient: 8, inAll: 64 },
 };
