@@ -3,7 +3,7 @@
 import type { Digest } from "../oci/digest.ts";
 import type { Repository, Tag } from "../oci/reference.ts";
 import type { LinkKey, TagFact, TagKey } from "./facts.ts";
-import type { Holding, UseCursor } from "./holdings.ts";
+import type { Holding } from "./holdings.ts";
 
 export interface RepositoryRow {
   readonly repo: Repository;
@@ -53,8 +53,6 @@ export interface Inventory {
   linkers(digest: Digest, page: Page<Pick<Linker, "site" | "repo">>): Promise<Linker[]>;
   /** The tags that stand for a digest, at most `limit`. */
   tagsOf(digest: Digest, limit: number): Promise<TagKey[]>;
-  /** Least recently used first. */
-  byUse(page: Page<UseCursor>): Promise<Holding[]>;
   /** By digest, at most up to and including `last`. */
   byDigest(page: Page<Digest>, last?: Digest): Promise<Holding[]>;
   /** Links to what is not held, by site, repository and digest: `limit` links are looked at, and `next` is where to go on. */

@@ -52,13 +52,10 @@ export const memoryHoldings = (known: Known): { holdings: Holdings; inventory: I
     heldParts: async (manifest) => sorted((kept.get(manifest)?.parts ?? []).filter((part) => kept.has(part))),
     neededBy: async (digest, limit) => neededBy(digest).slice(0, limit),
   };
-  return {
-    holdings,
-    inventory: { ...memoryInventory(known, kept), byUse: async ({ after, limit }) => byUse(after).slice(0, limit) },
-  };
+  return { holdings, inventory: memoryInventory(known, kept) };
 };
 
-const memoryInventory = ({ tags, links }: Known, kept: ReadonlyMap<Digest, Holding>): Omit<Inventory, "byUse"> => {
+const memoryInventory = ({ tags, links }: Known, kept: ReadonlyMap<Digest, Holding>): Inventory => {
   const named = () => tags().filter(([, { digest }]) => digest !== undefined);
   const within = (site: string, repo: string) => (key: { site: string; repo: string }) => key.site === site && key.repo === repo;
   return {

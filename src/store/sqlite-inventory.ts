@@ -58,15 +58,6 @@ export const sqliteInventory = (connection: Connection): Inventory => ({
     connection
       .all("SELECT site, repo, tag FROM tags WHERE digest = ? ORDER BY site, repo, tag LIMIT ?", digest, limit)
       .map((row) => ({ site: String(row["site"]), repo: row["repo"] as Repository, tag: row["tag"] as Tag })),
-  byUse: async ({ after, limit }) =>
-    connection
-      .all(
-        `SELECT ${HOLDING} FROM holdings WHERE (used_at, digest) > (?, ?) ORDER BY used_at, digest LIMIT ?`,
-        after?.usedAt ?? -1,
-        after?.digest ?? "",
-        limit,
-      )
-      .map(holdingOf),
   byDigest: async ({ after = "", limit }, last) =>
     connection
       .all(`SELECT ${HOLDING} FROM holdings WHERE digest > ? AND digest <= ? ORDER BY digest LIMIT ?`, after, last ?? END, limit)

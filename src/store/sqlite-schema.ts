@@ -26,7 +26,6 @@ export const STEPS = [
   `CREATE TABLE holdings (
      digest TEXT PRIMARY KEY, size INTEGER NOT NULL, added_at INTEGER NOT NULL, used_at INTEGER NOT NULL,
      is_manifest INTEGER NOT NULL, needed INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-   CREATE INDEX holdings_by_use ON holdings (used_at, digest);
    CREATE INDEX idle_holdings_by_use ON holdings (used_at, digest) WHERE needed = 0;
    CREATE TABLE parts (
      manifest TEXT NOT NULL, part TEXT NOT NULL,
