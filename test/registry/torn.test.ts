@@ -141,6 +141,41 @@ describe("an upstream that has enough", () => {
   });
 });
 
+describe("a range far ahead of what has come", () => {
+  const FAR = 17 * KIB * KIB;
+
+  it("goes past the store, on over torn connections, and asks for no more than it is", async () => {
+    const { registry, upstream, flights, blobs } = await wired();
+    const { bytes, digest } = seeded(upstream, FAR + 200_000);
+    upstream.fault(BLOBS, cutAt(30_000), 2);
+    const range = { start: FAR, end: FAR + 99_999 };
+    const read = await readBlob(registry, blob("acme/app", digest, range), context());
+    expect(bytes.subarray(FAR, FAR + 100_000).equals(read as Buffer)).toBe(true);
+    expect(rangesOf(upstream)).toEqual([0, 30_000, 60_000].map((at) => `bytes=${FAR + at}-${FAR + 99_999}`));
+    expect(upstream.bytes(BLOBS)).toBe(100_000);
+    expect([flights.counts().begun, await blobs.stat(digest)]).toEqual([0, undefined]);
+  });
+
+  it("stops when its reader leaves, also while it waits to try again", async () => {
+    const { registry, upstream } = await wired({ flights: { retry: { attempts: 5, first: 60_000, most: 60_000, longest: 1 } } });
+    const { digest } = seeded(upstream, FAR + 200_000);
+    const lift = upstream.fault(BLOBS, drip(1_000, 5));
+    const get = async () => (await registry.getBlob(blob("acme/app", digest, { start: FAR }), context())).body;
+    const body = (await get()).resume();
+    await expect.poll(() => upstream.bytes(BLOBS)).toBeGreaterThan(5_000);
+    body.destroy();
+    await expect.poll(() => upstream.requests(BLOBS).every(({ isOver }) => isOver)).toBe(true);
+    expect(upstream.bytes(BLOBS)).toBeLessThan(150_000);
+    lift();
+    upstream.fault(BLOBS, cutAt(1_000));
+    const waiting = (await get()).resume();
+    await expect.poll(() => upstream.requests(BLOBS).filter(({ isOver }) => isOver).length).toBe(2);
+    waiting.destroy();
+    await expect.poll(() => waiting.closed).toBe(true);
+    expect(upstream.count(BLOBS)).toBe(2);
+  });
+});
+
 describe("a line that is slow", () => {
   it("takes far longer than any limit, and gets there", { timeout: 20_000 }, async () => {
     const { registry, upstream, flights } = await wired();
