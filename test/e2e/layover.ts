@@ -29,11 +29,11 @@ export class Layover {
     this.certificate = `${dir}/certs/ca.crt`;
   }
 
-  /** Starts it and waits until it is ready, every site with these settings; what it held before, it holds again. */
-  async start(defaults: Record<string, unknown> = {}): Promise<void> {
+  /** Starts it and waits until it is ready, every site with these `defaults`; what it held before, it holds again. */
+  async start(defaults: Record<string, unknown> = {}, more: Record<string, unknown> = {}): Promise<void> {
     await mkdir(this.#dir, { recursive: true });
     const config = `${this.#dir}/layover.yaml`;
-    await writeFile(config, JSON.stringify({ ...this.#settings(), defaults }, undefined, 2)); // JSON is YAML
+    await writeFile(config, JSON.stringify({ ...this.#settings(), defaults, ...more }, undefined, 2)); // JSON is YAML
     const argv = [process.execPath, SCRIPT, "serve", "--config", config];
     this.#part = await Part.start("layover", argv, `${this.#dir}/log`, () => this.ready(), { cwd: this.#dir });
   }
