@@ -4,7 +4,6 @@ import type { Logger } from "../lib/log.ts";
 import { readJson } from "./body.ts";
 import { AdminError, asAdminError } from "./error.ts";
 import { admit, type Guard } from "./guard.ts";
-import { parseInput } from "./inputs.ts";
 import { LongAnswer } from "./long-answer.ts";
 import type { Call, OperationName, Operations } from "./operations.ts";
 import { ROUTES, type Route } from "./routes.ts";
@@ -51,7 +50,10 @@ export const adminApi = ({ operations, underWay, guard, version, log }: ApiParts
       res.setHeader("allow", route.method);
       throw new AdminError("METHOD_NOT_ALLOWED", `${route.path} takes ${route.method} only`);
     }
-    const input = parseInput(name, method === "GET" ? fieldsOf(request.query) : await readJson(req));
+    const given = method === "GET" ? fieldsOf(request.query) : await readJson(req);
+    // with it comes zod, 6 MB that a server which nobody asks anything need not hold
+    const { parseInput } = await import("./inputs.ts");
+    const input = parseInput(name, given);
     const call: Call = { signal: goneOf(res), progress: () => undefined };
     if (route.isLong === undefined) return sendJson(res, 200, await run(name)(input, call));
     const long = new LongAnswer(res);
