@@ -9,9 +9,10 @@ export const DRAIN = 10_000;
 const SETTLED = 1_000;
 const EXIT_USAGE = 2;
 
-export const prepare = async (file: string | undefined): Promise<{ config: Config; log: Logger }> => {
-  const { loadConfig } = await import("../config/load.ts");
-  const config = await loadConfig({ file, env: process.env, cwd: process.cwd() });
+/** Undefined where the end came before the configuration. */
+export const prepare = async (reading: Promise<Config | undefined>): Promise<{ config: Config; log: Logger } | undefined> => {
+  const config = await reading;
+  if (config === undefined) return undefined;
   const { logger } = await import("../lib/log.ts");
   const log = logger(config.log);
   logRejections(log);

@@ -1,4 +1,5 @@
 // The front-end half of `serve`: alone, or as the child of the half that owns DNS, which it tells of the configuration and of itself.
+import { loadApart } from "../config/apart.ts";
 import type { Config } from "../config/config.ts";
 import { announce } from "./announce.ts";
 import { DRAIN, ended, keepCompiled, prepare, tellParent } from "./half.ts";
@@ -7,12 +8,17 @@ import { BEAT, type ParentConfig } from "./supervise.ts";
 /** Ends the process when it is told to. Rejects with what the user has to mend. */
 export const serveFront = async (file: string | undefined): Promise<void> => {
   const over = ended();
-  const { config, log } = await prepare(file);
+  const preparing = prepare(loadApart(file, over));
+  const loading = import("../app.ts"); // while the other process reads
+  loading.catch(() => undefined); // it is waited for below
+  const prepared = await preparing;
+  if (prepared === undefined) process.exit(0); // nothing has begun that would have to end well
+  const { config, log } = prepared;
   const hasParent = process.send !== undefined;
   void tellParent({ kind: "config", config: forParent(config) });
-  const { frontEnd } = await import("../app.ts");
+  const { frontEnd } = await loading;
   const front = await Promise.race([frontEnd(config, log), over]);
-  if (front === undefined) process.exit(0); // nothing has begun that would have to end well
+  if (front === undefined) process.exit(0);
   if (!hasParent) announce(config, log, { kind: "ready", ...front.identity }, []);
   void tellParent({ kind: "ready", ...front.identity });
   const beat = setInterval(() => void front.condition().then((now) => tellParent({ kind: "beat", ...now })), BEAT);

@@ -53,7 +53,10 @@ const serveBoth = async (file: string | undefined): Promise<void> => {
 
 const serveDnsAlone = async (file: string | undefined): Promise<void> => {
   const over = ended();
-  const { config, log } = await prepare(file);
+  const { loadApart } = await import("../config/apart.ts");
+  const prepared = await prepare(loadApart(file, over));
+  if (prepared === undefined) process.exit(0);
+  const { config, log } = prepared;
   const { dnsEnd } = await import("../app-dns.ts");
   const { watchReady } = await import("./watch-ready.ts");
   const watch = watchReady(config, log);

@@ -2,9 +2,11 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { onTestFinished } from "vitest";
+import { deserialize, serialize } from "node:v8";
+import { expect, onTestFinished } from "vitest";
 import type { Config } from "../../src/config/config.ts";
 import { ConfigError, loadConfig } from "../../src/config/load.ts";
+import { type PackedConfig, pack, unpack } from "../../src/config/packed.ts";
 
 export const folderOf = (files: Record<string, string | Buffer>): string => {
   const folder = mkdtempSync(join(tmpdir(), "layover-config-"));
@@ -18,9 +20,12 @@ export const folderOf = (files: Record<string, string | Buffer>): string => {
 
 type Env = Record<string, string>;
 
-/** Loads `yaml` as `./layover.yaml`. */
-export const load = (yaml: string | undefined, env: Env = {}, files: Record<string, string> = {}): Promise<Config> =>
-  loadConfig({ env, cwd: folderOf({ ...(yaml !== undefined && { "layover.yaml": yaml }), ...files }) });
+/** Loads `yaml` as `./layover.yaml`. Whatever a test loads has to arrive whole at another process as well. */
+export const load = async (yaml: string | undefined, env: Env = {}, files: Record<string, string> = {}): Promise<Config> => {
+  const config = await loadConfig({ env, cwd: folderOf({ ...(yaml !== undefined && { "layover.yaml": yaml }), ...files }) });
+  expect(unpack(deserialize(serialize(pack(config))) as PackedConfig)).toStrictEqual(config);
+  return config;
+};
 
 /** The problems that loading ends with. */
 export const problems = async (

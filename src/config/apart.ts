@@ -1,0 +1,31 @@
+// The configuration, read by a process that ends with that: what parses YAML and checks settings is 8 MB which a server would
+// hold for ever, for nothing. (A thread in its place leaves more behind than it saves.)
+import { fork } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import type { Config } from "./config.ts";
+import { type Reading, unpack } from "./packed.ts";
+import { ConfigError } from "./problems.ts";
+
+const READER = fileURLToPath(new URL("./reader.ts", import.meta.url));
+/** A signal to end that the reader got is one that we get as well. */
+const ENDS: readonly unknown[] = ["SIGINT", "SIGTERM"];
+
+/** What `loadConfig` gives and throws, in this process's folder and environment; undefined where the end comes first. */
+export const loadApart = (file: string | undefined, over: Promise<void>): Promise<Config | undefined> =>
+  new Promise((resolve, reject) => {
+    const reader = fork(READER, file === undefined ? [] : [file], { serialization: "advanced" });
+    reader.once("error", reject);
+    reader.once("message", (reading: Reading) => {
+      reader.disconnect();
+      if (reading.kind === "config") resolve(unpack(reading.config));
+      else reject(reading.kind === "problems" ? new ConfigError(reading.problems) : new Error(reading.message));
+    });
+    reader.once("exit", (code, signal) => {
+      if (ENDS.includes(signal)) resolve(undefined);
+      else reject(new Error(`the configuration could not be read: its reader ended with ${signal ?? code}`));
+    });
+    void over.then(() => {
+      reader.kill("SIGKILL");
+      resolve(undefined);
+    });
+  });

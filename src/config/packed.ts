@@ -1,0 +1,27 @@
+// A configuration as it goes from one process to another: URLs are the one thing in it that a message cannot carry.
+import type { Site } from "../sites.ts";
+import type { Config } from "./config.ts";
+
+interface PackedSite extends Omit<Site, "upstreams"> {
+  readonly upstreams: readonly string[];
+}
+
+export interface PackedConfig extends Omit<Config, "sites"> {
+  readonly sites: readonly PackedSite[];
+}
+
+/** What the reader says, once. */
+export type Reading =
+  | { readonly kind: "config"; readonly config: PackedConfig }
+  | { readonly kind: "problems"; readonly problems: readonly string[] }
+  | { readonly kind: "failed"; readonly message: string };
+
+export const pack = (config: Config): PackedConfig => ({
+  ...config,
+  sites: config.sites.map((site) => ({ ...site, upstreams: site.upstreams.map(({ href }) => href) })),
+});
+
+export const unpack = (packed: PackedConfig): Config => ({
+  ...packed,
+  sites: packed.sites.map((site) => ({ ...site, upstreams: site.upstreams.map((href) => new URL(href)) })),
+});

@@ -1,0 +1,54 @@
+// The process that reads the configuration gives what reading it here gives, and says what is wrong with it in the same words.
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { loadApart } from "../../src/config/apart.ts";
+import { ConfigError, loadConfig } from "../../src/config/load.ts";
+import { folderOf } from "./folder.ts";
+
+const never = new Promise<void>(() => undefined);
+const here = (file: string) => loadConfig({ file, env: process.env, cwd: process.cwd() });
+const EXAMPLE = readFileSync(join(import.meta.dirname, "example.yaml"), "utf8");
+
+describe("the configuration, read apart", () => {
+  it("is the same, down to what is not said, origins and secrets", async () => {
+    const folder = folderOf({
+      "secret.txt": "hunter2\n",
+      "layover.yaml": `
+        maxSize: 3GB
+        sites:
+          quay.io: { upstream: 'https://a.example, http://127.0.0.1:5000', rules: [{ match: 'a/**:v*', pin: true }] }
+          ghcr.io: { access: shared, credentials: { tokenFile: ./secret.txt } }`,
+    });
+    const file = join(folder, "layover.yaml");
+    const config = await loadApart(file, never);
+    expect(config).toStrictEqual(await here(file));
+    expect(config?.sites.find(({ host }) => host === "quay.io")?.upstreams[1]).toBeInstanceOf(URL);
+    expect(config?.sites.find(({ host }) => host === "ghcr.io")?.credentials).toEqual({ token: "hunter2" });
+  });
+
+  it.each([
+    ["unknown keys", EXAMPLE],
+    ["what is no YAML", "sites: ["],
+    ["a file that a key names", "trust: ./nowhere.pem"],
+  ])("has the same problems: %s", async (_, yaml) => {
+    const file = join(folderOf({ "layover.yaml": yaml }), "layover.yaml");
+    const [apart, direct] = await Promise.all([loadApart(file, never), here(file)].map((load) => load.catch((error) => error)));
+    expect(direct).toBeInstanceOf(ConfigError);
+    expect(apart).toStrictEqual(direct);
+  });
+
+  it("is not waited for when the end comes first, and neither is its reader", async () => {
+    const file = join(folderOf({}), "pipe");
+    execFileSync("mkfifo", [file]); // nobody ever writes into it
+    const over = new Promise<void>((resolve) => setTimeout(resolve, 300));
+    expect(await loadApart(file, over)).toBeUndefined();
+    await expect.poll(() => readersOf(file)).toEqual([]);
+  });
+});
+
+const readersOf = (file: string): string[] =>
+  execFileSync("ps", ["-eo", "args"], { encoding: "utf8" })
+    .split("\n")
+    .filter((line) => line.includes("reader.ts") && line.includes(file));
