@@ -81,6 +81,9 @@ export const openKept = async (options: KeptOptions): Promise<Kept> => {
     if (isFull) log.warn({ kept: sweep.last?.kept }, "nothing new is kept: there is no room, and nothing that is held may go");
     else log.info("there is room again: what is new is kept");
   });
+  disk.room.onTooLarge((bytes) =>
+    log.warn({ bytes }, "a body goes by without being kept: it is larger than all that may be held"),
+  );
   const expiring = maxAge === undefined ? undefined : expire(sweep, maxAge, log);
   const stop = new AbortController();
   let report: ReconcileReport | undefined;

@@ -11,6 +11,8 @@ const AHEAD = 0.02;
 const MOST_AHEAD = 2 * 1024 * 1024 * 1024;
 /** How long a body waits for others to make way. Milliseconds. */
 const PATIENCE = 5_000;
+/** A body that found no room is a reason for so long to say that there is none; as long as more come it goes on. Milliseconds. */
+const SAID_FOR = 5 * 60_000;
 
 export interface RoomOptions {
   readonly folder: string;
@@ -19,6 +21,8 @@ export interface RoomOptions {
   /** Bytes; undefined: no cap. */
   readonly maxSize: number | undefined;
   readonly free: () => Promise<{ readonly free: number; readonly total: number }>;
+  /** Monotonic milliseconds. */
+  readonly now?: () => number;
 }
 
 /** Makes way for a body that misses so many bytes. False: nothing of it may go now. */
@@ -65,9 +69,12 @@ export class Room {
   #seen: { at: number; spare: number; free: number; total: number } | undefined;
   readonly #ways: MakeWay[] = [];
   #wayAhead: MakeWay | undefined;
-  /** Bytes of the largest body that found no room, although the whole would take it; until there is room for it again. */
-  #refused: number | undefined;
+  /** Bytes of the largest body that found no room, although the whole would take it, and when that was; until there is room for it again. */
+  #refused: { readonly bytes: number; readonly at: number } | undefined;
+  /** Bytes of the largest body for which the whole is too small. */
+  #tooLarge = 0;
   #onFull: (isFull: boolean) => void = () => undefined;
+  #onTooLarge: (bytes: number) => void = () => undefined;
   #makingAhead = false;
   /** Bytes of blobs. */
   #held = 0;
@@ -92,6 +99,11 @@ export class Room {
   /** Told once when that begins and once when it is over. */
   onFull(told: (isFull: boolean) => void): void {
     this.#onFull = told;
+  }
+
+  /** Told of a body for which the whole is too small, and again only of larger ones. */
+  onTooLarge(told: (bytes: number) => void): void {
+    this.#onTooLarge = told;
   }
 
   async state(): Promise<RoomState> {
@@ -133,28 +145,46 @@ export class Room {
   async #weigh(share: Share, bytes: number): Promise<void> {
     const until = performance.now() + PATIENCE;
     for (;;) {
-      const { spare } = await this.#look();
+      const { spare, total } = await this.#look();
       const left = this.#left(spare);
       if (left >= bytes) {
         share.promised += bytes;
-        if (this.#refused !== undefined && left >= this.#refused) this.#setRefused(undefined);
+        this.#taken(left);
         this.#lookAhead(left - bytes, spare);
         return;
       }
       const missing = bytes - left;
       const full = () => new StoreFull(`${this.#options.folder} has no room for ${bytes} bytes more`);
-      // more than the whole: nothing goes for it, and for others there may be room
-      if (missing > this.#held) throw full();
-      if (performance.now() < until && (await this.#makeWay(missing))) continue;
-      this.#setRefused(Math.max(bytes, this.#refused ?? 0));
+      // where all that is held would be too little nothing goes for it
+      if (missing <= this.#held && performance.now() < until && (await this.#makeWay(missing))) continue;
+      this.#refuse(share.written + share.promised + bytes, total);
       throw full();
     }
   }
 
-  #setRefused(bytes: number | undefined): void {
+  #refuse(bytes: number, total: number): void {
+    const { maxSize = Number.POSITIVE_INFINITY, reserve } = this.#options;
+    if (bytes > Math.min(maxSize, total * (1 - reserve))) {
+      // for others there may be room
+      if (bytes > this.#tooLarge) this.#onTooLarge(bytes);
+      this.#tooLarge = Math.max(bytes, this.#tooLarge);
+      return;
+    }
     const wasFull = this.isFull;
-    this.#refused = bytes;
-    if (this.isFull !== wasFull) this.#onFull(this.isFull);
+    this.#refused = { bytes: Math.max(bytes, this.#refused?.bytes ?? 0), at: this.#now() };
+    if (!wasFull) this.#onFull(true);
+  }
+
+  /** What there was room for, in `left`, shows whether there is for what was refused. */
+  #taken(left: number): void {
+    if (this.#refused === undefined) return;
+    if (left < this.#refused.bytes && this.#now() - this.#refused.at < SAID_FOR) return;
+    this.#refused = undefined;
+    this.#onFull(false);
+  }
+
+  #now(): number {
+    return (this.#options.now ?? (() => performance.now()))();
   }
 
   #left(spare: number): number {

@@ -110,6 +110,26 @@ describe("room that others make", () => {
     expect(asked).toBe(1);
   });
 
+  it("has none where others have filled the disk, which is said once, and once when it is over", async () => {
+    let free = 10_000;
+    let time = 0;
+    const total = 10_000;
+    const room = new Room({ folder: "/", reserve: 0.1, maxSize: 8_000, free: async () => ({ free, total }), now: () => time });
+    const said: unknown[] = [];
+    room.onFull((isFull) => said.push(isFull));
+    room.onTooLarge((bytes) => said.push(bytes));
+    free = 2_000;
+    for (const bytes of [3_000, 2_000]) await expect(room.promise(bytes)).rejects.toThrow(StoreFull);
+    (await room.promise(900)).settle(0);
+    expect({ said, isFull: room.isFull }).toEqual({ said: [true], isFull: true });
+    // what is larger than all that may ever be held says nothing of the room for others
+    for (const bytes of [9_500, 9_000, 9_500, 9_600]) await expect(room.promise(bytes)).rejects.toThrow(StoreFull);
+    expect(said).toEqual([true, 9_500, 9_600]);
+    time = 5 * 60_000;
+    (await room.promise(900)).settle(0);
+    expect({ said, isFull: room.isFull }).toEqual({ said: [true, 9_500, 9_600, false], isFull: false });
+  });
+
   it("is asked of the last who offered first, and of the others when he has none", async () => {
     const room = roomOf(1_000);
     room.give(-1_000);
