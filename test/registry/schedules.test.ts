@@ -24,7 +24,7 @@ import {
 } from "../faults/behaviours.ts";
 import { watchTimers } from "../lib/timers.ts";
 import { blob, context } from "./stack.ts";
-import { BLOBS, seeded, wired } from "./wired.ts";
+import { BLOBS, IDLE, seeded, wired } from "./wired.ts";
 
 const SIZE = 300_000;
 
@@ -125,7 +125,7 @@ const fly = async (
   faults: readonly Fault[],
   readers: readonly Reader[],
 ) => {
-  const made = await wired({ blobs: disk.blobs });
+  const made = await wired({ blobs: disk.blobs, ...(faults.some(({ name }) => name === "stall") ? { idle: IDLE } : {}) });
   const { registry, upstream, flights } = made;
   const { bytes, digest } = seeded(upstream, size);
   let nth = 0;

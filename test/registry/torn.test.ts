@@ -40,7 +40,7 @@ describe("an upstream that tears", () => {
   });
 
   it("in silence is left after the idle limit, and asked for the rest", async () => {
-    const { registry, upstream } = await wired();
+    const { registry, upstream } = await wired({ idle: IDLE });
     const { bytes, digest } = seeded(upstream, SIZE);
     upstream.fault((one) => one.range === undefined, stall(300_000));
     upstream.fault((one) => one.range === "bytes=300000-", stall(0), 1);
@@ -178,7 +178,7 @@ describe("a range far ahead of what has come", () => {
 
 describe("a line that is slow", () => {
   it("takes far longer than any limit, and gets there", { timeout: 20_000 }, async () => {
-    const { registry, upstream, flights } = await wired();
+    const { registry, upstream, flights } = await wired({ idle: IDLE });
     const { bytes, digest } = seeded(upstream, 300 * KIB);
     upstream.fault(BLOBS, drip(KIB, 10));
     upstream.fault(BLOBS, cutAt(70 * KIB), 1);

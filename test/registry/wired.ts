@@ -10,10 +10,12 @@ import { painted } from "../lib/pattern.ts";
 import { registryAt, transportFor } from "../upstream/asking.ts";
 import { stack } from "./stack.ts";
 
-/** What the transport waits for a byte. Milliseconds; in truth a thousand times that. */
-export const IDLE = 60;
+/** What the transport waits for a byte, in tests that are about that. Milliseconds; undici's timers tick twice a second, however short they are. */
+export const IDLE = 30;
+/** In all others: a busy machine is no silent upstream. */
+const PATIENT = 5_000;
 
-/** As they are, by a thousand. */
+/** As they are, by a thousand; but parked for longer, so that somebody can come. */
 export const SCALED: FlightOptions = {
   retry: { attempts: 8, first: 0.1, most: 10, longest: 120 },
   parkFor: 5 * 30,
@@ -28,7 +30,7 @@ export interface WiredOptions {
   readonly idle?: number;
 }
 
-export const wired = async ({ blobs = memoryBlobs(), faults = {}, flights = {}, idle = IDLE }: WiredOptions = {}) => {
+export const wired = async ({ blobs = memoryBlobs(), faults = {}, flights = {}, idle = PATIENT }: WiredOptions = {}) => {
   const upstream = await faultUpstream(faults);
   const transport = transportFor({ idle });
   const registry = registryAt(upstream.url, asClient, transport);
