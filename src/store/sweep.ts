@@ -51,12 +51,15 @@ const PAGE = 100;
 const ONE_PULL = 60 * 60_000;
 /** A digest with as many tags or repositories is looked at no further, and stays. */
 const MANY = 1_000;
-/** How long it is believed that nothing may go, before it is looked through again. Milliseconds. */
+/** How long it is believed that nothing may go, before it is looked through again: milliseconds, and how many times as long as that took. */
 const BARREN_FOR = 1_000;
+const BARREN_TIMES = 50;
 
 export class Sweep {
   readonly #parts: SweepParts;
   #last: SweepReport | undefined;
+  /** Since when nothing may go, and how long that is believed. */
+  #barren: { readonly since: number; readonly for: number } | undefined;
   #running: Promise<unknown> = Promise.resolve();
   #isClosed = false;
 
@@ -94,14 +97,13 @@ export class Sweep {
   }
 
   #isBarren(): boolean {
-    const last = this.#last;
-    return (
-      this.#isClosed || (last?.exhausted === true && last.freed === 0 && Math.abs(this.#parts.clock() - last.at) < BARREN_FOR)
-    );
+    if (this.#isClosed) return true;
+    return this.#barren !== undefined && Math.abs(this.#parts.clock() - this.#barren.since) < this.#barren.for;
   }
 
   async #run(goal: Goal): Promise<SweepReport> {
     await this.#parts.uses.flush();
+    const began = performance.now();
     const kept = { pinned: 0, read: 0, used: 0, failed: 0 };
     let freed = 0;
     let count = 0;
@@ -120,8 +122,10 @@ export class Sweep {
       break;
     }
     const isForAge = goal.bytes === Number.POSITIVE_INFINITY;
-    const report = { at: this.#parts.clock(), wanted: isForAge ? undefined : goal.bytes, freed, count, kept };
-    this.#last = { ...report, exhausted: exhausted && !isForAge };
+    const at = this.#parts.clock();
+    this.#last = { at, wanted: isForAge ? undefined : goal.bytes, freed, count, kept, exhausted: exhausted && !isForAge };
+    const believed = Math.max(BARREN_FOR, (performance.now() - began) * BARREN_TIMES);
+    this.#barren = this.#last.exhausted && freed === 0 ? { since: at, for: believed } : undefined;
     return this.#last;
   }
 

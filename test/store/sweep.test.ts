@@ -159,6 +159,23 @@ describe("no room", () => {
     expect(kept.disk.room.isFull).toBe(false);
   });
 
+  it("is not looked for again with every body that comes by", async () => {
+    const kept = await keeping({ maxSize: 1_000, isPinned: () => true });
+    await tagged(kept, "v1", await put(kept.blobs, body(900, 1)));
+    const { holdings } = kept.facts;
+    const idle = holdings.idle.bind(holdings);
+    let looks = 0;
+    holdings.idle = (after, limit) => {
+      if (after === undefined) looks += 1;
+      return idle(after, limit);
+    };
+    for (let n = 0; n < 5; n += 1) await expect(kept.blobs.stage(200)).rejects.toThrow(StoreFull);
+    expect(looks).toBe(1);
+    kept.pass(60_000);
+    await expect(kept.blobs.stage(200)).rejects.toThrow(StoreFull);
+    expect(looks).toBe(2);
+  });
+
   it("is no matter of what is larger than the whole, of which it is only said that it is so", async () => {
     const { log, lines } = logged();
     const kept = await keeping({ maxSize: 1_000, log });
