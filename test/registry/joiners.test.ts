@@ -187,6 +187,23 @@ describe("a flight that every reader has left", () => {
     expect(made.upstream.count("getBlob")).toBe(1);
   });
 
+  it("has lent nothing to those who are there: with their own ways refused they wait, whatever who left might do", async () => {
+    const made = world([ANN, BOB], { parkFor: 100 });
+    let tear: () => void = () => undefined;
+    const torn = new Promise<void>((resolve) => {
+      tear = resolve;
+    });
+    made.upstream.bodyOf = (bytes, _query, nth) => inPieces(bytes, 1_000, nth === 0 ? 20_000 : bytes.length, torn);
+    const [ann, bob] = [await begun(made, ANN), await begun(made, BOB)];
+    ann.body.destroy();
+    await expect.poll(() => ann.body.closed).toBe(true);
+    made.repo.readers.delete(BOB);
+    tear();
+    expect(await bob.rest()).toMatch(/nobody is left/);
+    expect(made.gets()).toEqual([ANN, `bytes=20000- ${BOB}`]);
+    expect(made.flights.counts()).toMatchObject({ parked: 1, abandoned: 0 });
+  });
+
   it("is not opened again by a right that was refused meanwhile", async () => {
     const made = world([ANN], { recheckEvery: 60_000, retry: { attempts: 5, first: 150, most: 150, longest: 1 } });
     const { body } = await begun(made, ANN);
