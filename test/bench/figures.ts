@@ -1,7 +1,7 @@
 // The one table of what is measured, in what units, and what is to be reached.
 import { coldBare, coldLimited, firstByte } from "./cold.ts";
 import { forwarded, forwardedFree, hijacked, hijackedFree } from "./dns.ts";
-import { herd } from "./herd.ts";
+import { cold50, herd } from "./herd.ts";
 import { memory, takeRest } from "./memory.ts";
 import { startMillion } from "./million.ts";
 import type { Rounds } from "./rounds.ts";
@@ -106,6 +106,17 @@ export const FIGURES: readonly Figure[] = [
     measure: herd,
   },
   {
+    name: "cold-50",
+    title: "50 clients at once for one cold layer, line of 5 MB/s",
+    metrics: [
+      { key: "upstream", unit: "upstream bytes ÷ unique bytes", digits: 2, targets: [{ atMost: 1 }] },
+      seconds({ than: "direct", atMost: 1.1 }),
+      { key: "first", unit: "ms to a client's first byte, median", digits: 1 },
+      { key: "worst", unit: "ms to a client's first byte, worst", digits: 1 },
+    ],
+    measure: cold50,
+  },
+  {
     name: "dns-hijacked",
     title: "DNS of hijacked names, server on one core",
     metrics: queries({ than: "dnsmasq", atLeast: 0.3 }),
@@ -140,6 +151,8 @@ export const FIGURES: readonly Figure[] = [
       megabytes("after", "after the run, shared pages once"),
       megabytes("afterRss", "after the run, sum of RSS"),
       megabytes("readers", "with 100 slow readers, shared pages once", { atMost: 150 }),
+      { key: "each", unit: "MB for each of them, all of it counted", digits: 1, targets: [{ atMost: 5 }] },
+      { key: "grown", unit: "MB for each of them more than before", digits: 2 },
       megabytes("readersRss", "with 100 slow readers, sum of RSS"),
     ],
     measure: memory,

@@ -29,7 +29,8 @@ export const memory = async (stage: Stage): Promise<Rounds> => {
     const most = await withReaders(server, thing.path);
     await verify(server, thing);
     if (rest === undefined) throw new Error("nobody has looked at them at rest");
-    return { ...named("rest", rest), ...named("after", after), ...named("readers", most) };
+    const perReader = { each: most.once / READERS, grown: (most.once - after.once) / READERS };
+    return { ...named("rest", rest), ...named("after", after), ...named("readers", most), ...perReader };
   });
 };
 

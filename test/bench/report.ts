@@ -102,8 +102,7 @@ const HOW = `\
 Made by \`npm run bench -- --markdown\`, in one run: medians of interleaved rounds (A B C A B C …); each ratio is taken round by round, ours divided by
 theirs. All servers have the same two cores, upstream (files behind nginx), content, key type (P-256) and load generators (wrk with 16 kept
 connections, curl, dnsperf). Status, length and digest of answers are checked before (warm ones) and after each round; a wrong one voids it. CPU is
-user + system time of the server's whole process tree. The line of 100 and of 20 MB/s is the kernel's, shared by all connections to the upstream. For DNS on one
-core the server has one to itself and dnsperf the other. Layover runs as \`layover serve\` does, both processes, its log in a file; nginx with
-\`proxy_cache\` and its lock, sendfile, no access log; the registries as pull-through proxies, quiet; dnsmasq without cache, as Layover has none.`.split(
-  "\n",
-);
+user + system time of the server's whole process tree. The line of so many MB/s is the kernel's, shared by all connections to the upstream. For DNS
+on one core the server has one to itself and dnsperf the other. Layover runs as \`layover serve\` does, both processes, its log in a file, and has
+been started once before, so that it is compiled; nginx with \`proxy_cache\` and its lock, sendfile, no access log; the registries as pull-through
+proxies, quiet; dnsmasq without cache, as Layover has none.`.split("\n");
