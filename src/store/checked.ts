@@ -5,7 +5,7 @@ import { LRUCache } from "lru-cache";
 import { type ByteSource, ByteStream } from "../lib/byte-stream.ts";
 import { upTo } from "../lib/lru.ts";
 import { byteStreamOf } from "../lib/readable-source.ts";
-import { algorithmOf, type Digest, type Hasher, hasherFor } from "../oci/digest.ts";
+import { algorithmOf, type Digest, digestOf, type Hasher, hasherFor } from "../oci/digest.ts";
 import type { BlobStore } from "./blobs.ts";
 
 const REMEMBERED = 100_000;
@@ -38,7 +38,16 @@ export const checked = (inner: BlobStore, good: Good, spoilt: (digest: Digest) =
     if (held === undefined || body === undefined) return undefined;
     return new ByteStream(new CheckedSource(byteStreamOf(body), held.size, digest, good, spoilt));
   },
-  readAll: (digest, limit) => inner.readAll(digest, limit),
+  async readAll(digest, limit) {
+    const bytes = await inner.readAll(digest, limit);
+    if (bytes === undefined || good.has(digest)) return bytes;
+    if (digestOf(bytes, algorithmOf(digest)) === digest) {
+      good.add(digest);
+      return bytes;
+    }
+    await spoilt(digest);
+    return undefined;
+  },
   stage: (expected, algorithm) => inner.stage(expected, algorithm),
   fill: (digest, expected) => inner.fill(digest, expected),
   leftover: (digest) => inner.leftover(digest),

@@ -127,7 +127,7 @@ test("what was spoilt on the disk while it was off is found by the first pull an
   const run = await engine.docker(["image", "inspect", "--format", "{{.Id}}", `${OPEN}/acme/held:v1`]);
   expect(run.out).toContain(held.manifest.digest);
   const asked = (await world.open.hits(mark)).filter(({ method, status }) => method === "GET" && status === 200);
-  expect(asked.map(({ path }) => path.split("/").at(-1)).sort()).toEqual(parts.map(({ digest }) => digest).sort());
+  expect(new Set(asked.map(({ path }) => path.split("/").at(-1)))).toEqual(new Set(parts.map(({ digest }) => digest)));
   expect(await verify()).toMatchObject({ code: 0, spoiltCount: 0 });
   await expectPull("acme/held", 0);
 });

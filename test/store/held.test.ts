@@ -217,6 +217,15 @@ describe("a large blob that the disk has spoilt", () => {
     expect(Buffer.concat((await (await kept.blobs.read(digest))!.toArray()) as Buffer[])).toEqual(body(700_000, 1));
   });
 
+  it("is not given to who wants all of it at once, as a long manifest is", async () => {
+    const { kept, digest, lines } = await spoil(body(700_000, 1), body(700_000, 2));
+    expect(await kept.blobs.readAll(digest, 8_000_000)).toBeUndefined();
+    expect(await kept.blobs.stat(digest)).toBeUndefined();
+    expect(lines.filter((line) => line.startsWith("error"))).toHaveLength(1);
+    await put(kept.blobs, body(700_000, 1));
+    expect(await kept.blobs.readAll(digest, 8_000_000)).toEqual(body(700_000, 1));
+  });
+
   it("is looked for once, in no part of it, and not in what was just written", async () => {
     const { kept, digest } = await spoil(body(700_000, 1), body(700_000, 1));
     const readWhole = async (of: Digest) => Buffer.concat((await (await kept.blobs.read(of))!.toArray()) as Buffer[]);
