@@ -81,19 +81,22 @@ export const patiently = async <T>(question: Promise<T>, health: Health): Promis
 
 /**
  * Upstream says 404, behind which some registries hide what one may not see. Only a yes to a question about the repository
- * with the same credential proves the right to read; then `onGone` decides. Otherwise its 404 is the answer.
+ * with the same credential proves the right to read; then `onGone` decides, and `dropped` is called where it says so. Otherwise its 404 is
+ * the answer, and takes nothing from others.
  */
 export const stillThere = async (
   parts: ConfirmParts,
   held: Omit<Held, "ask" | "linked">,
   ctx: Context,
   gone: OciError,
+  dropped: () => Promise<unknown> = () => Promise.resolve(),
 ): Promise<Confirmation> => {
   await parts.upstream.listTags({ repo: held.repo, n: 1 }, ctx).catch((error: unknown) => {
     throw isOciError(error) ? gone : error;
   });
   if (held.onGone === "keep") return ASKED;
   await parts.facts.removeLink({ site: parts.site.host, repo: held.repo, digest: held.digest });
+  await dropped();
   throw gone;
 };
 

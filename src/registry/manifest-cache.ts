@@ -94,10 +94,7 @@ const resolveOrKeep = async (
     const digest = (await tags.fact(repo, tag))?.digest;
     if (digest === undefined || (await facts.link({ site: site.host, repo, digest })) === undefined) throw error;
     const { onGone } = policy.of(repo, tag);
-    await stillThere(parts, { repo, digest, onGone }, ctx, error).catch(async (gone: unknown) => {
-      if (gone === error && onGone === "drop") await tags.forget(repo, tag);
-      throw gone;
-    });
+    await stillThere(parts, { repo, digest, onGone }, ctx, error, () => tags.forget(repo, tag));
     return { digest, how: "stale", age: 0 };
   }
 };

@@ -208,6 +208,27 @@ describe("a 404 of upstream", () => {
     }
   });
 
+  it.each(["a stranger", "another user", "a reader while lists cannot be had"])(
+    "to %s takes a tag from nobody, also where what is gone is dropped",
+    async (who) => {
+      const { registry, upstream, digest, fill, pass, cut } = await prepared({ policy: { ...POLICY, onGone: "drop" } });
+      await fill();
+      pass(6 * MINUTE);
+      upstream.hides = true;
+      if (who.startsWith("a reader")) {
+        upstream.repo("alice/app").tags.clear();
+        const failure = new OciError("UPSTREAM_UNREACHABLE", "gone in between");
+        vi.spyOn(upstream, "listTags").mockRejectedValueOnce(failure);
+      }
+      const credential =
+        { "a stranger": undefined, "another user": BOB }[who] ?? (who.startsWith("a reader") ? ALICE : undefined);
+      expect(await seen(registry.getManifest(manifest("alice/app", "v1"), context(credential)))).toMatch(/UNKNOWN/);
+      cut();
+      const { descriptor } = await registry.getManifest(manifest("alice/app", "v1"), context(ALICE));
+      expect(descriptor.digest).toBe(digest);
+    },
+  );
+
   it("of the whole repository takes it from everybody", async () => {
     const { registry, upstream, digest, fill, pass } = await prepared();
     await fill();
