@@ -52,6 +52,9 @@ export class Tags {
   #pins: Promise<unknown> = Promise.resolve();
   readonly #pending = new LRUCache<string, readonly Pending[]>({ ...upTo(MAX_PENDING), ttl: PENDING_FOR });
 
+  /** What upstream has said last of a tag that waits: what it was before comes too late. */
+  readonly #awaited = new LRUCache<string, Digest>({ ...upTo(MAX_PENDING), ttl: PENDING_FOR });
+
   constructor(parts: TagParts) {
     this.#parts = parts;
   }
@@ -117,9 +120,14 @@ export class Tags {
     const { facts, site, policy, clock } = this.#parts;
     const fact = await facts.tag(key);
     if (fact?.digest !== undefined && policy.of(key.repo, key.tag).pin) return;
-    if (fact?.digest === digest) return facts.touchTag(key, digest, clock(), generation);
+    const name = `${key.repo}:${key.tag}`;
+    if (fact?.digest === digest) {
+      this.#awaited.delete(name);
+      return facts.touchTag(key, digest, clock(), generation);
+    }
     const link = await facts.link({ site: site.host, repo: key.repo, digest });
     const pending = this.#pending.get(`${key.repo}@${digest}`) ?? [];
+    this.#awaited.set(name, digest);
     this.#pending.set(
       `${key.repo}@${digest}`,
       [...pending.filter((other) => other.key.tag !== key.tag), { key, generation }].slice(-20),
@@ -133,6 +141,9 @@ export class Tags {
     this.#pending.delete(`${repo}@${digest}`);
     const move = { digest, at: this.#parts.clock(), reason: "pull" } as const;
     for (const { key, generation } of pending) {
+      const name = `${repo}:${key.tag}`;
+      if (this.#awaited.get(name) !== digest) continue;
+      this.#awaited.delete(name);
       if (this.#parts.policy.of(repo, key.tag).pin) await this.#pin(key, move, generation);
       else await this.#parts.facts.moveTag(key, move, generation);
     }

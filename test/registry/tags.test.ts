@@ -76,6 +76,24 @@ describe("a tag", () => {
     expect(await seen(head())).toBe("hit");
   });
 
+  it.each([
+    ["back", 1],
+    ["on", 3],
+  ])("that has moved %s since is not moved by what it was in between, when that comes at last", async (_where, n) => {
+    const { registry, head, get, move, pass } = await world();
+    const [first, between] = [move(1), move(2)];
+    move(1);
+    await get();
+    move(2);
+    pass(MINUTE);
+    expect((await head()).descriptor.digest).toBe(between);
+    const now = move(n);
+    expect(now === first).toBe(n === 1);
+    expect((await get()).descriptor.digest).toBe(now);
+    await registry.getManifest(manifest("acme/app", between), context());
+    expect((await get()).descriptor.digest).toBe(now);
+  });
+
   it("is served stale while upstream is away, for staleIfError", async () => {
     const { get, move, pass, cut } = await world({
       publicFor: 1_000 * MINUTE,
