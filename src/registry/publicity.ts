@@ -45,7 +45,13 @@ export const publicity = (
       trace: "public?",
       tally: { upstreamBytes: 0, upstreamRequests: 0 },
     };
-    await question(anonymous, operation, query, ctx);
+    try {
+      await question(anonymous, operation, query, ctx);
+    } catch (error) {
+      // what it was once is no right in the next outage
+      if (isOciError(error) && error.isRefusal) await rights.hidden(query.repo);
+      throw error;
+    }
     rights.published(query.repo);
   };
   return {

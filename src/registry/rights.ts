@@ -18,6 +18,8 @@ export interface Rights {
   granted(repo: Repository, credential: Credential | undefined): void;
   /** Upstream said yes to an anonymous client: the repository is public for a while. */
   published(repo: Repository): void;
+  /** Upstream said 401 or 403 to a client that is as anonymous as can be, tokens included: it is public no more. */
+  hidden(repo: Repository): Promise<void>;
   /** Whether it is known to be public, without a question. */
   isPublic(repo: Repository): Promise<boolean>;
   /** Upstream said 401 or 403 to this credential. */
@@ -62,6 +64,7 @@ export const clientRights = (site: Site, grants: Grants, key: Uint8Array, clock:
       else put(repo, subjectOf(credential, key), site.grantFor, expiryOf(credential));
     },
     published: (repo) => put(repo, PUBLIC, site.publicFor),
+    hidden: (repo) => grants.end(keyFor(repo, PUBLIC)),
     isPublic: async (repo) => (await standingOf(repo, PUBLIC)) === "live",
     async refused(repo, credential) {
       // without a credential a 401 is the challenge that every token registry begins with: it says nothing of the repository
@@ -77,6 +80,7 @@ export const sharedRights: Rights = {
   confirmedAt: () => Promise.resolve(undefined),
   granted: () => undefined,
   published: () => undefined,
+  hidden: () => Promise.resolve(),
   isPublic: () => Promise.resolve(true),
   refused: () => Promise.resolve(),
   known: () => Promise.resolve(true),

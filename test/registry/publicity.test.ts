@@ -7,7 +7,7 @@ import { manifest, stack } from "./stack.ts";
 const HOUR = 3_600_000;
 
 const world = () => {
-  const { upstream, rights } = stack();
+  const { upstream, rights, pass } = stack();
   const query = manifest("acme/app", "v1");
   upstream.manifest("acme/app", "v1", {});
   const time = { now: 1_000 };
@@ -16,7 +16,7 @@ const world = () => {
     finder.find("getManifest", query);
     for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve));
   };
-  return { upstream, rights, query, ask, time };
+  return { upstream, rights, query, ask, time, pass };
 };
 
 describe("whether a repository is public", () => {
@@ -45,5 +45,31 @@ describe("whether a repository is public", () => {
     await ask();
     expect(upstream.asked).toHaveLength(2);
     expect(await rights.isPublic(query.repo)).toBe(true);
+  });
+
+  it("is no longer held to be so once upstream has refused it to an anonymous client, also in an outage", async () => {
+    const { upstream, ask, rights, query, time, pass } = world();
+    upstream.repo("acme/app").isPublic = true;
+    await ask();
+    expect(await rights.standing(query.repo, undefined)).toBe("live");
+    upstream.repo("acme/app").isPublic = false;
+    pass(2 * HOUR);
+    time.now += 2 * HOUR;
+    expect(await rights.standing(query.repo, undefined)).toBe("stale");
+    await ask();
+    expect(await rights.standing(query.repo, undefined)).toBe("none");
+  });
+
+  it("is still what it was where upstream hides it, or cannot be asked", async () => {
+    const { upstream, ask, rights, query, time, pass } = world();
+    upstream.repo("acme/app").isPublic = true;
+    await ask();
+    for (const failure of ["NAME_UNKNOWN", "UPSTREAM_UNREACHABLE"] as const) {
+      pass(2 * HOUR);
+      time.now += 2 * HOUR;
+      upstream.failure = new OciError(failure, "no");
+      await ask();
+      expect(await rights.standing(query.repo, undefined)).toBe("stale");
+    }
   });
 });
