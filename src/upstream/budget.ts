@@ -10,6 +10,8 @@ const PAUSES_MS = [1_000, 2_000, 5_000, 10_000, 30_000, 60_000];
 const HOLD_AT_MOST = 3_600_000;
 /** How long others wait for the one question that finds out. Milliseconds. */
 const PATIENCE = 1_000;
+/** Whoever asks for no client leaves it to clients for so long to find out. Milliseconds. */
+const OURS_LATER = 30_000;
 /** For how long a count without a window is believed. Milliseconds. */
 const WINDOW = 3_600_000;
 /** Where upstream says what remains but not of how much. */
@@ -57,7 +59,8 @@ export class Budget {
   /** Throws TOOMANYREQUESTS where it is no use to ask. `isOurs`: for no client, who comes first where little is left. */
   async enter(isOurs: boolean, signal: AbortSignal): Promise<Admission> {
     const { now } = this.#options;
-    if (isOurs && (this.#isThrottled || this.#isLow())) throw this.#held("what is left of it is for clients");
+    const isLeft = this.#isLow() || (this.#isThrottled && now() < this.#until + OURS_LATER);
+    if (isOurs && isLeft) throw this.#held("what is left of it is for clients");
     const until = now() + PATIENCE;
     while (this.#isThrottled) {
       if (now() < this.#until) throw this.#held();
