@@ -226,6 +226,16 @@ describe("a large blob that the disk has spoilt", () => {
     expect(await kept.blobs.readAll(digest, 8_000_000)).toEqual(body(700_000, 1));
   });
 
+  it("is taken out once: what has come anew stays, whoever is still reading what it was", async () => {
+    const { kept, digest, lines } = await spoil(body(700_000, 1), body(700_000, 2));
+    const [quick, slow] = [(await kept.blobs.read(digest))!, (await kept.blobs.read(digest))!];
+    await expect(quick.toArray()).rejects.toThrow(/something else/);
+    await put(kept.blobs, body(700_000, 1));
+    await expect(slow.toArray()).rejects.toThrow(/something else/);
+    expect(Buffer.concat((await (await kept.blobs.read(digest))!.toArray()) as Buffer[])).toEqual(body(700_000, 1));
+    expect(lines.filter((line) => line.startsWith("error"))).toHaveLength(1);
+  });
+
   it("is looked for once, in no part of it, and not in what was just written", async () => {
     const { kept, digest } = await spoil(body(700_000, 1), body(700_000, 1));
     const readWhole = async (of: Digest) => Buffer.concat((await (await kept.blobs.read(of))!.toArray()) as Buffer[]);
