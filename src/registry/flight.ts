@@ -157,7 +157,7 @@ export class Flight {
     const reason = reasonOf(error);
     counts.add(`failed.${reason}`);
     // what upstream says before the first byte its clients hear, and their log lines; a full disk has its own word in health
-    const isQuiet = this.#download.boarding === undefined ? isResumable(reason) : reason === "full";
+    const isQuiet = reason === "full" || (this.#download.boarding === undefined && isResumable(reason));
     log[isQuiet ? "debug" : "warn"]({ digest: this.#digest, at: this.head, reason, err: error.message }, "download failed");
     this.#boarding.reject(error);
     this.#joiners.end(error);

@@ -5,12 +5,15 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { byteStreamOf } from "../../src/lib/readable-source.ts";
+import { digestOf } from "../../src/oci/digest.ts";
 import type { RangeRequest } from "../../src/oci/range.ts";
+import { flights } from "../../src/registry/flights.ts";
 import { type BlobStore, type Stage, StoreFull } from "../../src/store/blobs.ts";
 import { openDisk } from "../../src/store/disk.ts";
 import { memoryBlobs } from "../../src/store/memory.ts";
 import { painted } from "../lib/pattern.ts";
 import { inPieces } from "../lib/pieces.ts";
+import { logged } from "../store/keeping.ts";
 import { blob, context, readBlob, stack } from "./stack.ts";
 
 const SIZE = 400_000;
@@ -116,6 +119,24 @@ describe("a disk that is full in mid-flight", () => {
     expect(gets).toContain("bytes=150000-299999 Basic ann");
     expect([await made.blobs.stat(made.digest), made.blobs.leftover(made.digest)]).toEqual([undefined, 0]);
     expect(readdirSync(spool)).toEqual([]);
+  });
+
+  it("is no news with every body that finds no room: that is the store's own word", async () => {
+    const { log, lines } = logged();
+    for (const most of [0, 150_000]) {
+      const none = { ...memoryBlobs(), fill: () => Promise.reject(new StoreFull("no room")) };
+      const flying = flights(most === 0 ? none : quota(memoryBlobs(), most), log);
+      const open = async () => ({ body: inPieces(BYTES, 7_001), start: 0, total: SIZE });
+      const joining = { open, client: "", site: "registry.test", isEntitled: async () => true };
+      const flight = flying.begin(digestOf(BYTES));
+      const read = flight.join(joining, undefined, new AbortController().signal).then(({ body }) => drained(body, SIZE));
+      await expect(read.then((bytes) => BYTES.equals(bytes as Buffer)).catch((error: Error) => error.name)).resolves.toBe(
+        most === 0 ? "StoreFull" : true,
+      );
+      await flight.done;
+      expect(flying.counts()["failed.full"]).toBe(1);
+    }
+    expect(lines.filter((line) => !line.startsWith("debug"))).toEqual([]);
   });
 
   it("leaves the whole body checked to its last byte, also of who reads from within what was there", async () => {
