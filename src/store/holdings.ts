@@ -32,6 +32,9 @@ export interface NewHolding {
   readonly parts?: readonly Digest[];
 }
 
+/** A use that lies further ahead than this comes of a clock that was wrong. Milliseconds. */
+export const AHEAD = 60 * 60_000;
+
 export interface Holdings {
   holding(digest: Digest): Promise<Holding | undefined>;
   /**
@@ -45,7 +48,7 @@ export interface Holdings {
   release(digest: Digest): Promise<boolean>;
   /** The same, but only while no held manifest needs it. */
   releaseIdle(digest: Digest): Promise<boolean>;
-  /** When each was last used. What is not held is passed over. */
+  /** When each was last used: later than before, or earlier where that lies further ahead than `AHEAD`. What is not held is passed over. */
   used(uses: Iterable<readonly [Digest, number]>): Promise<void>;
   /** Without counting: the same cost however much is held. */
   totals(): Promise<Totals>;

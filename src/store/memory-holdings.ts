@@ -2,7 +2,7 @@
 import type { Digest } from "../oci/digest.ts";
 import type { Link, LinkKey, TagFact, TagKey } from "./facts.ts";
 import { wholeMs } from "./facts.ts";
-import type { Holding, Holdings, NewHolding, UseCursor } from "./holdings.ts";
+import { AHEAD, type Holding, type Holdings, type NewHolding, type UseCursor } from "./holdings.ts";
 import type { Inventory } from "./inventory.ts";
 
 interface Kept extends Holding {
@@ -41,7 +41,9 @@ export const memoryHoldings = (known: Known): { holdings: Holdings; inventory: I
     used: async (uses) => {
       for (const [digest, at] of uses) {
         const before = kept.get(digest);
-        if (before !== undefined) kept.set(digest, { ...before, usedAt: Math.max(before.usedAt, wholeMs(at)) });
+        if (before === undefined) continue;
+        const usedAt = before.usedAt > wholeMs(at) + AHEAD ? wholeMs(at) : Math.max(before.usedAt, wholeMs(at));
+        kept.set(digest, { ...before, usedAt });
       }
     },
     totals: async () => ({ count: kept.size, bytes: [...kept.values()].reduce((sum, { size }) => sum + size, 0) }),

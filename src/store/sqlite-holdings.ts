@@ -1,7 +1,7 @@
 // What is held, in SQLite. Totals and who needs what are kept by triggers (sqlite-schema.ts), so that nothing has to be counted.
 import type { Digest } from "../oci/digest.ts";
 import { wholeMs } from "./facts.ts";
-import type { Holding, Holdings, NewHolding } from "./holdings.ts";
+import { AHEAD, type Holding, type Holdings, type NewHolding } from "./holdings.ts";
 import type { Connection, Row } from "./sqlite-connection.ts";
 
 export const HOLDING = "digest, size, added_at, used_at, is_manifest";
@@ -42,7 +42,12 @@ export const sqliteHoldings = (connection: Connection): Holdings => {
     used: async (uses) =>
       connection.atomically(() => {
         for (const [digest, at] of uses)
-          connection.run("UPDATE holdings SET used_at = ?1 WHERE digest = ?2 AND used_at < ?1", wholeMs(at), digest);
+          connection.run(
+            "UPDATE holdings SET used_at = ?1 WHERE digest = ?2 AND (used_at < ?1 OR used_at > ?1 + ?3)",
+            wholeMs(at),
+            digest,
+            AHEAD,
+          );
       }),
     totals: async () => {
       const row = connection.get("SELECT count, bytes FROM totals");

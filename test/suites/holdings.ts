@@ -66,6 +66,15 @@ export const holdingsSuite = (name: string, make: () => Promise<FactStore>): voi
       expect(await holdings.totals()).toMatchObject({ count: 1 });
     });
 
+    it("are used when they are, though a clock that was wrong has said otherwise", async () => {
+      const { holdings } = await make();
+      const [now, year] = [Date.UTC(2026, 0), 365 * 86_400_000];
+      for (const name of ["a", "b"]) await holdings.hold(plain(name, now + year));
+      await holdings.used([[named("a"), now]]);
+      expect(await holdings.holding(named("a"))).toMatchObject({ usedAt: now });
+      expect((await holdings.idle(undefined, 9)).map(({ digest }) => digest)).toEqual([named("a"), named("b")]);
+    });
+
     it("go by use, a manifest before its parts, and a part only after the last that needs it", async () => {
       const { holdings } = await make();
       const idle = async () => (await holdings.idle(undefined, 99)).map(({ digest }) => digest);
