@@ -30,7 +30,9 @@ export const logRejections = (log: Logger): void => {
  */
 export const ended = (): Promise<void> =>
   new Promise((resolve) => {
-    process.once("SIGTERM", () => resolve());
+    // systemd tells every process of a service to end; the parent tells its own once more, and would cut short what is under way
+    if (process.send === undefined) process.once("SIGTERM", () => resolve());
+    else process.on("SIGTERM", () => resolve());
     process.once("SIGINT", () => resolve());
     process.once("disconnect", () => resolve());
     if (process.connected === false) resolve(); // it went while we were starting

@@ -1,6 +1,7 @@
 // `layover serve` as a process that is told to stop before it has started.
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, fork, spawn } from "node:child_process";
 import { once } from "node:events";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, it, onTestFinished } from "vitest";
@@ -9,6 +10,7 @@ import { freePort } from "../front.ts";
 import { emptyFolder } from "./command.ts";
 
 const SCRIPT = join(import.meta.dirname, "../../scripts/layover.mjs");
+const FRONT = join(import.meta.dirname, "../../src/cli/front.ts");
 /** Less than a second instance waits for the first one's store. */
 const SOON = 10_000;
 
@@ -57,4 +59,26 @@ it("ends at once and well by a signal that comes while it starts", async () => {
   expect(await exit).toEqual([0, null]);
   expect(Date.now() - began).toBeLessThan(SOON);
   expect((await fetch(`${first.http}/readyz`)).status).toBe(200);
+});
+
+it("ends in peace although who ends it tells both of its processes, and the parent its child once more", async () => {
+  const env = { ...process.env, LAYOVER_LISTEN: JSON.stringify({ dns: [], https: [], http: "127.0.0.1:0", admin: [] }) };
+  const front = fork(FRONT, { cwd: emptyFolder(), env, stdio: "ignore" });
+  onTestFinished(() => void front.kill("SIGKILL"));
+  const ready = new Promise<readonly string[]>((resolve) =>
+    front.on(
+      "message",
+      (told: { kind: string; addresses: readonly string[] }) => told.kind === "ready" && resolve(told.addresses),
+    ),
+  );
+  const [host, port] = (await ready)[0]!.split(":") as [string, string];
+  // one that says nothing is looked for after a while: the end takes longer than the second signal does
+  await once(
+    connect(Number(port), host).on("error", () => undefined),
+    "connect",
+  );
+  front.kill("SIGTERM");
+  await sleep(40);
+  front.kill("SIGTERM");
+  expect(await once(front, "exit")).toEqual([0, null]);
 });
