@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // The command's first step, in syntax that every Node understands: find a Node that is new enough, then start src/main.ts with it.
-import { spawn } from "node:child_process";
-import { existsSync, mkdirSync, realpathSync, statSync } from "node:fs";
+import { spawn, spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, statSync, writeFileSync } from "node:fs";
 import module from "node:module";
 import { constants, homedir } from "node:os";
 import { dirname, join } from "node:path";
@@ -67,8 +67,35 @@ const keepCompiled = (here) => {
   ];
   const folder = places.find(isOursAlone);
   if (folder === undefined) return;
-  module.enableCompileCache(folder);
   process.env.NODE_COMPILE_CACHE = folder;
+  if (process.argv[2] === "serve") compileFirst(here, folder);
+  module.enableCompileCache(folder);
+};
+
+/** Longer than a slow machine takes. Milliseconds. */
+const COMPILED_WITHIN = 20_000;
+
+/**
+ * A server that compiles its own files keeps the compiler, 30 MB in all, until it ends: before the first start with new files another
+ * process compiles them, in half a second. Where that fails, or nothing can be written, the server does it after all.
+ */
+const compileFirst = (here, folder) => {
+  const stamp = join(folder, "compiled");
+  try {
+    const wanted = stateOf(join(here, "../src"));
+    if (existsSync(stamp) && readFileSync(stamp, "utf8") === wanted) return;
+    writeFileSync(stamp, "");
+    const { status } = spawnSync(process.execPath, [join(here, "compile.mjs")], { stdio: "ignore", timeout: COMPILED_WITHIN });
+    if (status === 0) writeFileSync(stamp, wanted);
+  } catch {
+    // a read-only installation
+  }
+};
+
+/** Other than before when a file is. */
+const stateOf = (src) => {
+  const files = readdirSync(src, { recursive: true, encoding: "utf8" }).map((file) => join(src, file));
+  return `${process.version} ${src} ${files.length} ${Math.max(...files.map((file) => statSync(file).mtimeMs))}\n`;
 };
 
 /** Makes the folder if need be, but never where another user's work lies, who could not remove it. */

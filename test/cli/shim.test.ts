@@ -127,6 +127,36 @@ describe("the command", () => {
     expect(await start({ XDG_CACHE_HOME: join(script, "no/folder") })).toBe("nowhere");
   });
 
+  it("has new files compiled by another process before it serves, which runs none of the entries", async () => {
+    const { root, script } = checkout({
+      main: "process.stdout.write(process.moduleLoadList.some((name) => name.includes('amaro')) + '\\n');",
+    });
+    writeFileSync(join(root, "package.json"), '{ "type": "module" }');
+    copyFileSync(join(SHIM, "../compile.mjs"), join(root, "scripts/compile.mjs"));
+    const ran = join(root, "ran");
+    for (const entry of ["cli/front.ts", "config/reader.ts"]) {
+      mkdirSync(join(root, "src", entry, ".."), { recursive: true });
+      writeFileSync(
+        join(root, "src", entry),
+        `import { writeFileSync } from "node:fs"; writeFileSync(${JSON.stringify(ran)}, "");`,
+      );
+    }
+    const { NODE_COMPILE_CACHE: _, ...env } = process.env;
+    const holdsCompiler = async (command: string) =>
+      (await run(process.execPath, [script, command], "", { env })).stdout.split("\n")[0];
+    expect(await holdsCompiler("other")).toBe("true");
+    expect(await holdsCompiler("serve")).toBe("false");
+    const main = join(root, "src/main.ts");
+    writeFileSync(main, `${readFileSync(main, "utf8")} const y: number = 2;`);
+    expect(await holdsCompiler("serve")).toBe("false");
+    expect(existsSync(ran)).toBe(false);
+
+    // one that cannot be compiled ahead is compiled by who runs it
+    rmSync(join(root, "scripts/compile.mjs"));
+    writeFileSync(main, `${readFileSync(main, "utf8")} const z: number = 3;`);
+    expect(await holdsCompiler("serve")).toBe("true");
+  });
+
   it("is plain JavaScript that an old Node reads", () => {
     const text = readFileSync(SHIM, "utf8");
     expect(text.startsWith("#!/usr/bin/env node\n")).toBe(true);
