@@ -17,6 +17,7 @@ import type { TagFact } from "../store/facts.ts";
 import { type ConfirmParts, confirm, provenanceOf, stillThere } from "./confirm.ts";
 import type { ManifestFetch } from "./manifest-fetch.ts";
 import { meanwhile } from "./meanwhile.ts";
+import { inOwnWords } from "./own-words.ts";
 import type { Resolved, Tags } from "./tags.ts";
 
 export interface ManifestCacheParts extends ConfirmParts {
@@ -53,7 +54,8 @@ export const manifestCache = (parts: ManifestCacheParts): ManifestCache => {
 
   return {
     async getManifest(query, ctx) {
-      const manifest = await find(query, ctx);
+      const ask = async () => uncached(await upstream.getManifest(await settled(parts, query), ctx));
+      const manifest = await find(query, ctx).catch((error: unknown) => inOwnWords(error, ask));
       return manifest ?? fetch(await settled(parts, query), ctx, () => find(query, ctx));
     },
     async statManifest(query, ctx) {
@@ -72,6 +74,8 @@ const settled = async ({ tags }: ManifestCacheParts, query: ManifestQuery): Prom
 });
 
 const statOf = ({ descriptor, provenance, metadata }: Manifest): ManifestStat => ({ descriptor, provenance, metadata });
+
+const uncached = (manifest: Manifest): Manifest => ({ ...manifest, provenance: { source: "uncached" } });
 
 const tagProvenance = ({ how, age }: Resolved, byDigest: Provenance): Provenance => {
   if (how === "stale" || byDigest.source === "stale") return { source: "stale", age: Math.floor(age / 1000) };
