@@ -4,6 +4,7 @@ import { LRUCache } from "lru-cache";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/log.ts";
 import { upTo } from "../lib/lru.ts";
+import { Seldom } from "../lib/seldom.ts";
 import type { FactStore, GrantFact, GrantKey } from "../store/facts.ts";
 
 const FLUSH_EVERY = 1_000;
@@ -31,11 +32,14 @@ const keyOf = ({ site, repo, subject }: GrantKey): string => `${site}\n${repo}\n
 export const grants = (facts: FactStore, log: Logger, { clock, keepFor }: GrantOptions): Grants => {
   const memory = new LRUCache<string, { fact: GrantFact | undefined }>(upTo(IN_MEMORY));
   const unsaved = new Map<string, GrantFact>();
+  const failing = new Seldom();
   const flush = async () => {
     if (unsaved.size === 0) return;
     const batch = [...unsaved.values()];
     unsaved.clear();
-    await facts.putGrants(batch).catch((error: unknown) => log.error({ err: String(error) }, "grants could not be saved"));
+    await facts
+      .putGrants(batch)
+      .catch((error: unknown) => failing.tell((times) => log.error({ times, err: String(error) }, "grants could not be saved")));
   };
   const timer = setInterval(() => void flush(), FLUSH_EVERY);
   timer.unref();

@@ -1,6 +1,7 @@
 // Around the upstream: every answer that it gives leaves a fact behind. A yes makes a grant and, for a digest, a link;
 // a refusal ends the grant. Nothing else makes either: never a manifest's contents (they can be forged).
 import type { Logger } from "../lib/log.ts";
+import { Seldom } from "../lib/seldom.ts";
 import { isOciError } from "../oci/error.ts";
 import type { Repository } from "../oci/reference.ts";
 import type { Context, Operation, Registry } from "../oci/registry.ts";
@@ -30,13 +31,14 @@ export interface WitnessParts {
 
 export const witness = (upstream: Registry, parts: WitnessParts): Registry => {
   const { rights } = parts;
+  const unsaved = new Seldom();
   return intercept(upstream, async (operation, query, ctx, next) => {
     const answer = await next(query, ctx).catch(async (error: unknown) => {
       await noteFailure(error, query.repo, ctx, rights);
       throw error;
     });
     rights.granted(query.repo, ctx.credential);
-    await addLink(parts, query.repo, answer);
+    await addLink(parts, query.repo, answer, unsaved);
     if (ctx.credential !== undefined) parts.granted(operation, query);
     return answer;
   });
@@ -47,7 +49,7 @@ const noteFailure = async (error: unknown, repo: Repository, ctx: Context, right
   if (error.isRefusal) await rights.refused(repo, ctx.credential);
 };
 
-const addLink = async ({ site, facts, log }: WitnessParts, repo: Repository, answer: unknown): Promise<void> => {
+const addLink = async ({ site, facts, log }: WitnessParts, repo: Repository, answer: unknown, unsaved: Seldom): Promise<void> => {
   const descriptor = descriptorOf(answer);
   if (descriptor === undefined) return;
   const { digest, mediaType } = descriptor;
@@ -55,7 +57,9 @@ const addLink = async ({ site, facts, log }: WitnessParts, repo: Repository, ans
   // the answer is worth more than the memory of it: a store that is ill must not take it from the client
   await facts
     .addLink({ site: site.host, repo, digest }, { mediaType: isBlob ? undefined : mediaType })
-    .catch((error: unknown) => log.error({ err: String(error) }, "a link could not be saved"));
+    .catch((error: unknown) =>
+      unsaved.tell((times) => log.error({ site: site.host, times, err: String(error) }, "links could not be saved")),
+    );
 };
 
 /** The type under which blobs are answered, whatever a manifest calls them. */

@@ -2,8 +2,12 @@
 import { describe, expect, it } from "vitest";
 import { observe } from "../../src/http/observe.ts";
 import { silent } from "../../src/lib/log.ts";
+import type { Registry } from "../../src/oci/registry.ts";
+import { degrade } from "../../src/registry/degrade.ts";
+import { witness } from "../../src/registry/witness.ts";
 import { hot } from "../../src/store/hot.ts";
 import { memoryBlobs } from "../../src/store/memory.ts";
+import { logged } from "../store/keeping.ts";
 import { blob, context, manifest, readBlob, seen, stack } from "./stack.ts";
 
 const BYTES = Buffer.from("a layer");
@@ -50,6 +54,19 @@ describe("an ill store", () => {
     expect(await seen(made.registry.getBlob(blob("alice/app", layer), context("Basic bob")))).toBe("UNAUTHORIZED");
     made.cut();
     expect(await seen(made.registry.getBlob(blob("alice/app", layer), context(ALICE)))).toBe("UPSTREAM_UNREACHABLE");
+  });
+
+  it("is no news with every request", async () => {
+    const { log, lines } = logged();
+    const made = stack();
+    made.upstream.repo("alice/app", { readers: [ALICE] });
+    const query = blob("alice/app", made.upstream.blob("alice/app", BYTES));
+    const broken = () => Promise.reject(new Error("database or disk is full"));
+    const facts = { ...made.facts, addLink: broken };
+    const seen = witness(made.upstream, { ...made, facts, log, granted: () => undefined });
+    const ill = degrade({ ...made.upstream, statBlob: broken } as unknown as Registry, seen, log);
+    for (let n = 0; n < 50; n += 1) expect((await ill.statBlob(query, context(ALICE))).descriptor.digest).toBe(query.digest);
+    expect(lines).toEqual(["error the store fails; upstream answers instead", "error links could not be saved"]);
   });
 
   it("of facts does the same", async () => {
