@@ -15,6 +15,7 @@ import { upTo } from "../lib/lru.ts";
 import { Trial } from "../lib/trial.ts";
 import { OciError } from "../oci/error.ts";
 import type { Standing } from "../oci/standing.ts";
+import { Holds, repositoryIn } from "./holds.ts";
 import { Lookout } from "./lookout.ts";
 import { parseRetryAfter } from "./retry-after.ts";
 
@@ -26,8 +27,6 @@ const IN_A_ROW = 3;
 const COLD_PATIENCE = 1_000;
 /** The same question that has just failed waits no longer than this for its next try. Milliseconds. */
 const SAME_AGAIN = 1_000;
-/** "Come again in …" of a 5xx is believed up to here. Milliseconds. */
-const HOLD_AT_MOST = 60_000;
 /** A question that has waited for so long makes upstream late when its client loses patience. Milliseconds. */
 const LATE = 1_500;
 
@@ -52,12 +51,15 @@ export interface Heard {
   /** A captive portal. */
   readonly isPage: boolean;
   readonly retryAfter: string | undefined;
+  /** What the answer is about, where it is about one. */
+  readonly repository?: string | undefined;
 }
 
 export class Breaker {
   readonly #options: BreakerOptions;
   readonly #trial = new Trial();
   readonly #lookout: Lookout;
+  readonly #holds: Holds;
   /** Question → until when it is not asked again. */
   readonly #justFailed = new LRUCache<string, number>(upTo(1_000));
   readonly #unanswered = new Set<{ readonly since: number }>();
@@ -68,7 +70,6 @@ export class Breaker {
   #inARow = 0;
   #tries = 0;
   #nextTry = 0;
-  #heldUntil = 0;
   #pingFails = false;
   /** The question that is tried is so after the pause, not in its midst. */
   #isDue = false;
@@ -77,6 +78,7 @@ export class Breaker {
 
   constructor(options: BreakerOptions) {
     this.#options = options;
+    this.#holds = new Holds(options.now);
     this.#lookout = new Lookout(options.look, (isThere) => {
       if (isThere) this.#reached();
       else if (this.isUnreachable) this.#lookLater();
@@ -118,6 +120,8 @@ export class Breaker {
       await this.#lookout.end(COLD_PATIENCE, signal);
       if (this.isUnreachable) throw this.#away();
     }
+    const held = this.#holds.of(repositoryIn(key));
+    if (this.#options.now() < held) throw this.#away(held);
     while (this.#state === "failing") {
       if (this.#isHeld(key)) throw this.#away();
       if (!this.#trial.isRunning) return this.#try(key);
@@ -140,15 +144,17 @@ export class Breaker {
   }
 
   /** The head of an answer has come. */
-  answered(kind: Kind, { status, isPage, retryAfter }: Heard): void {
+  answered(kind: Kind, heard: Heard): void {
+    const { status, isPage, retryAfter, repository } = heard;
     const isFailure = (status >= 500 && status !== 501) || (isPage && kind !== "ping" && kind !== "look");
     if (kind === "ping" || kind === "look") this.#pingFails = isFailure;
     if (!isFailure) {
-      if (kind === "question" || kind === "blob") this.#heardWell(status);
+      if (kind === "question" || kind === "blob") this.#heardWell(heard);
       else this.#reached();
     } else if (kind === "question" || kind === "blob" || kind === "ping") {
       this.#failed(
         isPage ? "it answers with an HTML page" : `it answers ${status}`,
+        repository,
         parseRetryAfter(retryAfter, this.#options.clock()),
       );
     }
@@ -173,14 +179,14 @@ export class Breaker {
     this.#lookout.close();
   }
 
-  #heardWell(status: number): void {
+  #heardWell({ status, repository }: Heard): void {
     if (status === 401 || status === 403 || status === 429) {
       this.#reached();
       return;
     }
     this.#inARow = 0;
     this.#tries = 0;
-    this.#heldUntil = 0;
+    this.#holds.well(repository);
     this.#pingFails = false;
     this.#isSilent = false;
     this.#to("up", "");
@@ -204,14 +210,14 @@ export class Breaker {
     if (this.#lookout.isIdle) this.#lookLater();
   }
 
-  #failed(why: string, retryAfterMs = 0): void {
+  #failed(why: string, repository: string | undefined, retryAfterMs = 0): void {
     this.#failures += 1;
     this.#inARow += 1;
-    if (retryAfterMs > 0) this.#heldUntil = this.#options.now() + Math.min(retryAfterMs, HOLD_AT_MOST);
-    else if (this.#state === "up" && this.#inARow < IN_A_ROW) return;
+    const isHeld = retryAfterMs > 0 && this.#holds.said(repository, retryAfterMs);
+    if (!isHeld && this.#state === "up" && this.#inARow < IN_A_ROW) return;
     // what was under way when it began to fail is no reason for a longer pause, nor is what somebody asks who cannot wait for its end: one
     // thing that always fails must not keep all others stale
-    if (this.#state === "failing" && !this.#isDue) this.#nextTry = Math.max(this.#nextTry, this.#heldUntil);
+    if (this.#state === "failing" && !this.#isDue) this.#nextTry = Math.max(this.#nextTry, this.#holds.all);
     else this.#fail(why);
   }
 
@@ -219,14 +225,14 @@ export class Breaker {
     const pause = jittered(TRIES_MS[Math.min(this.#tries, TRIES_MS.length - 1)]!, this.#options.random);
     this.#tries += 1;
     this.#isDue = false;
-    this.#nextTry = Math.max(this.#options.now() + pause, this.#heldUntil);
+    this.#nextTry = Math.max(this.#options.now() + pause, this.#holds.all);
     this.#to("failing", why);
   }
 
   /** What upstream itself asked for is kept to by all. */
   #isHeld(key: string): boolean {
     const now = this.#options.now();
-    return now < this.#heldUntil || now < (this.#justFailed.get(key) ?? 0);
+    return now < this.#holds.all || now < (this.#justFailed.get(key) ?? 0);
   }
 
   #try(key: string): () => void {
@@ -259,10 +265,11 @@ export class Breaker {
     this.#lookout.later(pause);
   }
 
-  #away(): OciError {
+  #away(until = this.#nextTry): OciError {
     const { name, now } = this.#options;
-    const retryAfterMs = Math.max(1_000, Math.ceil(this.#nextTry - now()));
-    return new OciError("UPSTREAM_UNREACHABLE", `${name} is away: ${this.#why}`, { retryAfterMs });
+    const retryAfterMs = Math.max(1_000, Math.ceil(until - now()));
+    const why = this.#state === "up" ? "it asks to be left alone for this repository" : this.#why;
+    return new OciError("UPSTREAM_UNREACHABLE", `${name} is away: ${why}`, { retryAfterMs });
   }
 }
 

@@ -5,6 +5,7 @@ import { upTo } from "../lib/lru.ts";
 import { isOciError } from "../oci/error.ts";
 import { bareType } from "../oci/media.ts";
 import type { Breaker, Heard, Kind } from "./breaker.ts";
+import { repositoryIn } from "./holds.ts";
 import { Slots } from "./slots.ts";
 import type { Received } from "./transport.ts";
 
@@ -91,4 +92,5 @@ const headOf = (answer: Received): Heard => ({
   status: answer.status,
   isPage: answer.status < 300 && bareType(answer.header("content-type") ?? "") === "text/html",
   retryAfter: answer.header("retry-after"),
+  repository: repositoryIn(answer.url.pathname),
 });

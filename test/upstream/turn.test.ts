@@ -199,6 +199,28 @@ describe("an upstream that fails", () => {
   });
 });
 
+describe("one repository that always answers 503 with a Retry-After", () => {
+  it("is left alone as it asks, and keeps nobody from another", async () => {
+    const { first, registry, time, outcome, states } = await world();
+    for (const name of ["b", "c", "d", "e"]) first.content.seed({ repo: name, tag: "1" });
+    const of = (name: string) =>
+      outcome(registry.getManifest({ ...tag("1"), repo: parseRepository(name) }, asking({ client: "192.0.2.1" })));
+    first.fault(/v2\/b\//, status(503, { "retry-after": "50" }));
+    for (let n = 0; n < 5; n += 1) {
+      first.clear();
+      expect(await of("b")).toBe("UPSTREAM_INVALID");
+      expect(await of("b")).toBe("UPSTREAM_UNREACHABLE");
+      expect(first.count()).toBe(1);
+      expect(await of("c")).toBe("answered");
+      expect(states()).toEqual(["up"]);
+      time.now += 50_000;
+    }
+    first.fault(/v2\/[cd]\//, status(503, { "retry-after": "50" }));
+    for (const name of ["b", "c", "d"]) expect(await of(name)).toBe("UPSTREAM_INVALID");
+    expect(await of("e")).toBe("UPSTREAM_UNREACHABLE");
+  });
+});
+
 describe("where a blob is redirected to", () => {
   it.each([
     ["fails", status(500)],
