@@ -39,6 +39,7 @@ export class Lines {
 interface Asked {
   readonly kind: Kind;
   readonly signal: AbortSignal;
+  readonly client?: string;
 }
 
 export class Line {
@@ -55,12 +56,12 @@ export class Line {
    * slot free. Throws what they throw, and what Slots.take does.
    */
   async ask(
-    { kind, signal }: Asked,
+    { kind, signal, client }: Asked,
     check: () => Promise<void>,
     send: (over: () => void) => Promise<Received>,
   ): Promise<Received> {
     // our own look must not wait behind what waits for its outcome
-    const release = kind === "look" ? () => undefined : await this.slots.take(kind === "blob" ? "bulk" : "first", signal);
+    const release = kind === "look" ? () => undefined : await this.slots.take(kind === "blob" ? "bulk" : "first", signal, client);
     let answered: (() => void) | undefined;
     const over = () => {
       answered?.();

@@ -54,13 +54,14 @@ const pingOne = async (
 export const lookAt = async (url: URL, transport: Transport, clock: Clock, ctx: Context): Promise<PingAnswer> =>
   pingAnswer(await send(transport, url, "look", ctx), url, clock);
 
-const send = (transport: Transport, url: URL, kind: Kind, { credential, signal, tally }: Context): Promise<Received> =>
+const send = (transport: Transport, url: URL, kind: Kind, { credential, signal, client, tally }: Context): Promise<Received> =>
   transport.send({
     method: "GET",
     url: new URL("/v2/", url),
     kind,
     headers: credential === undefined ? {} : { authorization: credential },
     signal,
+    client,
     tally,
   });
 

@@ -1,5 +1,6 @@
 // How many requests an origin has of us at once. What is small and waited for (manifests, HEADs, tokens, lists) goes before bodies of blobs,
-// and some slots are never theirs: however long downloads take, a manifest finds one. Every slot that is taken is given back exactly once.
+// and some slots are never theirs: however long downloads take, a manifest finds one. No single client gets all of either, nor all the room to
+// wait, however slowly it reads. Every slot that is taken is given back exactly once.
 import { abortable, within } from "../lib/abort.ts";
 import { OciError } from "../oci/error.ts";
 
@@ -21,6 +22,7 @@ export interface SlotOptions {
 }
 
 interface Waiting {
+  readonly client: string;
   readonly grant: (release: Release) => void;
   readonly refuse: (reason: Error) => void;
 }
@@ -30,6 +32,8 @@ export class Slots {
   /** As many may be bodies of blobs. With a single slot there is none to keep from them. */
   readonly #bulkAtMost: number;
   readonly #taken = { first: 0, bulk: 0 };
+  /** By urgency and client. */
+  readonly #takenBy = new Map<string, number>();
   readonly #queues = { first: new Set<Waiting>(), bulk: new Set<Waiting>() };
 
   constructor(options: SlotOptions) {
@@ -45,12 +49,14 @@ export class Slots {
     return this.#queues.first.size + this.#queues.bulk.size;
   }
 
-  /** Resolves with what gives the slot back. Throws UNAVAILABLE when there is none for too long, the signal's reason, or what `refuse` says. */
-  async take(urgency: Urgency, signal: AbortSignal): Promise<Release> {
+  /** `client`: its address, "" for our own questions. Resolves with what gives the slot back. Throws UNAVAILABLE when there is none for too long, the signal's reason, or what `refuse` says. */
+  async take(urgency: Urgency, signal: AbortSignal, client = ""): Promise<Release> {
     signal.throwIfAborted();
-    if (this.#isFree(urgency) && this.#queues[urgency].size === 0) return this.#grant(urgency);
-    if (this.waiting >= (this.#options.queueAtMost ?? QUEUE_AT_MOST)) throw this.#busy("too many wait already");
-    return this.#wait(urgency, signal);
+    if (this.#isFree(urgency) && this.#hasShare(urgency, client) && this.#firstOf(urgency) === undefined)
+      return this.#grant(urgency, client);
+    const { queueAtMost = QUEUE_AT_MOST } = this.#options;
+    if (this.waiting >= queueAtMost || this.#waitingOf(client) >= shareOf(queueAtMost)) throw this.#busy("too many wait already");
+    return this.#wait(urgency, signal, client);
   }
 
   /** Nobody who waits needs to wait any longer. */
@@ -61,10 +67,10 @@ export class Slots {
     }
   }
 
-  async #wait(urgency: Urgency, signal: AbortSignal): Promise<Release> {
+  async #wait(urgency: Urgency, signal: AbortSignal, client: string): Promise<Release> {
     const queue = this.#queues[urgency];
     const { promise, resolve: grant, reject: refuse } = Promise.withResolvers<Release>();
-    const waiting: Waiting = { grant, refuse };
+    const waiting: Waiting = { client, grant, refuse };
     queue.add(waiting);
     const { waitAtMost = WAIT_AT_MOST } = this.#options;
     try {
@@ -82,32 +88,57 @@ export class Slots {
     return urgency === "first" || this.#taken.bulk < this.#bulkAtMost;
   }
 
-  #grant(urgency: Urgency): Release {
+  #hasShare(urgency: Urgency, client: string): boolean {
+    const most = urgency === "bulk" ? this.#bulkAtMost : this.#options.total;
+    return client === "" || (this.#takenBy.get(`${urgency} ${client}`) ?? 0) < shareOf(most);
+  }
+
+  #waitingOf(client: string): number {
+    if (client === "") return 0;
+    let count = 0;
+    for (const queue of [this.#queues.first, this.#queues.bulk]) for (const one of queue) if (one.client === client) count += 1;
+    return count;
+  }
+
+  #grant(urgency: Urgency, client: string): Release {
     this.#taken[urgency] += 1;
+    this.#count(urgency, client, 1);
     let isTaken = true;
     return () => {
       if (!isTaken) return;
       isTaken = false;
       this.#taken[urgency] -= 1;
+      this.#count(urgency, client, -1);
       this.#next();
     };
+  }
+
+  #count(urgency: Urgency, client: string, change: number): void {
+    const key = `${urgency} ${client}`;
+    const count = (this.#takenBy.get(key) ?? 0) + change;
+    if (count === 0) this.#takenBy.delete(key);
+    else this.#takenBy.set(key, count);
   }
 
   #next(): void {
     const urgency = this.#nextUrgency();
     if (urgency === undefined) return;
-    const queue = this.#queues[urgency];
-    const [waiting] = queue;
-    queue.delete(waiting!);
-    waiting!.grant(this.#grant(urgency));
+    const waiting = this.#firstOf(urgency)!;
+    this.#queues[urgency].delete(waiting);
+    waiting.grant(this.#grant(urgency, waiting.client));
+  }
+
+  /** Who has waited longest of those whose turn it may be. */
+  #firstOf(urgency: Urgency): Waiting | undefined {
+    for (const waiting of this.#queues[urgency]) if (this.#hasShare(urgency, waiting.client)) return waiting;
+    return undefined;
   }
 
   #nextUrgency(): Urgency | undefined {
-    const { first, bulk } = this.#queues;
-    const mayBulk = bulk.size > 0 && this.#isFree("bulk");
+    const mayBulk = this.#isFree("bulk") && this.#firstOf("bulk") !== undefined;
     // manifests without end must not keep every blob waiting for ever
     if (mayBulk && this.#taken.bulk === 0) return "bulk";
-    if (first.size > 0 && this.#isFree("first")) return "first";
+    if (this.#isFree("first") && this.#firstOf("first") !== undefined) return "first";
     return mayBulk ? "bulk" : undefined;
   }
 
@@ -118,3 +149,6 @@ export class Slots {
     });
   }
 }
+
+/** What one client may have of so many; of a few there is nothing to divide. */
+const shareOf = (many: number): number => (many < 4 ? many : many - Math.ceil(many / 4));

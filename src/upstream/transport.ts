@@ -26,6 +26,8 @@ export interface Sent {
   readonly signal: AbortSignal;
   readonly tally: Tally;
   readonly kind: Kind;
+  /** The address of whom it is sent for; none for our own questions. */
+  readonly client?: string;
   /** Called when it is its turn, before anything goes out to the host of `url` itself; what it throws is thrown. */
   readonly check?: () => void;
 }

@@ -97,6 +97,7 @@ const askOne = async (
           kind,
           headers: { accept: "*/*", ...headers, ...(authorization === undefined ? {} : { authorization }) },
           signal: ctx.signal,
+          client: ctx.client,
           tally: ctx.tally,
           check: () => account.check(),
         });

@@ -143,6 +143,22 @@ describe("long downloads", () => {
   });
 });
 
+describe("a client that reads nothing of many bodies", () => {
+  it("leaves others their share", async () => {
+    const { upstream, digest, transport, slots } = await world(8, 4_000_000);
+    const registry = registryAt(upstream.url, undefined, transport);
+    const stop = new AbortController();
+    const slow = asking({ signal: stop.signal, client: "192.0.2.1" });
+    const bodies = Array.from({ length: 30 }, () => registry.getBlob({ repo, digest }, slow).catch(() => undefined));
+    await expect.poll(() => [slots().running, slots().waiting]).toEqual([5, 25]);
+    const { body } = await registry.getBlob({ repo, digest }, asking({ client: "192.0.2.2" }));
+    expect(Buffer.concat((await body.toArray()) as Buffer[])).toHaveLength(4_000_000);
+    stop.abort(new Error("enough"));
+    for (const one of await Promise.all(bodies)) one?.body.on("error", () => undefined).destroy();
+    await free(transport, upstream.url.origin);
+  });
+});
+
 describe("who waits for a turn", () => {
   it("waits no longer when upstream turns out to be away", async () => {
     const { upstream, transport, slots } = await world(1);

@@ -141,12 +141,40 @@ describe("slots", () => {
     expect(order).toEqual(["a", "b: away", "c: away", "d"]);
   });
 
+  it("are not all one client's, nor is the room to wait, however long it keeps what it has", async () => {
+    const slots = slotsOf(16, { queueAtMost: 40 });
+    const greedy = (urgency: Urgency) => slots.take(urgency, EVER, "192.0.2.1").catch((error: Error) => error);
+    const all = Array.from({ length: 100 }, () => greedy("bulk"));
+    await settled();
+    expect([slots.running, slots.waiting]).toEqual([10, 30]);
+    const other = await Promise.all([1, 2, 3, 4].map(() => slots.take("bulk", EVER, "192.0.2.2")));
+    expect([slots.running, slots.waiting]).toEqual([14, 30]);
+    other[0]!();
+    await settled();
+    expect([slots.running, slots.waiting]).toEqual([13, 30]);
+    const first = await all[0]!;
+    (first as Release)();
+    await settled();
+    expect([slots.running, slots.waiting]).toEqual([13, 29]);
+    slots.refuse(new Error("enough"));
+    await Promise.all(all);
+  });
+
+  const CLIENTS = ["", "a", "b"];
+  const shareOf = (many: number) => (many < 4 ? many : many - Math.ceil(many / 4));
   type Step =
-    | { readonly do: "take"; readonly urgency: Urgency }
+    | { readonly do: "take"; readonly urgency: Urgency; readonly client: string }
     | { readonly do: "release" | "abort"; readonly which: number }
     | { readonly do: "refuse" };
   const step: fc.Arbitrary<Step> = fc.oneof(
-    { weight: 6, arbitrary: fc.record({ do: fc.constant("take" as const), urgency: fc.constantFrom<Urgency>("first", "bulk") }) },
+    {
+      weight: 6,
+      arbitrary: fc.record({
+        do: fc.constant("take" as const),
+        urgency: fc.constantFrom<Urgency>("first", "bulk"),
+        client: fc.constantFrom(...CLIENTS),
+      }),
+    },
     { weight: 5, arbitrary: fc.record({ do: fc.constantFrom("release" as const, "abort" as const), which: fc.nat(30) }) },
     { weight: 1, arbitrary: fc.record({ do: fc.constant("refuse" as const) }) },
   );
@@ -159,21 +187,21 @@ describe("slots", () => {
         fc.array(fc.boolean()),
         async (total, steps, turns) => {
           const slots = slotsOf(total);
-          const running: { urgency: Urgency; release: Release }[] = [];
-          const waiting = new Set<{ urgency: Urgency; stop: AbortController }>();
+          const running: { urgency: Urgency; client: string; release: Release }[] = [];
+          const waiting = new Set<{ urgency: Urgency; client: string; stop: AbortController }>();
           const works: Promise<void>[] = [];
-          const take = (urgency: Urgency) => {
-            const one = { urgency, stop: new AbortController() };
+          const take = (urgency: Urgency, client: string) => {
+            const one = { urgency, client, stop: new AbortController() };
             waiting.add(one);
-            const work = slots.take(urgency, one.stop.signal).then(
-              (release) => void running.push({ urgency, release }),
+            const work = slots.take(urgency, one.stop.signal, client).then(
+              (release) => void running.push({ urgency, client, release }),
               () => undefined,
             );
             works.push(work.finally(() => waiting.delete(one)));
           };
           const bulkAtMost = total - Math.min(total - 1, Math.ceil(total / 8));
           for (const [n, next] of steps.entries()) {
-            if (next.do === "take") take(next.urgency);
+            if (next.do === "take") take(next.urgency, next.client);
             if (next.do === "release") running.splice(next.which % Math.max(1, running.length), 1)[0]?.release();
             if (next.do === "abort") [...waiting][next.which % Math.max(1, waiting.size)]?.stop.abort(new Error("left"));
             if (next.do === "refuse") slots.refuse(new Error("away"));
@@ -183,7 +211,13 @@ describe("slots", () => {
             const bulk = running.filter(({ urgency }) => urgency === "bulk").length;
             expect(slots.running).toBe(running.length);
             expect(bulk).toBeLessThanOrEqual(bulkAtMost);
-            const hungry = [...waiting].filter(({ urgency }) => urgency === "first" || bulk < bulkAtMost);
+            const has = (one: { urgency: Urgency; client: string }) =>
+              running.filter(({ urgency, client }) => urgency === one.urgency && client === one.client).length;
+            const may = (one: { urgency: Urgency; client: string }) =>
+              one.client === "" || has(one) < shareOf(one.urgency === "bulk" ? bulkAtMost : total);
+            for (const client of CLIENTS.slice(1))
+              expect(has({ urgency: "bulk", client })).toBeLessThanOrEqual(shareOf(bulkAtMost));
+            const hungry = [...waiting].filter((one) => may(one) && (one.urgency === "first" || bulk < bulkAtMost));
             if (hungry.length > 0) expect(slots.running).toBe(total);
           }
           for (const { stop } of waiting) stop.abort(new Error("left"));
