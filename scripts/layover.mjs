@@ -92,10 +92,13 @@ const compileFirst = (here, folder) => {
   }
 };
 
-/** Other than before when a file is. */
+/** Other than before when a file is. In seconds, as an image's layers keep times. */
 const stateOf = (src) => {
-  const files = readdirSync(src, { recursive: true, encoding: "utf8" }).map((file) => join(src, file));
-  return `${process.version} ${src} ${files.length} ${Math.max(...files.map((file) => statSync(file).mtimeMs))}\n`;
+  const names = readdirSync(src, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".ts"));
+  const files = names.map((name) => statSync(join(src, name)));
+  const bytes = files.reduce((sum, { size }) => sum + size, 0);
+  const newest = Math.floor(Math.max(...files.map(({ mtimeMs }) => mtimeMs)) / 1000);
+  return `${process.version} ${src} ${files.length} ${bytes} ${newest}\n`;
 };
 
 /** Makes the folder if need be, but never where another user's work lies, who could not remove it. */
