@@ -118,6 +118,8 @@ class Forgetting {
     const fact = await facts.tag(key);
     if (fact?.digest === undefined) return undefined;
     await facts.moveTag(key, { digest: undefined, at: clock(), reason: "delete" }, fact.generation);
+    // a tag's history is on the disk before this goes on: all who wait for an answer have their turn between two of them
+    await turn();
     this.#tagCount += 1;
     if (this.#tags.length < MOST_NAMED) this.#tags.push(tag);
     return fact.digest;

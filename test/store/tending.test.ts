@@ -239,6 +239,31 @@ describe("forgetting", () => {
     });
   });
 
+  it("gives others their turn after each tag, whose going has to be on the disk", async () => {
+    const kept = await keeping();
+    const [top] = await image(kept, APP, "v0", [body(100, 1)]);
+    const names = Array.from({ length: 60 }, (_, n) => `v${n + 1}`);
+    for (const name of names) await tag(kept, APP, name, top!);
+    let most = 0;
+    let moved = 0;
+    const moveTag = kept.facts.moveTag.bind(kept.facts);
+    kept.facts.moveTag = (...move) => {
+      moved += 1;
+      return moveTag(...move);
+    };
+    let isOver = false;
+    const watch = (before: number) => {
+      most = Math.max(most, moved - before);
+      const now = moved;
+      if (!isOver) setImmediate(() => watch(now));
+    };
+    watch(0);
+    expect(await forgetting(kept, { repo: APP })).toMatchObject({ tagCount: 61 });
+    isOver = true;
+    expect(moved).toBe(61);
+    expect(most).toBeLessThanOrEqual(2);
+  });
+
   it("leaves what somebody reads, whom nobody can follow any more", async () => {
     const kept = await keeping();
     const [, layer] = await image(kept, APP, "v1", [body(300_000, 1)]);
