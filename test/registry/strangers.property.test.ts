@@ -33,10 +33,10 @@ const world = (tears: readonly number[]) => {
     nth += 1;
     return inPieces(bytes, 3_001, Math.min(cut, bytes.length));
   };
-  const { fill, stage } = blobs;
+  const before = { ...blobs };
   const setFull = (isFull: boolean) => {
     const none = () => Promise.reject(new StoreFull("no room"));
-    Object.assign(blobs, isFull ? { fill: none, stage: none } : { fill, stage });
+    Object.assign(blobs, isFull ? { fill: none, stage: none } : before);
   };
   return { ...made, layer, image, setFull };
 };
@@ -97,7 +97,7 @@ const given = async (made: Made, { who, repo, operation, byTag, range, leaves }:
   if (leaves === "before") gone.abort(new Error("left"));
   const value = await answer;
   if (value === undefined || (operation === "refresh" && repo !== "ann/app")) return undefined;
-  return `${who ?? "nobody"} ${operation} ${repo} ${reference}: ${String(value)}`;
+  return `${who ?? "nobody"} ${operation} ${repo} ${reference}: ${JSON.stringify(value)}`;
 };
 
 const happen = async (made: Made, one: Event): Promise<string | undefined> => {
