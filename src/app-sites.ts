@@ -93,10 +93,11 @@ const openSite = (site: Site, resolver: UpstreamResolver, shared: SharedParts): 
   const { health } = upstream;
   const rights = own ? sharedRights : clientRights(site, shared.grants, shared.subjectKey, clock);
   const finder = publicity(upstream.anonymous, rights, site.publicFor, log);
-  const cacheOver = (asked: Registry) =>
-    siteRegistry({ ...shared, site, policy, upstream: asked, rights, publicity: finder, health });
+  const cacheOver = (asked: Registry, by = rights) =>
+    siteRegistry({ ...shared, site, policy, upstream: asked, rights: by, publicity: finder, health });
   const registry = cacheOver(upstream.registry);
-  const asAnybody = cacheOver(upstream.anonymous);
+  // with a token of anybody's, unlike a client's first question without one: what is refused to it is public no more
+  const asAnybody = cacheOver(upstream.anonymous, { ...rights, refused: (repo) => rights.hidden(repo) });
   const registryFor = (credential: Credential | undefined): SiteRegistry => {
     if (own) return registry;
     if (credential === undefined) return asAnybody;

@@ -16,9 +16,8 @@ import { memoryFacts } from "../src/store/memory-facts.ts";
 import { faultUpstream } from "./faults/upstream.ts";
 
 const world = async (site: object = {}) => {
-  const upstream = await faultUpstream({
-    auth: { kind: "bearer", users: { ann: "pw" }, owners: { "ann/app": "ann" } },
-  });
+  const owners: Record<string, string> = { "ann/app": "ann" };
+  const upstream = await faultUpstream({ auth: { kind: "bearer", users: { ann: "pw" }, owners } });
   for (const repo of ["open/app", "ann/app"]) upstream.content.seed({ repo, tag: "v1", layers: [1_000, 2_000] });
   const cwd = mkdtempSync(join(tmpdir(), "layover-sites-"));
   const config = await loadConfig({
@@ -53,7 +52,7 @@ const world = async (site: object = {}) => {
   const options = { signal: new AbortController().signal, progress: () => undefined };
   const warm = (repo: string, credential?: string) =>
     care.warm(parseRepository(repo), "v1" as Tag, { ...options, ...(credential !== undefined && { credential }) });
-  return { upstream, care, warm, options };
+  return { upstream, owners, care, warm, options };
 };
 
 const login = (password: string) => `Basic ${Buffer.from(`ann:${password}`).toString("base64")}`;
@@ -66,6 +65,17 @@ describe("a site's care", () => {
     upstream.clear();
     expect(await warm("open/app")).toMatchObject({ fetched: 0, failures: [] });
     expect(upstream.log).toEqual([]);
+  });
+
+  it("finds out by asking as anybody that a repository is public no more", async () => {
+    const { warm, care, options, owners, upstream } = await world();
+    const explained = () => care.explain(parseRepository("open/app"), "v1" as Tag);
+    await warm("open/app");
+    expect(await explained()).toMatchObject({ anonymous: "live" });
+    owners["open/app"] = "ann";
+    upstream.gate.revokeTokens();
+    await expect(care.refresh(parseRepository("open/app"), "v1" as Tag, options)).rejects.toMatchObject({ code: "UNAUTHORIZED" });
+    expect(await explained()).toMatchObject({ anonymous: "none" });
   });
 
   it("warms what is private by a login, which it exchanges, and a wrong one is refused", async () => {
