@@ -62,7 +62,8 @@ export const publicity = (
       ask(operation, query)
         .catch((error: unknown) => {
           log.debug({ repo: query.repo, err: String(error) }, "not public");
-          if (isOciError(error) && error.isOutage) asked.set(query.repo, true, { ttl: error.retryAfterMs ?? AGAIN_AFTER });
+          // no time at all would be for ever
+          if (isOciError(error) && error.isOutage) asked.set(query.repo, true, { ttl: error.retryAfterMs || AGAIN_AFTER });
         })
         .finally(() => {
           running -= 1;

@@ -31,6 +31,7 @@ describe("whether a repository is public", () => {
 
   it.each([
     ["could not be asked", undefined, 60_000],
+    ["says that it may be at once", 0, 60_000],
     ["has enough for now", 300_000, 300_000],
   ])("is asked again before long where upstream %s", async (_what, retryAfterMs, pause) => {
     const { upstream, ask, rights, query, time } = world();
