@@ -117,12 +117,20 @@ export class Front {
   }
 }
 
-export const freePort = (): Promise<number> =>
+/** Below the ports that the kernel hands out by itself: none of the tests beside this one is given it before it is used. */
+export const freePort = async (): Promise<number> => {
+  for (let attempt = 0; attempt < 100; attempt += 1) {
+    const port = 10_000 + Math.floor(Math.random() * 20_000);
+    if (await isFree(port)) return port;
+  }
+  throw new Error("a hundred ports are all taken");
+};
+
+const isFree = (port: number): Promise<boolean> =>
   new Promise((resolve) => {
-    const server = createServer().listen(0, "127.0.0.1", () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
+    const server = createServer();
+    server.once("error", () => resolve(false));
+    server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
   });
 
 export const startFront = async (upstream: FaultUpstream | string, site: object = {}): Promise<Front> => {
