@@ -65,5 +65,6 @@ const platformOf = ({ os, architecture, variant }: Record<string, unknown>): str
 const recordOf = (value: unknown): Record<string, unknown> =>
   typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
 
+/** Without what a terminal would obey rather than show. */
 const textOf = (value: unknown): string | undefined =>
-  typeof value === "string" && value !== "" ? value.slice(0, 200) : undefined;
+  typeof value === "string" && value !== "" ? value.slice(0, 200).replace(/[\p{Cc}\p{Cf}]/gu, "?") : undefined;
