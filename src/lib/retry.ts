@@ -1,4 +1,8 @@
-// When something that failed is tried again: after pauses that grow, with jitter, and not for ever. What gets somewhere begins anew.
+// When something that failed is tried again: after pauses that grow, with jitter, and not for ever. What gets somewhere begins anew:
+// a few bytes a try are nowhere, or a line that always breaks would have us ask a hundred thousand times for one blob.
+
+/** Bytes that are somewhere. */
+const SOMEWHERE = 16 * 1024;
 
 export interface RetryOptions {
   /** Tries in a row that may get nowhere. */
@@ -15,15 +19,23 @@ export class Retry {
   readonly #options: RetryOptions;
   readonly #random: () => number;
   #barren = 0;
+  #gained = 0;
 
   constructor(options: RetryOptions, random: () => number = Math.random) {
     this.#options = options;
     this.#random = random;
   }
 
-  /** It got somewhere since the last try. */
-  progressed(): void {
+  /** It has brought so many bytes more. */
+  progressed(bytes: number): void {
+    this.#gained += bytes;
+    if (this.#gained >= SOMEWHERE) this.renew();
+  }
+
+  /** It is another thing now that is tried. */
+  renew(): void {
     this.#barren = 0;
+    this.#gained = 0;
   }
 
   /** How long to wait before the next try, in ms, at least what was `askedFor`; `undefined`: give up. */

@@ -43,7 +43,7 @@ class Alone implements ByteSource {
       if (length === undefined) continue;
       this.#isOver = length === 0;
       this.#position += length;
-      if (length > 0) this.#retry.progressed();
+      this.#retry.progressed(length);
       return length;
     }
     return 0;

@@ -76,7 +76,7 @@ export class Download {
         () => undefined,
         (error: unknown) => this.#weigh(error, joiner, before),
       );
-      if (this.head > before) this.#retry.progressed();
+      this.#retry.progressed(Math.max(0, this.head - before));
       if (!this.#isComplete && failure !== "elsewhere") await this.#rest(failure);
     }
     return this.#boarding!.stage;
@@ -113,7 +113,7 @@ export class Download {
     await pause(options.parkFor, AbortSignal.any([stop, woken.signal]));
     this.#wake = undefined;
     if (!woken.signal.aborted && !stop.aborted) throw new FlightEnd("refused", "UPSTREAM_UNREACHABLE", nobody);
-    this.#retry.progressed();
+    this.#retry.renew();
   }
 
   async #attempt(joiner: Joiner): Promise<void> {

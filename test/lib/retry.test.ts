@@ -14,8 +14,19 @@ describe("a retry", () => {
     const retry = new Retry(OPTIONS, () => 1);
     for (let n = 0; n < 20; n += 1) {
       expect([retry.next(), retry.next()]).toEqual([100, 300]);
-      retry.progressed();
+      retry.progressed(16 * 1024);
     }
+  });
+
+  it("gives up what gets on by a few bytes a try", () => {
+    const retry = new Retry(OPTIONS, () => 1);
+    const pauses = Array.from({ length: 7 }, () => {
+      retry.progressed(1_000);
+      return retry.next();
+    });
+    expect(pauses).toEqual([100, 300, 900, 2_000, 2_000, undefined, undefined]);
+    retry.renew();
+    expect(retry.next()).toBe(100);
   });
 
   it("waits for what is asked for and a little more, where that is bearable", () => {
