@@ -155,4 +155,31 @@ describe("more is pulled than may be kept", () => {
     expect((await world.guarded.hits(asked)).filter(({ path }) => path.endsWith(slow.layers[1]!.digest))).toEqual([]);
     expect(await command<Verified>("cache", "verify")).toMatchObject({ spoiltCount: 0, dropped: 0, added: 0, strange: [] });
   });
+
+  test("a layer larger than the cap goes by, which is said once; under a larger cap it is kept", async () => {
+    onTestFailed(() => world.explain());
+    const name = `${OPEN}/acme/huge:v1`;
+    const { manifest } = await put("acme/huge", CAP + MiB);
+    const crane = await world.client(CLIENTS.crane);
+    for (let turn = 0; turn < 3; turn += 1) expect(await crane.pull(name)).toBe(manifest.digest);
+    expect(said("larger than all that may be held")).toBe(1);
+    expect(await status()).toMatchObject({ ready: true, notes: [], room: { full: false } });
+    expect(await repositories()).toContain("acme/pinned");
+    await world.layover.stop();
+    await world.layover.start({ freshFor: "1s", rules: RULES }, { maxSize: `${(2 * CAP) / MiB}MiB` });
+    await crane.pull(name);
+    const mark = await world.open.mark();
+    expect(outcome(await (await world.engine("classic")).pull(name))).toBe("success");
+    expect(await world.open.blobBytes(mark)).toBe(0);
+  });
+
+  test("what is forgotten makes room", async () => {
+    onTestFailed(() => world.explain());
+    const before = (await status()).room;
+    const ran = await world.layover.command("cache", "rm", `${OPEN}/acme/huge`);
+    expect(outcome(ran)).toBe("success");
+    const { held, left } = (await status()).room;
+    expect(held).toBeLessThan(before.held - CAP);
+    expect(left).toBeGreaterThan(before.left + CAP);
+  });
 });
