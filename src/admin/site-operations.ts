@@ -55,7 +55,9 @@ const warm = async (parts: SiteParts, input: WarmInput, { signal, progress }: Ca
       ...(platforms !== undefined && { platforms }),
       ...(credential !== undefined && { credential }),
     });
-    warmed.push({ ...report, reference: name });
+    // by the same name as the image: a tag alone says little
+    const failures = report.failures.map((one) => (one.reference === report.reference ? { ...one, reference: name } : one));
+    warmed.push({ ...report, failures, reference: name });
   }
   return { images: warmed };
 };

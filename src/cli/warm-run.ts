@@ -35,18 +35,19 @@ const warmedLines = ({ reference, digest, manifests, blobs, held, fetched, failu
   digest === undefined
     ? `${reference}  failed\n`
     : `${reference}  ${short(digest)}  ${manifests} manifests, ${blobs} blobs: ${about(fetched)} fetched, ${about(held)} held before\n`,
-  ...failures.map(failureLine),
+  ...failures.map((failure) => failureLine(failure, reference)),
 ];
 
 export const printRefreshed = ({ images }: RefreshAnswer): string => images.flatMap(refreshedLines).join("");
 
-const refreshedLines = ({ reference, outcome, before, upstream, failure }: RefreshedImage): string[] => {
+const refreshedLines = ({ reference: image, outcome, before, upstream, failure }: RefreshedImage): string[] => {
   const moved = before === undefined || before === upstream ? [] : [short(before), "→"];
   return [
-    `${[reference, outcome, ...moved, ...(upstream === undefined ? [] : [short(upstream)])].join("  ")}\n`,
-    ...(failure === undefined ? [] : [failureLine(failure)]),
+    `${[image, outcome, ...moved, ...(upstream === undefined ? [] : [short(upstream)])].join("  ")}\n`,
+    ...(failure === undefined ? [] : [failureLine(failure, image)]),
   ];
 };
 
-const failureLine = ({ reference, code, message }: FailureEntry): string =>
-  `  ${reference.includes(":") ? short(reference) : reference}: ${code}: ${message}\n`;
+/** Of a part by its digest; the image itself is named by the line above. */
+const failureLine = ({ reference, code, message }: FailureEntry, image: string): string =>
+  `  ${reference === image ? "" : `${short(reference)}: `}${code}: ${message}\n`;

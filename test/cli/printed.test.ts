@@ -67,13 +67,13 @@ ghcr.io/acme/app:1  sha256:aaaaaaaaaaaa  2 manifests, 5 blobs: 2.00 KiB fetched,
       { reference, outcome: "same", before: A, after: A, upstream: A },
       { reference, outcome: "moved", before: A, after: B, upstream: B },
       { reference, outcome: "new", after: B, upstream: B },
-      { reference, outcome: "gone", failure: { reference: "latest", code: "MANIFEST_UNKNOWN", message: "no such tag" } },
+      { reference, outcome: "gone", failure: { reference, code: "MANIFEST_UNKNOWN", message: "no such tag" } },
     ] as const;
     expect(printRefreshed({ images })).toBe(`ghcr.io/acme/app:1  same  sha256:aaaaaaaaaaaa
 ghcr.io/acme/app:1  moved  sha256:aaaaaaaaaaaa  →  sha256:bbbbbbbbbbbb
 ghcr.io/acme/app:1  new  sha256:bbbbbbbbbbbb
 ghcr.io/acme/app:1  gone
-  latest: MANIFEST_UNKNOWN: no such tag
+  MANIFEST_UNKNOWN: no such tag
 `);
   });
 });
