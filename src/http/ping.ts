@@ -44,7 +44,7 @@ const askUpstream = async (parts: PingParts, ctx: Context): Promise<PingAnswer |
   const { ask, health, facts, site, clock } = parts;
   if (!health.answersPings) return undefined;
   try {
-    const answer = await patiently(ask(ctx), health);
+    const answer = await patiently(ask, ctx, health);
     const { status, challenges } = answer;
     if (ctx.credential === undefined && (status === 200 || status === 401)) {
       await facts.putPing(site.host, { status, challenges, at: clock() }).catch(() => undefined);

@@ -17,10 +17,10 @@ export interface BeforePushParts {
 }
 
 export const beforePush = (inner: Registry, { upstream, tags, health, challenges }: BeforePushParts): Registry => {
-  const ask = async <T>(question: () => Promise<T>, instead: () => Promise<T>): Promise<T> => {
+  const ask = async <T>(ctx: Context, question: (ctx: Context) => Promise<T>, instead: () => Promise<T>): Promise<T> => {
     if (!health.up) return instead();
     try {
-      return await patiently(question(), health);
+      return await patiently(question, ctx, health);
     } catch (error) {
       if (!isOciError(error) || !error.isOutage) throw error;
       return instead();
@@ -32,13 +32,14 @@ export const beforePush = (inner: Registry, { upstream, tags, health, challenges
     ...inner,
     statBlob: (query, ctx) =>
       ask(
-        () => upstream.statBlob(query, ctx),
+        ctx,
+        (c) => upstream.statBlob(query, c),
         () => inner.statBlob(query, ctx),
       ),
     async statManifest(query, ctx) {
       if (!(await mayPush(ctx.credential, challenges)) || (await isPinned(query))) return inner.statManifest(query, ctx);
-      const question = () => statAtUpstream(upstream, tags, query, ctx);
-      return ask(question, () => inner.statManifest(query, ctx));
+      const question = (c: Context) => statAtUpstream(upstream, tags, query, c);
+      return ask(ctx, question, () => inner.statManifest(query, ctx));
     },
   };
 };

@@ -13,6 +13,8 @@ import type { Health } from "./witness.ts";
 
 /** How long a client that could be served from what is held waits for upstream's word (the idea of RFC 8767 §5). Milliseconds. */
 export const PATIENCE = 2_000;
+/** How long a question goes on after that, for whoever comes next. Milliseconds. */
+const ASK_WITHIN = 30_000;
 
 export interface ConfirmParts {
   readonly site: Site;
@@ -53,7 +55,7 @@ export const confirm = async (parts: ConfirmParts, held: Held, ctx: Context): Pr
   const mayServeStale = standing === "stale";
   if (mayServeStale && !health.up) return staleSince(parts, held.repo, ctx);
   try {
-    await (mayServeStale ? patiently(held.ask(ctx), health) : held.ask(ctx));
+    await (mayServeStale ? patiently(held.ask, ctx, health) : held.ask(ctx));
     return ASKED;
   } catch (error) {
     if (!isOciError(error)) throw error;
@@ -68,14 +70,28 @@ const staleSince = async ({ rights, clock }: ConfirmParts, repo: Repository, ctx
   return { how: "stale", ...(at !== undefined && { age: Math.max(0, clock() - at) }) };
 };
 
-/** A question that a held answer can stand in for: after PATIENCE it is answered otherwise, and upstream is late. */
-export const patiently = async <T>(question: Promise<T>, health: Health): Promise<T> => {
+/**
+ * A question that a held answer can stand in for: after PATIENCE it is answered otherwise, and upstream is late. The question goes on then,
+ * without its client: an upstream that is always slow would never be heard, and what is held never move.
+ */
+export const patiently = async <T>(ask: (ctx: Context) => Promise<T>, ctx: Context, health: Health): Promise<T> => {
+  const { credential, accept, client, trace, tally } = ctx;
+  const stop = new AbortController();
+  const leave = () => stop.abort(ctx.signal.reason);
+  ctx.signal.addEventListener("abort", leave);
+  if (ctx.signal.aborted) leave();
+  const question = ask({ credential, accept, client, trace, tally, signal: stop.signal });
   try {
     return await within(question, PATIENCE);
   } catch (error) {
     if (isOciError(error) || !(error instanceof Error) || error.name !== "TimedOut") throw error;
+    const timer = setTimeout(() => stop.abort(error), ASK_WITHIN);
+    timer.unref();
+    void question.catch(() => undefined).finally(() => clearTimeout(timer));
     health.late();
     throw new OciError("UPSTREAM_UNREACHABLE", "upstream does not answer in time", { cause: error });
+  } finally {
+    ctx.signal.removeEventListener("abort", leave);
   }
 };
 

@@ -32,12 +32,17 @@ const keyOf = async ({ facts, site }: ListingCacheParts, query: Listed): Promise
 export const listingCache = (parts: ListingCacheParts): Pick<Registry, "listTags" | "listReferrers"> => {
   const { upstream } = parts;
   return {
-    listTags: (query, ctx) => list(parts, query, ctx, () => upstream.listTags(query, ctx)),
-    listReferrers: (query, ctx) => list(parts, query, ctx, () => upstream.listReferrers(query, ctx)),
+    listTags: (query, ctx) => list(parts, query, ctx, (c) => upstream.listTags(query, c)),
+    listReferrers: (query, ctx) => list(parts, query, ctx, (c) => upstream.listReferrers(query, c)),
   };
 };
 
-const list = async (parts: ListingCacheParts, query: Listed, ctx: Context, ask: () => Promise<Listing>): Promise<Listing> => {
+const list = async (
+  parts: ListingCacheParts,
+  query: Listed,
+  ctx: Context,
+  ask: (ctx: Context) => Promise<Listing>,
+): Promise<Listing> => {
   const { facts, clock, health } = parts;
   const key = await keyOf(parts, query);
   const fact = key === undefined ? undefined : await facts.listing(key);
@@ -45,7 +50,7 @@ const list = async (parts: ListingCacheParts, query: Listed, ctx: Context, ask: 
   const fallback = standing === "none" || fact === undefined ? undefined : staleListing(fact, clock());
   if (fallback !== undefined && !health.up) return fallback;
   try {
-    const listing = await (fallback === undefined ? ask() : patiently(ask(), health));
+    const listing = await (fallback === undefined ? ask(ctx) : patiently(ask, ctx, health));
     if (key !== undefined) await keep(parts, key, listing);
     return { ...listing, provenance: { source: "miss" } };
   } catch (error) {

@@ -16,9 +16,9 @@ import type { BlobStore } from "../store/blobs.ts";
 import type { TagFact } from "../store/facts.ts";
 import { type ConfirmParts, confirm, provenanceOf, stillThere } from "./confirm.ts";
 import type { ManifestFetch } from "./manifest-fetch.ts";
-import { meanwhile } from "./meanwhile.ts";
+import { meanwhile, NOT_HELD } from "./meanwhile.ts";
 import { inOwnWords } from "./own-words.ts";
-import type { Resolved, Tags } from "./tags.ts";
+import type { FetchLate, Resolved, Tags } from "./tags.ts";
 
 export interface ManifestCacheParts extends ConfirmParts {
   readonly blobs: BlobStore;
@@ -90,9 +90,10 @@ const resolveOrKeep = async (
   fact: TagFact,
   ctx: Context,
 ): Promise<Resolved> => {
-  const { tags, facts, site, policy } = parts;
+  const { tags, facts, site, policy, fetch } = parts;
   try {
-    return await tags.resolve(repo, tag, fact, ctx);
+    const late: FetchLate = (reference, c) => fetch({ repo, reference }, c, NOT_HELD);
+    return await tags.resolve(repo, tag, fact, ctx, late);
   } catch (error) {
     if (!isOciError(error) || !error.isUnknown) throw error;
     const digest = (await tags.fact(repo, tag))?.digest;

@@ -94,7 +94,7 @@ export const askBehind = async (
   return digest;
 };
 
-const NOT_HELD = () => Promise.resolve(undefined);
+export const NOT_HELD = () => Promise.resolve(undefined);
 
 /** The client may leave: what it has asked for goes on at nobody's cost. */
 const behind = (ctx: Context): Context => ({

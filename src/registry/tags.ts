@@ -46,9 +46,14 @@ export interface TagParts {
   readonly keep: (manifest: Manifest) => Promise<unknown>;
 }
 
+/** Gets a manifest and keeps it, by this client's right. */
+export type FetchLate = (digest: Digest, ctx: Context) => Promise<unknown>;
+
 export class Tags {
   readonly #parts: TagParts;
   readonly #questions = new SingleFlight<ManifestStat | Manifest>();
+  /** What is being fetched of which upstream spoke late. */
+  readonly #following = new Set<string>();
   #pins: Promise<unknown> = Promise.resolve();
   readonly #pending = new LRUCache<string, readonly Pending[]>({ ...upTo(MAX_PENDING), ttl: PENDING_FOR });
 
@@ -73,21 +78,38 @@ export class Tags {
     return (await this.fact(repo, reference))?.digest;
   }
 
-  /** By what is known of the tag just now. Upstream's 404 and refusals are thrown; an outage too, when there is nothing to fall back on. */
-  async resolve(repo: Repository, tag: Tag, fact: TagFact, ctx: Context): Promise<Resolved> {
+  /**
+   * By what is known of the tag just now. Upstream's 404 and refusals are thrown; an outage too, when there is nothing to fall back on.
+   * `fetch` is called where upstream's word comes too late for this client, and is a digest that is not held.
+   */
+  async resolve(repo: Repository, tag: Tag, fact: TagFact, ctx: Context, fetch: FetchLate): Promise<Resolved> {
     const { state, age, mayFallBack } = freshnessOf(fact, this.#parts.policy.of(repo, tag), this.#parts.clock());
     if (fact.digest !== undefined && (state === "fresh" || state === "pinned")) return { digest: fact.digest, how: "fresh", age };
     const fallback = mayFallBack ? fact.digest : undefined;
     if (fallback !== undefined && !this.#parts.health.up) return { digest: fallback, how: "stale", age };
+    let isLate = false;
+    // whoever's credential it is asked with: the digest is then confirmed for this client before it is given anything
+    const ask = async (c: Context) => {
+      const answer = await this.#question(repo, tag, c, "everybody");
+      if (isLate) await this.#follow(repo, answer.descriptor.digest, c, fetch);
+      return answer;
+    };
     try {
-      // whoever's credential it is asked with: the digest is then confirmed for this client before it is given anything
-      const question = this.#question(repo, tag, ctx, "everybody");
-      const answer = await (fallback === undefined ? question : patiently(question, this.#parts.health));
+      const answer = await (fallback === undefined ? ask(ctx) : patiently(ask, ctx, this.#parts.health));
       return { digest: answer.descriptor.digest, how: "confirmed", age: 0 };
     } catch (error) {
       if (fallback === undefined || !isOciError(error) || !error.isOutage) throw error;
+      isLate = true;
       return { digest: fallback, how: "stale", age };
     }
+  }
+
+  /** Once, however many clients have lost their patience with the same question. */
+  async #follow(repo: Repository, digest: Digest, ctx: Context, fetch: FetchLate): Promise<void> {
+    const name = `${repo}@${digest}`;
+    if (this.#following.has(name) || (await this.#parts.isHeld(digest)) || this.#following.has(name)) return;
+    this.#following.add(name);
+    await fetch(digest, ctx).finally(() => this.#following.delete(name));
   }
 
   /** What upstream says to this client's own credential; only those who bring the same share the question. */

@@ -63,6 +63,8 @@ export class Breaker {
   /** Question → until when it is not asked again. */
   readonly #justFailed = new LRUCache<string, number>(upTo(1_000));
   readonly #unanswered = new Set<{ readonly since: number }>();
+  /** When a question was last answered well. */
+  #wellAt = Number.NEGATIVE_INFINITY;
   #state: Standing["state"] = "up";
   #since = 0;
   #why = "";
@@ -149,6 +151,7 @@ export class Breaker {
     const isFailure = (status >= 500 && status !== 501) || (isPage && kind !== "ping" && kind !== "look");
     if (kind === "ping" || kind === "look") this.#pingFails = isFailure;
     if (!isFailure) {
+      if (kind === "question" && !isDoorkeeper(status)) this.#wellAt = this.#options.now();
       if (kind === "question" || kind === "blob") this.#heardWell(heard);
       else this.#reached();
     } else if (kind === "question" || kind === "blob" || kind === "ping") {
@@ -169,10 +172,11 @@ export class Breaker {
     this.#gone(error.message);
   }
 
-  /** A client has lost its patience. */
+  /** A client has lost its patience. Where others have been answered meanwhile it is the thing that was asked for that is slow. */
   late(): void {
-    const since = this.#options.now() - LATE;
-    if (!this.isUnreachable && [...this.#unanswered].some((question) => question.since <= since)) this.#silent();
+    const until = this.#options.now() - LATE;
+    const isSilent = [...this.#unanswered].some(({ since }) => since <= until && since >= this.#wellAt);
+    if (!this.isUnreachable && isSilent) this.#silent();
   }
 
   close(): void {
@@ -180,7 +184,7 @@ export class Breaker {
   }
 
   #heardWell({ status, repository }: Heard): void {
-    if (status === 401 || status === 403 || status === 429) {
+    if (isDoorkeeper(status)) {
       this.#reached();
       return;
     }
@@ -272,5 +276,7 @@ export class Breaker {
     return new OciError("UPSTREAM_UNREACHABLE", `${name} is away: ${why}`, { retryAfterMs });
   }
 }
+
+const isDoorkeeper = (status: number): boolean => status === 401 || status === 403 || status === 429;
 
 const jittered = (ms: number, random: () => number = Math.random): number => ms * (0.75 + random() / 2);
