@@ -6,8 +6,9 @@
 // 401, 403 and 429 are answers of a doorkeeper: they show that somebody is there, and neither end a failing state nor lead to it.
 //
 // Who holds something does not come here while `up` is false. Who holds nothing (a cold miss) asks all the same, but never pays for the
-// outage: `enter` has it looked for at once, for all who wait in one go, and gives up after COLD_PATIENCE. Where it is failing one question is
-// tried at a time: what has just failed is not asked again at once, for anybody, and a success lets everybody in.
+// outage: `enter` has it looked for at once, for all who wait in one go, and gives up after COLD_PATIENCE. Where it is failing one question of
+// a repository is tried at a time, and a few in all: one repository that is ill keeps no other from its turn. What has just failed is not
+// asked again at once, for anybody, and a success lets everybody in.
 import { LRUCache } from "lru-cache";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/log.ts";
@@ -25,6 +26,8 @@ const TRIES_MS = [500, 1_000, 2_000, 5_000, 10_000, 30_000];
 const IN_A_ROW = 3;
 /** How long a client without anything held waits for a known outage to be over. Milliseconds. */
 const COLD_PATIENCE = 1_000;
+/** Repositories of which one question each is tried at the same time. */
+const TRIED_AT_ONCE = 4;
 /** The same question that has just failed waits no longer than this for its next try. Milliseconds. */
 const SAME_AGAIN = 1_000;
 /** A question that has waited for so long makes upstream late when its client loses patience. Milliseconds. */
@@ -57,7 +60,8 @@ export interface Heard {
 
 export class Breaker {
   readonly #options: BreakerOptions;
-  readonly #trial = new Trial();
+  /** By repository, of those that run. */
+  readonly #trials = new Map<string, Trial>();
   readonly #lookout: Lookout;
   readonly #holds: Holds;
   /** Question → until when it is not asked again. */
@@ -89,7 +93,7 @@ export class Breaker {
 
   /** Whether one who can be served otherwise should ask. */
   get up(): boolean {
-    if (this.#state === "failing") return this.#options.now() >= this.#nextTry && !this.#trial.isRunning;
+    if (this.#state === "failing") return this.#options.now() >= this.#nextTry && this.#trials.size === 0;
     return this.#state === "up";
   }
 
@@ -122,12 +126,14 @@ export class Breaker {
       await this.#lookout.end(COLD_PATIENCE, signal);
       if (this.isUnreachable) throw this.#away();
     }
-    const held = this.#holds.of(repositoryIn(key));
+    const repository = repositoryIn(key);
+    const held = this.#holds.of(repository);
     if (this.#options.now() < held) throw this.#away(held);
     while (this.#state === "failing") {
       if (this.#isHeld(key)) throw this.#away();
-      if (!this.#trial.isRunning) return this.#try(key);
-      if (!(await this.#trial.isOver(until - this.#options.now(), signal))) throw this.#away();
+      const other = this.#trials.get(repository ?? "") ?? (this.#trials.size < TRIED_AT_ONCE ? undefined : this.#oldestTrial);
+      if (other === undefined) return this.#try(key, repository);
+      if (!(await other.isOver(until - this.#options.now(), signal))) throw this.#away();
     }
     return () => undefined;
   }
@@ -239,14 +245,23 @@ export class Breaker {
     return now < this.#holds.all || now < (this.#justFailed.get(key) ?? 0);
   }
 
-  #try(key: string): () => void {
-    const end = this.#trial.begin();
-    this.#isDue = this.#options.now() >= this.#nextTry;
+  get #oldestTrial(): Trial | undefined {
+    const [oldest] = this.#trials.values();
+    return oldest;
+  }
+
+  #try(key: string, repository = ""): () => void {
+    const trial = new Trial();
+    this.#trials.set(repository, trial);
+    const end = trial.begin();
+    const isDue = this.#options.now() >= this.#nextTry;
+    if (isDue) this.#isDue = true;
     const before = this.#failures;
     return () => {
       const pause = Math.min(SAME_AGAIN, this.#nextTry - this.#options.now());
       if (this.#failures > before) this.#justFailed.set(key, this.#options.now() + pause);
-      this.#isDue = false;
+      if (isDue) this.#isDue = false;
+      if (this.#trials.get(repository) === trial) this.#trials.delete(repository);
       end();
     };
   }

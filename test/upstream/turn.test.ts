@@ -1,5 +1,6 @@
 // Several upstreams, and one that is ill, over real sockets: how often each is asked. Only looks for what is away wait for real; all other time
 // is a number that tests turn.
+import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { parseDigest } from "../../src/oci/digest.ts";
 import { isOciError } from "../../src/oci/error.ts";
@@ -218,6 +219,36 @@ describe("one repository that always answers 503 with a Retry-After", () => {
     first.fault(/v2\/[cd]\//, status(503, { "retry-after": "50" }));
     for (const name of ["b", "c", "d"]) expect(await of(name)).toBe("UPSTREAM_INVALID");
     expect(await of("e")).toBe("UPSTREAM_UNREACHABLE");
+  });
+});
+
+describe("one repository that always answers 500, slowly, to a client that asks without end", () => {
+  it("keeps nobody from another", { timeout: 20_000 }, async () => {
+    const upstream = await faultUpstream();
+    for (let n = 0; n < 10; n += 1) upstream.content.seed({ repo: "good", tag: `t${n}` });
+    upstream.fault(/v2\/bad\//, ({ answer }) => {
+      answer.status = 500;
+      answer.before = sleep(700);
+    });
+    const registry = upstreamRegistry(askingAt(upstream.url));
+    const of = (name: string, reference: string, client: string) =>
+      registry.getManifest({ repo: parseRepository(name), reference: parseReference(reference) }, asking({ client }));
+    let asked = 0;
+    let isOver = false;
+    const hogs = Array.from({ length: 20 }, async () => {
+      while (!isOver) {
+        asked += 1;
+        await of("bad", `x${asked}`, "192.0.2.1").catch(() => undefined);
+        await sleep(1);
+      }
+    });
+    await sleep(1_000);
+    for (let n = 0; n < 10; n += 1) {
+      expect((await of("good", `t${n}`, "192.0.2.2")).bytes.length).toBeGreaterThan(0);
+      await sleep(200);
+    }
+    isOver = true;
+    await Promise.all(hogs);
   });
 });
 
