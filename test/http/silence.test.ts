@@ -26,24 +26,45 @@ const world = async (auth: Auth) => {
     [`manifests/${top.digest}`, `manifests/${NOWHERE}`],
     [`blobs/${layers[0]!.digest}`, `blobs/${NOWHERE}`],
   ];
-  return { front, loginOf, pairs };
+  return { upstream, front, loginOf, pairs };
 };
 
 const asked = async (front: Front, method: string, path: string, headers: Record<string, string>) => {
   const answer: Answer = await front.ask(`/v2/alice/app/${path}`, { method, headers });
-  const { date: _date, ...rest } = answer.headers;
+  // when to come again depends on chance, and on how often upstream was looked for
+  const { date: _date, "retry-after": _later, ...rest } = answer.headers;
   return { status: answer.status, headers: rest, body: answer.body.toString() };
+};
+
+const expectAlike = async ({ front, pairs }: Awaited<ReturnType<typeof world>>, headers: Record<string, string>) => {
+  const statuses = new Set<number>();
+  for (const method of ["GET", "HEAD"])
+    for (const [held, not] of pairs) {
+      const answer = await asked(front, method, held, headers);
+      statuses.add(answer.status);
+      expect(answer, `${method} ${held}`).toEqual(await asked(front, method, not, headers));
+    }
+  return [...statuses];
 };
 
 describe.each(["bearer", "basic"] as const)("where logins are %s", (kind) => {
   it.each(["nobody", "bob"])("%s is told the same of what is held and of what is not", async (who) => {
-    const { front, loginOf, pairs } = await world({ kind, ...ACCOUNTS });
-    const headers: Record<string, string> = who === "nobody" ? {} : { authorization: await loginOf(who) };
-    for (const method of ["GET", "HEAD"])
-      for (const [held, not] of pairs) {
-        const answer = await asked(front, method, held, headers);
-        expect([401, 403]).toContain(answer.status);
-        expect(answer, `${method} ${held}`).toEqual(await asked(front, method, not, headers));
-      }
+    const made = await world({ kind, ...ACCOUNTS });
+    const headers: Record<string, string> = who === "nobody" ? {} : { authorization: await made.loginOf(who) };
+    expect([[401], [403]]).toContainEqual(await expectAlike(made, headers));
+  });
+
+  it.each(["nobody", "bob"])("%s is told the same offline, and while upstream is away", async (who) => {
+    const made = await world({ kind, ...ACCOUNTS });
+    const headers: Record<string, string> = who === "nobody" ? {} : { authorization: await made.loginOf(who) };
+    await made.front.ask("/v2/");
+    await made.front.stop();
+    await made.front.start({ site: { offline: true } });
+    const isAsked = kind === "basic" && who === "nobody";
+    expect(await expectAlike(made, headers)).toEqual([isAsked ? 401 : 404]);
+    await made.front.stop();
+    await made.front.start({ upstream: "http://127.0.0.1:9" });
+    await made.front.ask("/v2/alice/app/manifests/v3");
+    expect(await expectAlike(made, headers)).toEqual([isAsked ? 401 : 503]);
   });
 });
