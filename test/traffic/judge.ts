@@ -67,6 +67,9 @@ export const judgeArrival = ({ replay, upstreams }: Scene, { asked, method, targ
 
 /** Downloads of blobs from upstream, by digest. */
 export const downloads = ({ upstreams }: Scene): ReadonlyMap<string, readonly Logged[]> => {
-  const gets = upstreams.flatMap((upstream) => upstream.requests(({ method, path }) => method === "GET" && BLOB.test(path)));
+  const gets = upstreams.flatMap((upstream) => upstream.requests((each) => isFetch(each) && BLOB.test(each.path)));
   return Map.groupBy(gets, ({ path }) => BLOB.exec(path)![1]!);
 };
+
+/** A GET that brought something: whoever is refused what is held is refused in upstream's own words, and those cost one as well. */
+export const isFetch = ({ method, status }: Logged): boolean => method === "GET" && status < 300;

@@ -1,6 +1,6 @@
 // What real clients sent, played to a real front end: the answers are right, upstream is asked no more than it must be, pushes arrive as they are.
 import { describe, expect, it } from "vitest";
-import { downloads, judge, judgeArrival } from "./judge.ts";
+import { downloads, isFetch, judge, judgeArrival } from "./judge.ts";
 import { recordings, type Session } from "./recording.ts";
 import { sceneOf } from "./scene.ts";
 
@@ -28,9 +28,7 @@ describe.each(recordings().map((recording) => [recording.client, recording] as c
     for (const session of recording.sessions.filter(isPull)) {
       for (const each of await scene.replay.play(session)) judge(scene, each);
     }
-    const gets = scene.upstreams.flatMap((upstream) =>
-      upstream.requests(({ method, path }) => method === "GET" && path !== "/v2/"),
-    );
+    const gets = scene.upstreams.flatMap((upstream) => upstream.requests((each) => isFetch(each) && each.path !== "/v2/"));
     expect(gets.map(({ path }) => path)).toEqual([]);
   });
 
