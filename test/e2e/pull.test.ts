@@ -69,8 +69,8 @@ describe.each<[string, string, (world: World) => Upstream]>([
       for (const kind of [first, second]) {
         const { out } = await engines[kind].docker(["image", "inspect", "-f", "{{index .RepoDigests 0}}", name]);
         expect(out.trim()).toBe(`${host}/${repository}@${image.manifest.digest}`);
-        const ran = await engines[kind].docker(["run", "--rm", "--network=none", name, "echo", "well"]);
-        expect(ran).toMatchObject({ code: 0, out: "well\n" });
+        const ran = await engines[kind].docker(["run", "--rm", "--network=none", name, "sh", "-c", "exit 42"]);
+        expect(ran).toMatchObject({ code: 42 });
       }
     });
   });
