@@ -2,6 +2,7 @@
 import type { SecureContext } from "node:tls";
 import type { Clock } from "./lib/clock.ts";
 import type { Logger } from "./lib/log.ts";
+import { ownContext } from "./oci/own-context.ts";
 import type { Context, Credential, Registry } from "./oci/registry.ts";
 import type { OriginStanding } from "./oci/standing.ts";
 import { offline, offlineHealth, offlineRegistry } from "./registry/offline.ts";
@@ -101,17 +102,8 @@ export const noUpstream = (host: string): OpenUpstream => {
 const upstreamAt = (site: Site, url: URL, transport: Transport, { clock, log }: UpstreamParts): Upstream => {
   const name = url.origin;
   const now = () => performance.now();
-  const look = () => lookAt(url, transport, clock, background());
+  const look = () => lookAt(url, transport, clock, ownContext("look", AbortSignal.timeout(LOOK_WITHIN)));
   const breaker = new Breaker({ site: site.host, name, look, log, now, clock });
   transport.lines.watch(url.origin, breaker);
   return { url, breaker, limits: new Limits({ name, now }) };
 };
-
-const background = (): Context => ({
-  credential: undefined,
-  accept: [],
-  signal: AbortSignal.timeout(LOOK_WITHIN),
-  client: "",
-  trace: "look",
-  tally: { upstreamBytes: 0, upstreamRequests: 0 },
-});

@@ -1,6 +1,7 @@
 // What whoever looks after a site can do with what is held of it, apart from clients: explain it, fetch ahead, ask again.
+import { ownContext } from "../oci/own-context.ts";
 import type { Reference, Repository, Tag } from "../oci/reference.ts";
-import type { Context, Credential } from "../oci/registry.ts";
+import type { Credential } from "../oci/registry.ts";
 import type { BlobStore } from "../store/blobs.ts";
 import { type ExplainParts, type Explanation, explain } from "./explain.ts";
 import type { Refreshed } from "./refresh.ts";
@@ -31,20 +32,11 @@ export const care = (parts: CareParts): Care => ({
   explain: (repo, reference) => explain(parts, repo, reference),
   warm: (repo, reference, { credential, ...options }) =>
     warm(
-      { registry: parts.registryFor(credential), blobs: parts.blobs, ctx: contextOf("warm", credential, options.signal) },
+      { registry: parts.registryFor(credential), blobs: parts.blobs, ctx: ownContext("warm", options.signal, { credential }) },
       repo,
       reference,
       options,
     ),
   refresh: (repo, tag, { credential, signal }) =>
-    parts.registryFor(credential).refresh(repo, tag, contextOf("refresh", credential, signal)),
-});
-
-const contextOf = (trace: string, credential: Credential | undefined, signal: AbortSignal): Context => ({
-  credential,
-  accept: [],
-  client: "",
-  signal,
-  trace,
-  tally: { upstreamBytes: 0, upstreamRequests: 0 },
+    parts.registryFor(credential).refresh(repo, tag, ownContext("refresh", signal, { credential })),
 });

@@ -6,6 +6,7 @@ import type { Logger } from "../lib/log.ts";
 import { upTo } from "../lib/lru.ts";
 import type { Digest } from "../oci/digest.ts";
 import { isOciError } from "../oci/error.ts";
+import { ownContext } from "../oci/own-context.ts";
 import type { Repository, Tag } from "../oci/reference.ts";
 import type { Context } from "../oci/registry.ts";
 import type { BlobStore } from "../store/blobs.ts";
@@ -48,7 +49,9 @@ export const meanwhile = (parts: MeanwhileParts): Meanwhile => {
   const begin = (repo: Repository, tag: Tag, { checkedAt }: TagFact, ctx: Context): void => {
     const key = `${repo}:${tag}`;
     running.add(key);
-    askBehind(parts, repo, tag, behind(ctx))
+    const { credential, accept, trace } = ctx;
+    // the client may leave: what it has asked for goes on at nobody's cost
+    askBehind(parts, repo, tag, ownContext(trace, AbortSignal.timeout(ASK_WITHIN), { credential, accept }))
       .then(() => ended.set(key, { checkedAt, at: clock(), isNo: false }))
       .catch((error: unknown) => {
         ended.set(key, { checkedAt, at: clock(), isNo: isOciError(error) && !error.isOutage });
@@ -95,14 +98,3 @@ export const askBehind = async (
 };
 
 export const NOT_HELD = () => Promise.resolve(undefined);
-
-/** The client may leave: what it has asked for goes on at nobody's cost. */
-const behind = (ctx: Context): Context => ({
-  credential: ctx.credential,
-  accept: ctx.accept,
-  // where little is left of a budget it is left to those who wait
-  client: "",
-  trace: ctx.trace,
-  signal: AbortSignal.timeout(ASK_WITHIN),
-  tally: { upstreamBytes: 0, upstreamRequests: 0 },
-});

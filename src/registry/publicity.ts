@@ -4,6 +4,7 @@ import { LRUCache } from "lru-cache";
 import type { Logger } from "../lib/log.ts";
 import { upTo } from "../lib/lru.ts";
 import { isOciError } from "../oci/error.ts";
+import { ownContext } from "../oci/own-context.ts";
 import type { Repository } from "../oci/reference.ts";
 import type { BlobQuery, Context, ManifestQuery, Operation, Registry } from "../oci/registry.ts";
 import type { Rights } from "./rights.ts";
@@ -37,14 +38,7 @@ export const publicity = (
   let running = 0;
   const ask = async (operation: Operation, query: { readonly repo: Repository }) => {
     if (await rights.isPublic(query.repo)) return;
-    const ctx: Context = {
-      credential: undefined,
-      accept: [],
-      signal: AbortSignal.any([stop.signal, AbortSignal.timeout(ASK_WITHIN)]),
-      client: "",
-      trace: "public?",
-      tally: { upstreamBytes: 0, upstreamRequests: 0 },
-    };
+    const ctx = ownContext("public?", AbortSignal.any([stop.signal, AbortSignal.timeout(ASK_WITHIN)]));
     try {
       await question(anonymous, operation, query, ctx);
     } catch (error) {
