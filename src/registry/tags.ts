@@ -4,6 +4,7 @@ import { LRUCache } from "lru-cache";
 import type { Clock } from "../lib/clock.ts";
 import { upTo } from "../lib/lru.ts";
 import { FollowerError, SingleFlight } from "../lib/single-flight.ts";
+import { Turns } from "../lib/turns.ts";
 import type { Digest } from "../oci/digest.ts";
 import { isOciError } from "../oci/error.ts";
 import { beyondKnown } from "../oci/media.ts";
@@ -54,7 +55,8 @@ export class Tags {
   readonly #questions = new SingleFlight<ManifestStat | Manifest>();
   /** What is being fetched of which upstream spoke late. */
   readonly #following = new Set<string>();
-  #pins: Promise<unknown> = Promise.resolve();
+  /** Of two manifests that arrive together for a pinned tag the first is what it stays. */
+  readonly #pins = new Turns<string>();
   readonly #pending = new LRUCache<string, readonly Pending[]>({ ...upTo(MAX_PENDING), ttl: PENDING_FOR });
 
   /** What upstream has said last of a tag that waits: what it was before comes too late. */
@@ -171,15 +173,11 @@ export class Tags {
     }
   }
 
-  /** One after the other: of two manifests that arrive together the first is what the tag stays. */
   #pin(key: TagKey, move: TagMove, generation: number): Promise<void> {
     const { facts } = this.#parts;
-    const pin = async () => {
+    return this.#pins.take(`${key.repo}:${key.tag}`, async () => {
       if ((await facts.tag(key))?.digest === undefined) await facts.moveTag(key, move, generation);
-    };
-    const turn = this.#pins.then(pin, pin);
-    this.#pins = turn;
-    return turn;
+    });
   }
 
   /** Upstream has said, to one who may know, that the tag is gone. */

@@ -1,9 +1,9 @@
 // Takes away what is of no use to anybody: blobs that no repository is known to hold and no held manifest names, links to what is not
 // held, documents too old to be served in any outage, and what has been long in quarantine. Nothing that a client could be given goes.
 import { setImmediate as turn } from "node:timers/promises";
-import type { Digest } from "../oci/digest.ts";
 import type { LinkKey } from "./facts.ts";
 import type { Holding, UseCursor } from "./holdings.ts";
+import { isKnown } from "./inventory.ts";
 import type { Kept } from "./kept.ts";
 import type { OnProgress } from "./progress.ts";
 import type { Swept } from "./quarantine.ts";
@@ -71,7 +71,7 @@ const collectBlobs = async (
       signal.throwIfAborted();
       done += 1;
       if (done % PAGE === 0) onProgress({ done, total: Math.max(total, done), unit: "blobs", at: digest });
-      if (addedAt > clock() - GRACE || (await isKnown(facts, digest))) continue;
+      if (addedAt > clock() - GRACE || (await isKnown(facts.inventory, digest))) continue;
       if (!isDry && !(await blobs.evict(digest))) continue;
       swept.count += 1;
       swept.bytes += size;
@@ -91,10 +91,6 @@ async function* idle({ holdings }: CollectParts["facts"]): AsyncGenerator<Holdin
     if (after === undefined) return;
   }
 }
-
-/** Whether any repository is known to hold it, or any tag stands for it. */
-const isKnown = async ({ inventory }: CollectParts["facts"], digest: Digest): Promise<boolean> =>
-  (await inventory.linkers(digest, { limit: 1 })).length > 0 || (await inventory.tagsOf(digest, 1)).length > 0;
 
 const collectLinks = async ({ blobs, facts }: CollectParts, isDry: boolean, signal: AbortSignal): Promise<number> => {
   let count = 0;

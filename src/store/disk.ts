@@ -4,6 +4,7 @@ import { access, constants, type FileHandle, mkdir, open, rename, stat, unlink }
 import { dirname, join } from "node:path";
 import type { Readable } from "node:stream";
 import { ByteStream } from "../lib/byte-stream.ts";
+import { Turns } from "../lib/turns.ts";
 import { type Algorithm, algorithmOf, type Digest, hasherFor } from "../oci/digest.ts";
 import type { ByteRange } from "../oci/range.ts";
 import { type BlobStore, HOLDBACK, type Stage } from "./blobs.ts";
@@ -84,7 +85,8 @@ class DiskStore implements DiskBlobs {
   readonly #leftovers: Leftovers;
   readonly #quarantine: Quarantine;
   readonly #unlock: () => void;
-  #naming: Promise<unknown> = Promise.resolve();
+  /** One name is given or taken at a time, so that what is held is counted right when two have the same blob. */
+  readonly #names = new Turns<string>();
   #isClosed = false;
 
   constructor({ folder, reserve = 0.1, maxSize, room = () => diskRoom(folder) }: DiskOptions, unlock: () => void) {
@@ -152,23 +154,11 @@ class DiskStore implements DiskBlobs {
   }
 
   async delete(digest: Digest): Promise<boolean> {
-    return this.#inTurn(async () => {
-      const held = await this.stat(digest);
-      if (held === undefined) return false;
-      await unlink(this.#path(digest));
-      this.room.give(held.size);
-      return true;
-    });
+    return this.#takeOut(digest, (path) => unlink(path));
   }
 
   async quarantine(digest: Digest): Promise<boolean> {
-    return this.#inTurn(async () => {
-      const held = await this.stat(digest);
-      if (held === undefined) return false;
-      await this.#quarantine.take(this.#path(digest), digest);
-      this.room.give(held.size);
-      return true;
-    });
+    return this.#takeOut(digest, (path) => this.#quarantine.take(path, digest));
   }
 
   sweepQuarantine(isDry = false): Promise<Swept> {
@@ -202,7 +192,7 @@ class DiskStore implements DiskBlobs {
   async #keep(spooled: string, home: string, berth: Berth): Promise<void> {
     const folder = dirname(home);
     const isNew = (await mkdir(folder, { recursive: true })) !== undefined;
-    await this.#inTurn(async () => {
+    await this.#names.take(home, async () => {
       const { size } = await stat(spooled);
       const replaced = await stat(home).catch(absent);
       await rename(spooled, home);
@@ -213,11 +203,15 @@ class DiskStore implements DiskBlobs {
     if (isNew) for (const above of [dirname(folder), dirname(dirname(folder))]) await syncFolder(above);
   }
 
-  /** One name is given or taken at a time, so that what is held is counted right when two have the same blob. */
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#naming.then(work);
-    this.#naming = result.catch(() => undefined);
-    return result;
+  #takeOut(digest: Digest, how: (path: string) => Promise<void>): Promise<boolean> {
+    const path = this.#path(digest);
+    return this.#names.take(path, async () => {
+      const held = await this.stat(digest);
+      if (held === undefined) return false;
+      await how(path);
+      this.room.give(held.size);
+      return true;
+    });
   }
 
   #path(digest: Digest): string {

@@ -4,6 +4,7 @@
 import { setImmediate as turn } from "node:timers/promises";
 import type { Digest } from "../oci/digest.ts";
 import { isDigestReference, type Reference, type Repository, type Tag } from "../oci/reference.ts";
+import { isKnown } from "./inventory.ts";
 import type { Kept } from "./kept.ts";
 import type { OnProgress } from "./progress.ts";
 import type { Swept } from "./quarantine.ts";
@@ -175,7 +176,7 @@ class Forgetting {
         this.#signal.throwIfAborted();
         const held = await facts.holdings.holding(digest);
         if (held === undefined) continue;
-        if ((await this.#isKnown(digest)) || !(await blobs.evict(digest))) {
+        if ((await isKnown(facts.inventory, digest)) || !(await blobs.evict(digest))) {
           stayed.push(digest);
           continue;
         }
@@ -189,10 +190,5 @@ class Forgetting {
       }
       left = stayed;
     }
-  }
-
-  async #isKnown(digest: Digest): Promise<boolean> {
-    const { inventory } = this.#parts.facts;
-    return (await inventory.linkers(digest, { limit: 1 })).length > 0 || (await inventory.tagsOf(digest, 1)).length > 0;
   }
 }

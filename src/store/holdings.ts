@@ -42,8 +42,6 @@ export interface Holdings {
    * them notices. What is held already stays as it is, but that a plain blob can turn out to be a manifest.
    */
   hold(holding: NewHolding): Promise<void>;
-  /** The same for many, in one go. */
-  holdAll(holdings: readonly NewHolding[]): Promise<void>;
   /** It is gone, and needs its parts no longer. True when it was held. */
   release(digest: Digest): Promise<boolean>;
   /** The same, but only while no held manifest needs it. */

@@ -40,6 +40,10 @@ export interface Page<Entry> {
   readonly limit: number;
 }
 
+/** Whether any repository is known to hold it, or any tag stands for it. */
+export const isKnown = async (inventory: Inventory, digest: Digest): Promise<boolean> =>
+  (await inventory.linkers(digest, { limit: 1 })).length > 0 || (await inventory.tagsOf(digest, 1)).length > 0;
+
 export interface Inventory {
   /** Sites of which anything is known, by name. */
   sites(): Promise<string[]>;

@@ -35,7 +35,6 @@ export const memoryHoldings = (known: Known): { holdings: Holdings; inventory: I
   const holdings: Holdings = {
     holding: async (digest) => optionally(holdingOf, kept.get(digest)),
     hold: async (holding) => put(holding),
-    holdAll: async (all) => all.forEach(put),
     release: async (digest) => kept.delete(digest),
     releaseIdle: async (digest) => neededBy(digest).length === 0 && kept.delete(digest),
     used: async (uses) => {

@@ -36,7 +36,6 @@ export const sqliteHoldings = (connection: Connection): Holdings => {
       return row === undefined ? undefined : holdingOf(row);
     },
     hold: async (holding) => connection.atomically(() => put(holding)),
-    holdAll: async (holdings) => connection.atomically(() => holdings.forEach(put)),
     release: async (digest) => connection.run("DELETE FROM holdings WHERE digest = ?", digest) > 0,
     releaseIdle: async (digest) => connection.run("DELETE FROM holdings WHERE digest = ? AND needed = 0", digest) > 0,
     used: async (uses) =>

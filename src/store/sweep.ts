@@ -3,6 +3,7 @@
 import { setImmediate as turn } from "node:timers/promises";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/log.ts";
+import { Turns } from "../lib/turns.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { Reference, Repository } from "../oci/reference.ts";
 import type { FactStore } from "./facts.ts";
@@ -60,7 +61,7 @@ export class Sweep {
   #last: SweepReport | undefined;
   /** Since when nothing may go, and how long that is believed. */
   #barren: { readonly since: number; readonly for: number } | undefined;
-  #running: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns<"sweep">();
   #isClosed = false;
 
   constructor(parts: SweepParts) {
@@ -73,7 +74,7 @@ export class Sweep {
 
   /** For `Room.relieve`: true when anything went. */
   readonly makeWay = async (missing: number): Promise<boolean> => {
-    const { freed } = await this.#inTurn(async () =>
+    const { freed } = await this.#turns.take("sweep", async () =>
       this.#isBarren() ? { freed: 0 } : this.#run({ bytes: missing, before: Number.POSITIVE_INFINITY }),
     );
     return freed > 0;
@@ -81,19 +82,13 @@ export class Sweep {
 
   /** Lets go what was not used for `maxAge` ms. */
   expire(maxAge: number): Promise<SweepReport> {
-    return this.#inTurn(() => this.#run({ bytes: Number.POSITIVE_INFINITY, before: this.#parts.clock() - maxAge }));
+    return this.#turns.take("sweep", () => this.#run({ bytes: Number.POSITIVE_INFINITY, before: this.#parts.clock() - maxAge }));
   }
 
   /** Ends what is under way. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    await this.#running;
-  }
-
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#running.then(work);
-    this.#running = result.catch(() => undefined);
-    return result;
+    await this.#turns.take("sweep", () => Promise.resolve());
   }
 
   #isBarren(): boolean {

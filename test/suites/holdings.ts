@@ -79,11 +79,9 @@ export const holdingsSuite = (name: string, make: () => Promise<FactStore>): voi
       const { holdings } = await make();
       const idle = async () => (await holdings.idle(undefined, 99)).map(({ digest }) => digest);
       await holdings.hold({ ...plain("one", 3), parts: [named("shared"), named("own")] });
-      await holdings.holdAll([
-        plain("own", 1),
-        plain("shared", 1),
-        { ...plain("two", 2), parts: [named("shared"), named("not held")] },
-      ]);
+      await holdings.hold(plain("own", 1));
+      await holdings.hold(plain("shared", 1));
+      await holdings.hold({ ...plain("two", 2), parts: [named("shared"), named("not held")] });
       expect(await idle()).toEqual([named("two"), named("one")]);
       expect(await holdings.heldParts(named("one"))).toEqual(sorted([named("own"), named("shared")]));
       expect(await holdings.heldParts(named("two"))).toEqual([named("shared")]);
@@ -134,7 +132,7 @@ export const holdingsSuite = (name: string, make: () => Promise<FactStore>): voi
       };
       const link = (of: string, text: string, mediaType?: string, site = SITE) =>
         facts.addLink({ site, repo: repo(of), digest: named(text) }, { mediaType });
-      await facts.holdings.holdAll([plain("m", 3), plain("x", 2, 5), plain("y", 1)]);
+      for (const holding of [plain("m", 3), plain("x", 2, 5), plain("y", 1)]) await facts.holdings.hold(holding);
       await tag("acme/app", "v1", "m");
       await tag("acme/app", "v2", "gone");
       await tag("acme/app", "v3", undefined);
