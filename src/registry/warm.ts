@@ -70,6 +70,8 @@ class Warming {
   #digest: Digest | undefined;
   #held = 0;
   #fetched = 0;
+  /** Bytes that have come, of bodies that may still break off. */
+  #underWay = 0;
   #total = 0;
 
   constructor(parts: WarmParts, repo: Repository, reference: Reference, options: WarmOptions) {
@@ -121,18 +123,16 @@ class Warming {
     const { registry, blobs, ctx } = this.#parts;
     const before = await blobs.stat(digest);
     const blob = await registry.getBlob({ repo: this.#repo, digest }, ctx);
-    if (before !== undefined) blob.body.destroy();
-    // the body ends cleanly only when every byte of it was right
-    else for await (const chunk of blob.body as AsyncIterable<Buffer>) this.#tell(chunk.length, digest);
     if (before !== undefined) {
+      blob.body.destroy();
       this.#held += before.size;
       return this.#report(digest);
     }
+    // the body ends cleanly only when every byte of it was right
+    for await (const chunk of blob.body as AsyncIterable<Buffer>) this.#tell(chunk.length, digest);
     if (blob.provenance.source === "uncached") this.#fail(digest, "UNAVAILABLE", "it could not be kept");
     else this.#fetched += blob.descriptor.size ?? size;
   }
-
-  #underWay = 0;
 
   #tell(bytes: number, at: string): void {
     this.#underWay += bytes;
