@@ -65,13 +65,12 @@ export const openUpstream = (site: Site, parts: UpstreamParts): OpenUpstream => 
   };
   return {
     registry: upstreamRegistry(asSite),
-    anonymous: upstreamRegistry({ ...asking, asker: asAnybody(tokens), payer: () => "anybody", isOurs: true }),
+    anonymous: upstreamRegistry({ ...asking, asker: asAnybody(tokens), payer: () => "anybody" }),
     withLogin: (login, credential) =>
       upstreamRegistry({
         ...asking,
         asker: asLayover(site, tokens, login),
         payer: () => subjectOf(credential, subjectKey),
-        isOurs: true,
       }),
     ping: (ctx) => pingUpstream(asSite, ctx),
     realmAnswers: realmProbe(transport, site.upstreams[0]!, () => performance.now()),

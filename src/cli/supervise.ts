@@ -1,8 +1,10 @@
 // Looks after the front end: a child process that may crash, stall or run out of memory while DNS, in this one, goes on.
+
 import { type ChildProcess, fork } from "node:child_process";
 import type { DnsConfig } from "../app-dns.ts";
 import type { Config } from "../config/config.ts";
 import type { Logger } from "../lib/log.ts";
+import { stepOf } from "../lib/pauses.ts";
 
 /** Of the configuration, what the parent needs: nothing secret, and nothing that JSON would change. */
 export interface ParentConfig extends Omit<DnsConfig, "listen">, Pick<Config, "listen" | "log" | "warnings"> {
@@ -157,7 +159,7 @@ export class Supervisor {
     this.#child = undefined;
     if (this.#stopping) return;
     this.#failed(`the front end ended at its start (${signal ?? `exit ${code}`})`);
-    const delay = RESTART_MS[Math.min(this.#failures, RESTART_MS.length - 1)]!;
+    const delay = stepOf(RESTART_MS, this.#failures);
     this.#failures += 1;
     this.log?.error(
       { code, signal, again: delay },

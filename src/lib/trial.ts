@@ -1,5 +1,5 @@
 // One at a time finds something out; whoever else wants to know waits for it, for a while.
-import { abortable, within } from "./abort.ts";
+import { abortable, TimedOut, within } from "./abort.ts";
 
 export class Trial {
   #running: PromiseWithResolvers<void> | undefined;
@@ -24,7 +24,7 @@ export class Trial {
     if (ms <= 0) return false;
     const over = this.#running.promise.then(() => true);
     return within(abortable(over, signal), ms).catch((error: unknown) => {
-      if (error instanceof Error && error.name === "TimedOut") return false;
+      if (error instanceof TimedOut) return false;
       throw error;
     });
   }

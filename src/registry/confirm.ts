@@ -1,5 +1,5 @@
 // The one gate in front of everything that is held: a hit needs the same right as a miss.
-import { within } from "../lib/abort.ts";
+import { TimedOut, within } from "../lib/abort.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Digest } from "../oci/digest.ts";
 import { isOciError, OciError } from "../oci/error.ts";
@@ -84,7 +84,7 @@ export const patiently = async <T>(ask: (ctx: Context) => Promise<T>, ctx: Conte
   try {
     return await within(question, PATIENCE);
   } catch (error) {
-    if (isOciError(error) || !(error instanceof Error) || error.name !== "TimedOut") throw error;
+    if (!(error instanceof TimedOut)) throw error;
     const timer = setTimeout(() => stop.abort(error), ASK_WITHIN);
     timer.unref();
     void question.catch(() => undefined).finally(() => clearTimeout(timer));

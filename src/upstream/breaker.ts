@@ -9,10 +9,12 @@
 // outage: `enter` has it looked for at once, for all who wait in one go, and gives up after COLD_PATIENCE. Where it is failing one question of
 // a repository is tried at a time, and a few in all: one repository that is ill keeps no other from its turn. What has just failed is not
 // asked again at once, for anybody, and a success lets everybody in.
+
 import { LRUCache } from "lru-cache";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/log.ts";
 import { upTo } from "../lib/lru.ts";
+import { jittered, stepOf } from "../lib/pauses.ts";
 import { Trial } from "../lib/trial.ts";
 import { OciError } from "../oci/error.ts";
 import type { Standing } from "../oci/standing.ts";
@@ -232,7 +234,7 @@ export class Breaker {
   }
 
   #fail(why: string): void {
-    const pause = jittered(TRIES_MS[Math.min(this.#tries, TRIES_MS.length - 1)]!, this.#options.random);
+    const pause = jittered(stepOf(TRIES_MS, this.#tries), this.#options.random);
     this.#tries += 1;
     this.#isDue = false;
     this.#nextTry = Math.max(this.#options.now() + pause, this.#holds.all);
@@ -278,7 +280,7 @@ export class Breaker {
   }
 
   #lookLater(): void {
-    const pause = jittered(LOOKS_MS[Math.min(this.#tries, LOOKS_MS.length - 1)]!, this.#options.random);
+    const pause = jittered(stepOf(LOOKS_MS, this.#tries), this.#options.random);
     this.#tries += 1;
     this.#nextTry = this.#options.now() + pause;
     this.#lookout.later(pause);
@@ -293,5 +295,3 @@ export class Breaker {
 }
 
 const isDoorkeeper = (status: number): boolean => status === 401 || status === 403 || status === 429;
-
-const jittered = (ms: number, random: () => number = Math.random): number => ms * (0.75 + random() / 2);

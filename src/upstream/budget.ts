@@ -1,5 +1,6 @@
 // What one payer may still ask of one origin. After a 429 nothing is asked until its Retry-After is over, or a pause of our own that grows
 // where it says none; then one question at a time finds out, and the first answer that is none ends it for all.
+import { jittered, stepOf } from "../lib/pauses.ts";
 import { Trial } from "../lib/trial.ts";
 import { OciError, type UpstreamAnswer } from "../oci/error.ts";
 import type { BudgetStanding } from "../oci/standing.ts";
@@ -82,10 +83,10 @@ export class Budget {
   }
 
   throttle({ nth }: Admission, weight: Weight, retryAfterMs: number | undefined): void {
-    const { now, random = Math.random } = this.#options;
+    const { now, random } = this.#options;
     // all that were under way are told the same: that is one reason to wait longer, not many
     if (nth > this.#nth) this.#pauses += 1;
-    const own = PAUSES_MS[Math.min(Math.max(0, this.#pauses - 1), PAUSES_MS.length - 1)]! * (0.75 + random() / 2);
+    const own = jittered(stepOf(PAUSES_MS, Math.max(0, this.#pauses - 1)), random);
     const pause = retryAfterMs === undefined || retryAfterMs === 0 ? own : Math.min(retryAfterMs, HOLD_AT_MOST);
     this.#until = Math.max(this.#isThrottled ? this.#until : 0, now() + pause);
     this.#isThrottled = true;

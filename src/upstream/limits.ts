@@ -1,11 +1,14 @@
 // The budgets of one origin, one a payer. A payer is a keyed hash of the credential that a question is asked with; those of which upstream
 // says that they draw on the same source share one, so that a token that is new for every pull begins nothing anew.
+
 import { LRUCache } from "lru-cache";
+import type { Clock } from "../lib/clock.ts";
 import { upTo } from "../lib/lru.ts";
 import type { UpstreamAnswer } from "../oci/error.ts";
 import type { BudgetStanding } from "../oci/standing.ts";
 import { type Admission, Budget, type BudgetOptions, type Weight } from "./budget.ts";
 import { parseRateLimit } from "./rate-limit.ts";
+import { parseRetryAfter } from "./retry-after.ts";
 import type { Received } from "./transport.ts";
 
 const MAX_PAYERS = 10_000;
@@ -80,12 +83,12 @@ export class Account {
   }
 
   /** The head of an answer to a question of this weight. */
-  heard(answer: Pick<Received, "status" | "header">, weight: Weight, retryAfterMs: number | undefined): void {
+  heard(answer: Pick<Received, "status" | "header">, weight: Weight, clock: Clock): void {
     const { status } = answer;
     const limit = parseRateLimit((name) => answer.header(name));
     const budget = limit.source === undefined ? this.#payer.current() : this.#payer.join(limit.source);
     budget.count(limit);
-    if (status === 429) budget.throttle(this.#admission, weight, retryAfterMs);
+    if (status === 429) budget.throttle(this.#admission, weight, parseRetryAfter(answer.header("retry-after"), clock()));
     // 401 and 403 may come of a doorkeeper that counts nothing, 5xx of anything
     else if (status < 400 || status === 404 || status === 416) budget.free(this.#admission, weight, limit);
   }

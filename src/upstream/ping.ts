@@ -1,14 +1,12 @@
 // `GET /v2/` at a site's upstreams: any answer but an outage's is given as it is.
 import type { Clock } from "../lib/clock.ts";
-import { isOciError } from "../oci/error.ts";
 import type { Context } from "../oci/registry.ts";
 import { invalid } from "./answer.ts";
 import { readUpTo } from "./body.ts";
 import type { Kind } from "./breaker.ts";
 import { refusalOf } from "./refusal.ts";
-import { parseRetryAfter } from "./retry-after.ts";
 import type { Received, Transport } from "./transport.ts";
-import type { AskingParts, Upstream } from "./turn.ts";
+import { type AskingParts, firstOf, type Upstream } from "./turn.ts";
 
 const MAX_WORDS = 64 * 1024;
 
@@ -22,16 +20,7 @@ export interface PingAnswer {
 /** With the client's own credential. It costs nothing of what is counted, so that only a 429 of its own keeps it back. */
 export const pingUpstream = async (parts: AskingParts, ctx: Context): Promise<PingAnswer> => {
   const answering = parts.upstreams.filter(({ breaker }) => breaker.answersPings);
-  let failure: unknown;
-  for (const upstream of answering.length === 0 ? parts.upstreams : answering) {
-    try {
-      return await pingOne(parts, upstream, ctx);
-    } catch (error) {
-      if (!isOciError(error) || !error.isOutage) throw error;
-      failure = error;
-    }
-  }
-  throw failure;
+  return firstOf(answering.length === 0 ? parts.upstreams : answering, (upstream) => pingOne(parts, upstream, ctx));
 };
 
 const pingOne = async (
@@ -42,8 +31,7 @@ const pingOne = async (
   const account = await limits.enter(`ping ${payer(ctx)}`, false, ctx.signal);
   try {
     const answer = await send(transport, url, "ping", ctx);
-    const retryAfterMs = parseRetryAfter(answer.header("retry-after"), clock());
-    if (answer.url.origin === url.origin) account.heard(answer, "full", retryAfterMs);
+    if (answer.url.origin === url.origin) account.heard(answer, "full", clock);
     return await pingAnswer(answer, url, clock);
   } finally {
     account.end();

@@ -1,5 +1,8 @@
 // Whether the realm of a challenge gives any answer at all: a client that is sent there then gets somewhere.
+
 import { LRUCache } from "lru-cache";
+import { upTo } from "../lib/lru.ts";
+import { ownContext } from "../oci/own-context.ts";
 import { bearerOf } from "./challenge.ts";
 import { isRealmSecure } from "./token.ts";
 import type { Transport } from "./transport.ts";
@@ -23,7 +26,7 @@ export const realmProbe = (
   upstream: URL,
   now: () => number,
 ): ((challenges: readonly string[]) => Promise<boolean>) => {
-  const realms = new LRUCache<string, Known>({ max: 100 });
+  const realms = new LRUCache<string, Known>(upTo(100));
   const ask = (realm: URL, known: Known): Promise<boolean> => {
     known.running ??= probe(transport, realm).then((says) => {
       Object.assign(known, { says, at: now(), running: undefined });
@@ -45,9 +48,8 @@ export const realmProbe = (
 
 /** Never rejects. */
 const probe = async (transport: Transport, url: URL): Promise<boolean> => {
-  const tally = { upstreamBytes: 0, upstreamRequests: 0 };
   try {
-    const signal = AbortSignal.timeout(WITHIN);
+    const { signal, tally } = ownContext("realm", AbortSignal.timeout(WITHIN));
     const answer = await transport.send({ method: "GET", url, kind: "token", headers: {}, signal, tally });
     await answer.body.dump();
     return answer.status < 500;

@@ -1,7 +1,7 @@
 // How many requests an origin has of us at once. What is small and waited for (manifests, HEADs, tokens, lists) goes before bodies of blobs,
 // and some slots are never theirs: however long downloads take, a manifest finds one. No single client gets all of either, nor all the room to
 // wait, however slowly it reads. Every slot that is taken is given back exactly once.
-import { abortable, within } from "../lib/abort.ts";
+import { abortable, TimedOut, within } from "../lib/abort.ts";
 import { OciError } from "../oci/error.ts";
 
 /** No client is worth a longer wait: it is told to come again. Milliseconds. */
@@ -78,7 +78,7 @@ export class Slots {
     } catch (error) {
       // left in the very moment in which its turn came: the next one has it
       if (!queue.delete(waiting)) void promise.then((release) => release()).catch(() => undefined);
-      if (error instanceof Error && error.name === "TimedOut") throw this.#busy(`no turn within ${waitAtMost} ms`);
+      if (error instanceof TimedOut) throw this.#busy(`no turn within ${waitAtMost} ms`);
       throw error;
     }
   }
@@ -121,9 +121,9 @@ export class Slots {
   }
 
   #next(): void {
-    const urgency = this.#nextUrgency();
-    if (urgency === undefined) return;
-    const waiting = this.#firstOf(urgency)!;
+    const next = this.#nextUp();
+    if (next === undefined) return;
+    const [urgency, waiting] = next;
     this.#queues[urgency].delete(waiting);
     waiting.grant(this.#grant(urgency, waiting.client));
   }
@@ -134,12 +134,13 @@ export class Slots {
     return undefined;
   }
 
-  #nextUrgency(): Urgency | undefined {
-    const mayBulk = this.#isFree("bulk") && this.#firstOf("bulk") !== undefined;
+  #nextUp(): readonly [Urgency, Waiting] | undefined {
+    const bulk = this.#isFree("bulk") ? this.#firstOf("bulk") : undefined;
     // manifests without end must not keep every blob waiting for ever
-    if (mayBulk && this.#taken.bulk === 0) return "bulk";
-    if (this.#isFree("first") && this.#firstOf("first") !== undefined) return "first";
-    return mayBulk ? "bulk" : undefined;
+    if (bulk !== undefined && this.#taken.bulk === 0) return ["bulk", bulk];
+    const first = this.#isFree("first") ? this.#firstOf("first") : undefined;
+    if (first !== undefined) return ["first", first];
+    return bulk === undefined ? undefined : ["bulk", bulk];
   }
 
   #busy(why: string): OciError {

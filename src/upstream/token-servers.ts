@@ -1,6 +1,9 @@
 // Token servers that are away, of those that we ask for ourselves: after a failure one question at a time finds out whether that is over, after
 // pauses that grow. Everybody else is told at once, so that nobody waits for a token again and again; an answer, also a refusal, ends it.
+
 import { LRUCache } from "lru-cache";
+import { upTo } from "../lib/lru.ts";
+import { stepOf } from "../lib/pauses.ts";
 import { Trial } from "../lib/trial.ts";
 import { isOciError, OciError } from "../oci/error.ts";
 
@@ -18,7 +21,7 @@ interface Away {
 
 export class TokenServers {
   readonly #now: () => number;
-  readonly #away = new LRUCache<string, Away>({ max: MAX_SERVERS });
+  readonly #away = new LRUCache<string, Away>(upTo(MAX_SERVERS));
 
   /** `now` in monotonic milliseconds. */
   constructor(now: () => number) {
@@ -56,7 +59,7 @@ export class TokenServers {
     const away = this.#away.get(origin) ?? { trial: new Trial(), until: 0, times: 0, why };
     // what failed beside the first is no reason for a longer pause
     if (this.#now() < away.until) return;
-    away.until = this.#now() + PAUSES_MS[Math.min(away.times, PAUSES_MS.length - 1)]!;
+    away.until = this.#now() + stepOf(PAUSES_MS, away.times);
     away.times += 1;
     this.#away.set(origin, away);
   }

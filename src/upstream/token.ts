@@ -1,8 +1,10 @@
 // Bearer tokens for Layover itself: anonymous ones, and those that a shared site's own credentials buy.
 // A realm is whatever upstream says it is: our credentials go only where they are meant for (CVE-2026-33540 is the lesson).
+
 import { createHash } from "node:crypto";
 import { LRUCache } from "lru-cache";
 import type { Clock } from "../lib/clock.ts";
+import { upTo } from "../lib/lru.ts";
 import { FollowerError, SingleFlight } from "../lib/single-flight.ts";
 import { OciError } from "../oci/error.ts";
 import type { Context } from "../oci/registry.ts";
@@ -55,7 +57,7 @@ export class Tokens {
   readonly #transport: Transport;
   readonly #clock: Clock;
   readonly #servers: TokenServers;
-  readonly #held = new LRUCache<string, { token: string; until: number }>({ max: MAX_TOKENS });
+  readonly #held = new LRUCache<string, { token: string; until: number }>(upTo(MAX_TOKENS));
   readonly #fetching = new SingleFlight<string>();
 
   /** `now` in monotonic milliseconds. */

@@ -7,7 +7,6 @@ import type { Asker } from "./asker.ts";
 import type { Breaker, Kind } from "./breaker.ts";
 import type { Limits } from "./limits.ts";
 import { refusalOf } from "./refusal.ts";
-import { parseRetryAfter } from "./retry-after.ts";
 import { TokensThrottled } from "./token.ts";
 import type { Received, Transport } from "./transport.ts";
 
@@ -23,8 +22,6 @@ export interface AskingParts {
   readonly asker: Asker;
   /** Under what name the budget of who is asked for is kept: nothing that tells a credential. */
   readonly payer: (ctx: Context) => string;
-  /** These questions are for no client: where little is left of a budget, it is left to them. */
-  readonly isOurs?: boolean;
   /** That dates which upstream says are held against. */
   readonly clock: Clock;
 }
@@ -51,7 +48,7 @@ export const askInTurn = async (parts: AskingParts, question: Question, ctx: Con
 };
 
 /** `key` names the question: what has just failed is not asked again at once. */
-export const inTurn = async <T>(
+const inTurn = async <T>(
   upstreams: readonly Upstream[],
   key: string,
   signal: AbortSignal,
@@ -60,15 +57,22 @@ export const inTurn = async <T>(
   const up = upstreams.filter(({ breaker }) => breaker.up);
   // all of them at once, so that nobody waits for one after the other
   if (up.length === 0) for (const { breaker } of upstreams) breaker.look();
-  let failure: unknown;
-  for (const upstream of up.length === 0 ? upstreams : up) {
+  return firstOf(up.length === 0 ? upstreams : up, async (upstream) => {
+    const leave = await upstream.breaker.enter(key, signal);
     try {
-      const leave = await upstream.breaker.enter(key, signal);
-      try {
-        return await ask(upstream);
-      } finally {
-        leave();
-      }
+      return await ask(upstream);
+    } finally {
+      leave();
+    }
+  });
+};
+
+/** What the first of them says that can be asked and answers; else throws what kept the last from it. */
+export const firstOf = async <T>(upstreams: readonly Upstream[], ask: (upstream: Upstream) => Promise<T>): Promise<T> => {
+  let failure: unknown;
+  for (const upstream of upstreams) {
+    try {
+      return await ask(upstream);
     } catch (error) {
       if (!isOciError(error) || !error.isOutage) throw error;
       failure = error;
@@ -85,7 +89,7 @@ const askOne = async (
 ): Promise<Received> => {
   const { transport, asker, clock } = parts;
   const { method, kind, path, headers, unknown } = question;
-  const account = await limits.enter(parts.payer(ctx), parts.isOurs === true || ctx.client === "", ctx.signal);
+  const account = await limits.enter(parts.payer(ctx), ctx.client === "", ctx.signal);
   const url = new URL(path, origin);
   const weight = method === "GET" && kind === "question" ? "full" : "light";
   try {
@@ -101,9 +105,8 @@ const askOne = async (
           tally: ctx.tally,
           check: () => account.check(),
         });
-        const retryAfterMs = parseRetryAfter(received.header("retry-after"), clock());
         // where a blob is redirected to there are other budgets
-        if (received.url.origin === url.origin) account.heard(received, weight, retryAfterMs);
+        if (received.url.origin === url.origin) account.heard(received, weight, clock);
         return received;
       },
       origin,

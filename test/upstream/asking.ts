@@ -52,12 +52,11 @@ export interface AskingOptions {
   readonly log?: Logger;
   /** Milliseconds that tests turn; nothing but looks for what is away waits for real. */
   readonly now?: () => number;
-  readonly isOurs?: boolean;
 }
 
 /** Breakers, budgets and slots as in the app, but for their clocks, and with no chance in them. */
 export const askingAt = (urls: URL | readonly URL[], options: AskingOptions = {}): AskingParts => {
-  const { asker = asClient, transport = transportFor(), now = () => performance.now(), log = silent, isOurs = false } = options;
+  const { asker = asClient, transport = transportFor(), now = () => performance.now(), log = silent } = options;
   const clock = () => NOW;
   const upstreams = [urls].flat().map((url) => {
     const name = url.origin;
@@ -67,7 +66,7 @@ export const askingAt = (urls: URL | readonly URL[], options: AskingOptions = {}
     onTestFinished(() => breaker.close());
     return { url, breaker, limits: new Limits({ name, now, random: () => 0.5 }) };
   });
-  return { upstreams, transport, asker, clock, isOurs, payer: ({ credential }) => credential ?? "" };
+  return { upstreams, transport, asker, clock, payer: ({ credential }) => credential ?? "" };
 };
 
 export const registryAt = (urls: URL | readonly URL[], asker: Asker = asClient, transport = transportFor()) =>
