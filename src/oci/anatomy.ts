@@ -1,5 +1,7 @@
 // What a manifest says that it is made of, for people to read: roles, sizes, platforms. All of it can be forged: it gives nobody a right.
+
 import { type Digest, isDigest } from "./digest.ts";
+import { parseObject } from "./json.ts";
 
 export interface NamedPart {
   readonly role: "config" | "layer" | "manifest";
@@ -20,7 +22,7 @@ const MAX_PARTS = 1_000;
 
 /** Of bytes that are no manifest: nothing. */
 export const anatomyOf = (bytes: Uint8Array): Anatomy => {
-  const { mediaType, config, layers, blobs, manifests } = recordOf(parsed(bytes));
+  const { mediaType, config, layers, blobs, manifests } = parseObject(bytes) ?? {};
   const parts = [
     ...partsOf("manifest", manifests),
     ...partsOf("config", config === undefined ? [] : [config]),
@@ -28,14 +30,6 @@ export const anatomyOf = (bytes: Uint8Array): Anatomy => {
     ...partsOf("layer", blobs),
   ];
   return { mediaType: textOf(mediaType), parts: parts.slice(0, MAX_PARTS) };
-};
-
-const parsed = (bytes: Uint8Array): unknown => {
-  try {
-    return JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8"));
-  } catch {
-    return undefined;
-  }
 };
 
 const partsOf = (role: NamedPart["role"], descriptors: unknown): NamedPart[] => {

@@ -1,25 +1,18 @@
 // What a manifest names: configuration, layers, child manifests. From its own bytes, which can be forged: good for knowing what
 // belongs together, never for what anybody may read (image-spec, manifest.md and image-index.md).
+
 import { type Digest, isDigest } from "./digest.ts";
+import { parseObject } from "./json.ts";
 
 /** No image has as many; whoever writes more is not believed further. */
 const MAX_PARTS = 4_096;
 
 /** Each once, in the order in which they are named. Empty for what is no JSON object. What it refers to by `subject` is no part of it. */
 export const partsOf = (manifest: Uint8Array): Digest[] => {
-  const { config, layers, blobs, manifests } = objectOf(manifest);
+  const { config, layers, blobs, manifests } = parseObject(manifest) ?? {};
   const descriptors = [config, ...listOf(manifests), ...listOf(layers), ...listOf(blobs)];
   const digests = descriptors.flatMap((descriptor) => digestOf(descriptor));
   return [...new Set(digests)].slice(0, MAX_PARTS);
-};
-
-const objectOf = (bytes: Uint8Array): Record<string, unknown> => {
-  try {
-    const value: unknown = JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString());
-    return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
-  } catch {
-    return {};
-  }
 };
 
 const listOf = (value: unknown): unknown[] => (Array.isArray(value) ? value : []);

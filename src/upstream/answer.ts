@@ -40,12 +40,3 @@ export const metadataOf = (answer: Received): Metadata => {
   const warnings = answer.headers("warning").filter((value) => value.startsWith("299 "));
   return { ...(Object.keys(rateLimit).length === 0 ? {} : { rateLimit }), ...(warnings.length === 0 ? {} : { warnings }) };
 };
-
-export const parseObject = (bytes: Buffer): Record<string, unknown> | undefined => {
-  try {
-    const value: unknown = JSON.parse(bytes.toString("utf8"));
-    return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : undefined;
-  } catch {
-    return undefined;
-  }
-};

@@ -1,6 +1,7 @@
 // Answers that are lists: tags and referrers, read whole and given on as they are, with the way to their next page.
+import { parseObject } from "../oci/json.ts";
 import { type Context, type Listing, MAX_MANIFEST } from "../oci/registry.ts";
-import { invalid, MISS, metadataOf, parseObject, typeOf } from "./answer.ts";
+import { invalid, MISS, metadataOf, typeOf } from "./answer.ts";
 import { readBounded } from "./body.ts";
 import type { Received } from "./transport.ts";
 

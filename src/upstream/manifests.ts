@@ -1,9 +1,11 @@
 // Answers that are manifests: read whole, and held against the digest that was asked for or is claimed.
+
 import { algorithmOf, type Digest, digestOf, isDigest } from "../oci/digest.ts";
+import { parseObject } from "../oci/json.ts";
 import { isSchema1 } from "../oci/media.ts";
 import { isDigestReference, type Reference } from "../oci/reference.ts";
 import { type Context, MAX_MANIFEST, type Manifest, type ManifestStat } from "../oci/registry.ts";
-import { invalid, lengthOf, MISS, metadataOf, parseObject, typeOf } from "./answer.ts";
+import { invalid, lengthOf, MISS, metadataOf, typeOf } from "./answer.ts";
 import { readBounded } from "./body.ts";
 import type { Received } from "./transport.ts";
 

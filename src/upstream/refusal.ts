@@ -1,7 +1,8 @@
 // What an upstream's answer that is no success means, with its own words kept for the client.
+
 import type { Clock } from "../lib/clock.ts";
 import { type ErrorCode, OciError, type UpstreamAnswer } from "../oci/error.ts";
-import { parseObject } from "./answer.ts";
+import { parseObject } from "../oci/json.ts";
 import { readUpTo } from "./body.ts";
 import { parseRetryAfter } from "./retry-after.ts";
 import type { Received } from "./transport.ts";
