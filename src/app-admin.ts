@@ -1,12 +1,12 @@
 // The admin listener put together: its token, its guard, and what it can be asked, over the parts of the running front end.
 import { chmod, stat } from "node:fs/promises";
 import { hostname } from "node:os";
-import { join } from "node:path";
 import type { RoomEntry, SweepEntry } from "./admin/answers.ts";
 import { type Api, adminApi } from "./admin/api.ts";
 import type { Condition } from "./admin/health.ts";
 import type { Operations } from "./admin/operations.ts";
 import { type SiteParts, siteOperations } from "./admin/site-operations.ts";
+import { adminTokenIn } from "./admin/token-file.ts";
 import { UnderWay } from "./admin/under-way.ts";
 import type { SiteDoors } from "./app-sites.ts";
 import { type StoreParts, storeOperations } from "./app-store.ts";
@@ -39,7 +39,7 @@ export interface AdminEnd {
 /** What the listener at `address` needs. The token is made when there is none; what it says is nobody's but its file's. */
 export const openAdmin = async (address: Address, parts: AdminParts): Promise<AdminEnd> => {
   const { config, log, version } = parts;
-  const file = adminTokenFile(config);
+  const file = adminTokenIn(config.data);
   const token = await installationToken(file);
   if (((await stat(file)).mode & 0o077) !== 0) {
     await chmod(file, 0o600);
@@ -67,8 +67,6 @@ export const openAdmin = async (address: Address, parts: AdminParts): Promise<Ad
     clients: (client) => isLoopback(client) || isClient(client),
   };
 };
-
-export const adminTokenFile = ({ data }: Pick<Config, "data">): string => join(data, "admin.token");
 
 const serverOperations = (parts: AdminParts, underWay: UnderWay): Operations => {
   const { config, version, condition, flights } = parts;

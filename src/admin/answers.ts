@@ -2,6 +2,7 @@
 // known is left out. Keys are only ever added.
 
 import type { OriginStanding } from "../oci/standing.ts";
+import type { Warmed, WarmFailure } from "../registry/warm.ts";
 
 export interface Status {
   readonly version: string;
@@ -247,24 +248,11 @@ export interface Explained {
   };
 }
 
-export interface FailureEntry {
-  /** The image, or the part of it that could not be had. */
-  readonly reference: string;
-  readonly code: string;
-  readonly message: string;
-}
+/** `reference` is the image, or the part of it that could not be had. */
+export type FailureEntry = WarmFailure;
 
-export interface WarmedImage {
-  /** With the site's own name. */
-  readonly reference: string;
-  readonly digest?: string;
-  readonly manifests: number;
-  readonly blobs: number;
-  /** Bytes of blobs that were here before, and that have come. */
-  readonly held: number;
-  readonly fetched: number;
-  readonly failures: readonly FailureEntry[];
-}
+/** `reference` is the image's, with the site's own name. */
+export type WarmedImage = Warmed;
 
 export interface WarmAnswer {
   readonly images: readonly WarmedImage[];

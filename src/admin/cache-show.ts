@@ -1,15 +1,16 @@
 // One image as it lies here: what it is, which of its parts are held, who may have it, where its tag has been.
 
-import { anatomyOf } from "../oci/anatomy.ts";
+import { anatomyOf, type NamedPart } from "../oci/anatomy.ts";
 import type { Digest } from "../oci/digest.ts";
+import { isDigestReference, type Reference, type Tag } from "../oci/reference.ts";
 import { MAX_MANIFEST } from "../oci/registry.ts";
 import type { Sites } from "../sites.ts";
 import type { BlobStore } from "../store/blobs.ts";
-import type { FactStore } from "../store/facts.ts";
+import type { FactStore, TagKey } from "../store/facts.ts";
 import type { PartEntry, Shown } from "./answers.ts";
 import { isoOf } from "./cache-list.ts";
 import { AdminError } from "./error.ts";
-import { type Image, parseImage, referenceOf, written } from "./references.ts";
+import { parseImage, referenceOf, written } from "./references.ts";
 
 const MAX_LINKS = 100;
 const MAX_MOVES = 50;
@@ -30,7 +31,7 @@ export const showImage = async (parts: Parts, text: string): Promise<Shown> => {
   const reference = referenceOf(image);
   const key = { site: site.host, repo };
   const name = written(site.host, repo, reference);
-  const { tag, digest, checkedAt } = await meaningOf(facts, image, name);
+  const { tag, digest, checkedAt } = await meaningOf(facts, key, reference, name);
   const link = await facts.link({ ...key, digest });
   const held = await blobs.stat(digest);
   if (tag === undefined && link === undefined && held === undefined)
@@ -39,7 +40,7 @@ export const showImage = async (parts: Parts, text: string): Promise<Shown> => {
   const isManifest = holding?.isManifest === true || link?.mediaType !== undefined;
   const bytes = isManifest && held !== undefined ? await blobs.readAll(digest, MAX_MANIFEST) : undefined;
   const anatomy = bytes === undefined ? undefined : anatomyOf(bytes);
-  const entries = bytes === undefined ? [] : await entriesOf(parts.blobs, bytes, new Set([digest]));
+  const entries = await entriesOf(blobs, anatomy?.parts ?? [], new Set([digest]));
   const mediaType = link?.mediaType ?? anatomy?.mediaType;
   const linkers = await facts.inventory.linkers(digest, { limit: MAX_LINKS });
   const tags = await facts.inventory.tagsOf(digest, MAX_LINKS);
@@ -68,28 +69,32 @@ export const showImage = async (parts: Parts, text: string): Promise<Shown> => {
 };
 
 interface Meaning {
-  readonly tag: Image["tag"];
+  readonly tag: Tag | undefined;
   readonly digest: Digest;
   readonly checkedAt: number | undefined;
 }
 
-const meaningOf = async (facts: FactStore, { site, repo, tag, digest }: Image, name: string): Promise<Meaning> => {
-  if (digest !== undefined) return { tag: undefined, digest, checkedAt: undefined };
-  const asked = tag ?? (referenceOf({ site, repo, tag, digest }) as NonNullable<Image["tag"]>);
-  const fact = await facts.tag({ site: site.host, repo, tag: asked });
+const meaningOf = async (
+  facts: FactStore,
+  { site, repo }: Pick<TagKey, "site" | "repo">,
+  reference: Reference,
+  name: string,
+): Promise<Meaning> => {
+  if (isDigestReference(reference)) return { tag: undefined, digest: reference, checkedAt: undefined };
+  const fact = await facts.tag({ site, repo, tag: reference });
   if (fact?.digest === undefined) throw new AdminError("NOT_HELD", `no digest is known for ${name}`);
-  return { tag: asked, digest: fact.digest, checkedAt: fact.checkedAt };
+  return { tag: reference, digest: fact.digest, checkedAt: fact.checkedAt };
 };
 
 /** A child that is named twice is looked into once: what is named is the work of whoever made the image. */
-const entriesOf = async (blobs: BlobStore, manifest: Uint8Array, seen: Set<Digest>): Promise<PartEntry[]> => {
+const entriesOf = async (blobs: BlobStore, parts: readonly NamedPart[], seen: Set<Digest>): Promise<PartEntry[]> => {
   const entries: PartEntry[] = [];
-  for (const part of anatomyOf(manifest).parts) {
+  for (const part of parts) {
     const held = (await blobs.stat(part.digest)) !== undefined;
     const isRead = held && part.role === "manifest" && !seen.has(part.digest) && seen.size < MAX_READ;
     seen.add(part.digest);
     const bytes = isRead ? await blobs.readAll(part.digest, MAX_MANIFEST) : undefined;
-    entries.push({ ...part, held, ...(bytes !== undefined && { parts: await entriesOf(blobs, bytes, seen) }) });
+    entries.push({ ...part, held, ...(bytes !== undefined && { parts: await entriesOf(blobs, anatomyOf(bytes).parts, seen) }) });
   }
   return entries;
 };

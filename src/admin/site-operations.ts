@@ -3,8 +3,9 @@ import { isOciError } from "../oci/error.ts";
 import { isDigestReference, type Tag } from "../oci/reference.ts";
 import type { Care } from "../registry/care.ts";
 import type { Explanation } from "../registry/explain.ts";
+import { failureOf } from "../registry/warm.ts";
 import type { Site, Sites } from "../sites.ts";
-import type { Explained, FailureEntry, RefreshAnswer, RefreshedImage, WarmAnswer, WarmedImage } from "./answers.ts";
+import type { Explained, RefreshAnswer, RefreshedImage, WarmAnswer, WarmedImage } from "./answers.ts";
 import { isoOf } from "./cache-list.ts";
 import { AdminError } from "./error.ts";
 import type { Call, Operations, ReferenceInput, ReferencesInput, WarmInput } from "./operations.ts";
@@ -97,12 +98,6 @@ const refreshOne = async (
     };
   }
 };
-
-const failureOf = (reference: string, error: unknown): FailureEntry => ({
-  reference,
-  code: isOciError(error) ? error.code : "UNKNOWN",
-  message: error instanceof Error ? error.message : String(error),
-});
 
 const explainedOf = (image: Image, { held, now, ...explanation }: Explanation): Explained => ({
   ...explanation,

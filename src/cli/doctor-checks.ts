@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { networkInterfaces } from "node:os";
 import type { Config } from "../config/config.ts";
-import { type Address, isWildcard, parseAddress } from "../lib/listen.ts";
+import { fromHere, isWildcard, parseAddress } from "../lib/listen.ts";
 import { parsePrefixes, plainAddress } from "../lib/prefixes.ts";
 import { readRoots } from "./ca-roots.ts";
 import { asking } from "./doctor-ask.ts";
@@ -61,12 +61,6 @@ const namesOf = async (
     ]);
   });
   return (await Promise.all(results)).flat();
-};
-
-/** A wildcard is asked on loopback. */
-const fromHere = ({ host, port }: Address): Address => {
-  if (!isWildcard(host)) return { host, port };
-  return { host: host.includes(":") ? "::1" : "127.0.0.1", port };
 };
 
 /** What `answer` says, or this machine's addresses. */

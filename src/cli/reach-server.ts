@@ -1,9 +1,9 @@
 // Where a server's admin listener is, and its token.
 import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 import type { Server } from "../admin/remote.ts";
+import { adminTokenIn } from "../admin/token-file.ts";
 import type { Config } from "../config/config.ts";
-import { formatAddress, isWildcard } from "../lib/listen.ts";
+import { formatAddress, fromHere } from "../lib/listen.ts";
 import { tokenIn } from "../lib/secret.ts";
 import { Failure, type ReachOptions } from "./reach.ts";
 
@@ -28,11 +28,9 @@ export const ownServer = async (
   { tokenFile }: ReachOptions,
 ): Promise<Server | undefined> => {
   if (listen.admin === undefined) return undefined;
-  const { host, port } = listen.admin;
-  const loopback = host.includes(":") ? "::1" : "127.0.0.1";
-  const url = new URL(`http://${formatAddress({ host: isWildcard(host) ? loopback : host, port })}`);
+  const url = new URL(`http://${formatAddress(fromHere(listen.admin))}`);
   const given = tokenFile === undefined ? fromEnvironment() : await readToken(tokenFile);
-  const token = given ?? (await readToken(join(data, "admin.token"), true));
+  const token = given ?? (await readToken(adminTokenIn(data), true));
   return token === undefined ? undefined : { url, token };
 };
 

@@ -5,15 +5,8 @@ import { networkInterfaces } from "node:os";
 import type { DockerSetup } from "../admin/setup-docker.ts";
 import type { Config } from "../config/config.ts";
 import { isWildcard } from "../lib/listen.ts";
+import { SetupError } from "../lib/setup-error.ts";
 import { parseRoots, type Root, readRoots } from "./ca-roots.ts";
-
-/** In words for the user; never anything secret. */
-export class SetupError extends Error {
-  constructor(message: string) {
-    super(message);
-    this.name = "SetupError";
-  }
-}
 
 export interface Gathering {
   readonly server?: string | undefined;

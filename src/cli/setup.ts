@@ -34,7 +34,8 @@ export const setupCommand = (program: Command): void => {
 };
 
 const run = async (options: Options): Promise<void> => {
-  const { gatherSetup, SetupError } = await import("./setup-gather.ts");
+  const { gatherSetup } = await import("./setup-gather.ts");
+  const { SetupError } = await import("../lib/setup-error.ts");
   const { dockerScript, dockerText, undoScript } = await import("../admin/setup-docker.ts");
   try {
     if (options.write === true && options.undo === true) throw new SetupError("--write and --undo are opposites");

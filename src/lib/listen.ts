@@ -114,3 +114,9 @@ const elsewhere = ({ host, port }: Address): Address => {
   if (port === 53 && isWildcard(host) && own !== undefined) return { host: own, port };
   return { host, port: port > 0 && port < 1024 ? 8000 + port : (port + 1) % 65_536 };
 };
+
+/** How this machine itself reaches what listens at an address: a wildcard on loopback. */
+export const fromHere = ({ host, port }: Address): Address => {
+  if (!isWildcard(host)) return { host, port };
+  return { host: host.includes(":") ? "::1" : "127.0.0.1", port };
+};

@@ -149,7 +149,7 @@ class Warming {
       await work();
     } catch (error) {
       this.#options.signal.throwIfAborted();
-      this.#fail(reference, isOciError(error) ? error.code : "UNKNOWN", error instanceof Error ? error.message : String(error));
+      this.#failures.push(failureOf(reference, error));
     }
   }
 
@@ -157,6 +157,12 @@ class Warming {
     this.#failures.push({ reference, code, message });
   }
 }
+
+export const failureOf = (reference: string, error: unknown): WarmFailure => ({
+  reference,
+  code: isOciError(error) ? error.code : "UNKNOWN",
+  message: error instanceof Error ? error.message : String(error),
+});
 
 /** Foreign layers are elsewhere, and not this registry's to give (image-spec, layer.md "Non-Distributable Layers"). */
 const isFetchable = ({ role, mediaType = "" }: NamedPart): boolean =>

@@ -69,11 +69,10 @@ const addFacts = (path: string, names: readonly string[], site: string, tagsPerR
     if (isManifest) tag.run(site, repo, `v${image % tagsPerRepo}`, digest, now);
   }
   // what needs what is counted above: the trigger would count it again
+  const trigger = database.prepare("SELECT sql FROM sqlite_master WHERE name = 'part_came'").get() as { sql: string };
   database.exec("DROP TRIGGER part_came");
   for (let n = 0; n < names.length; n += LAYERS + 1)
     for (let layer = 1; layer <= LAYERS; layer += 1) part.run(`sha256:${names[n]}`, `sha256:${names[n + layer]}`);
-  database.exec(`CREATE TRIGGER part_came AFTER INSERT ON parts BEGIN
-      UPDATE holdings SET needed = needed + 1 WHERE digest = NEW.part;
-    END; COMMIT; PRAGMA wal_checkpoint(TRUNCATE)`);
+  database.exec(`${trigger.sql}; COMMIT; PRAGMA wal_checkpoint(TRUNCATE)`);
   database.close();
 };

@@ -1,9 +1,9 @@
 // One download per digest, whoever joins, leaves or is refused, and whatever upstream does.
-import { Readable } from "node:stream";
 import fc from "fast-check";
 import { describe, expect, it, vi } from "vitest";
 import { OciError } from "../../src/oci/error.ts";
 import { memoryBlobs } from "../../src/store/memory.ts";
+import { inPieces } from "../lib/pieces.ts";
 import { blob, context, readBlob, seen, stack } from "./stack.ts";
 
 /** No two thousand bytes of it are alike. */
@@ -13,19 +13,6 @@ const bytesOf = (length: number): Buffer => {
   return bytes;
 };
 const BYTES = bytesOf(100_000);
-
-/** A body in pieces of `size`, one a turn of the event loop, that breaks off before byte `cut`. */
-const inPieces = (bytes: Buffer, size: number, cut = bytes.length): Readable =>
-  Readable.from(
-    (async function* () {
-      for (let at = 0; at < Math.min(cut, bytes.length); at += size) {
-        await new Promise((resolve) => setImmediate(resolve));
-        yield bytes.subarray(at, Math.min(at + size, cut));
-      }
-      if (cut < bytes.length) throw new Error("socket hang up");
-    })(),
-    { objectMode: false },
-  );
 
 const world = (store = memoryBlobs()) => {
   const made = stack({}, store);
