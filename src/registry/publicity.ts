@@ -39,6 +39,7 @@ export const publicity = (
   const ask = async (operation: Operation, query: { readonly repo: Repository }) => {
     if (await rights.isPublic(query.repo)) return;
     const ctx = ownContext("public?", AbortSignal.any([stop.signal, AbortSignal.timeout(ASK_WITHIN)]));
+    const asked = rights.asking();
     try {
       await question(anonymous, operation, query, ctx);
     } catch (error) {
@@ -46,7 +47,7 @@ export const publicity = (
       if (isOciError(error) && error.isRefusal) await rights.hidden(query.repo);
       throw error;
     }
-    rights.published(query.repo);
+    rights.published(query.repo, asked);
   };
   return {
     find(operation, query) {

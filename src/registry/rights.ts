@@ -1,5 +1,7 @@
 // Who may read what of one site, from what upstream has said: the question "is there a right?" without asking upstream.
+import { LRUCache } from "lru-cache";
 import type { Clock } from "../lib/clock.ts";
+import { upTo } from "../lib/lru.ts";
 import type { Repository } from "../oci/reference.ts";
 import type { Credential } from "../oci/registry.ts";
 import type { Site } from "../sites.ts";
@@ -14,10 +16,12 @@ export interface Rights {
   standing(repo: Repository, credential: Credential | undefined): Promise<Standing>;
   /** When upstream last said yes, to it or to everybody. ms since the epoch; `undefined`: nobody knows. */
   confirmedAt(repo: Repository, credential: Credential | undefined): Promise<number | undefined>;
-  /** Upstream said yes to this credential. */
-  granted(repo: Repository, credential: Credential | undefined): void;
+  /** The moment, to be taken before a question: where upstream has said no since, a yes to that question comes too late. */
+  asking(): number;
+  /** Upstream said yes to this credential, to a question that was `asked` then. */
+  granted(repo: Repository, credential: Credential | undefined, asked: number): void;
   /** Upstream said yes to an anonymous client: the repository is public for a while. */
-  published(repo: Repository): void;
+  published(repo: Repository, asked: number): void;
   /** Upstream said 401 or 403 to a client that is as anonymous as can be, tokens included: it is public no more. */
   hidden(repo: Repository): Promise<void>;
   /** Whether it is known to be public, without a question. */
@@ -27,6 +31,9 @@ export interface Rights {
   /** Whether the credential has been good for anything on this site within `staleAccess`. */
   known(credential: Credential): Promise<boolean>;
 }
+
+/** Of the latest noes so many are remembered: far more than there are questions under way. */
+const MAX_REFUSED = 10_000;
 
 /** `access: client`: the credential that the client sends decides. `key` is the secret under which subjects are hashed. */
 export const clientRights = (site: Site, grants: Grants, key: Uint8Array, clock: Clock): Rights => {
@@ -42,7 +49,16 @@ export const clientRights = (site: Site, grants: Grants, key: Uint8Array, clock:
     return now - grant.grantedAt < site.staleAccess ? "stale" : "none";
   };
   const standingOf = async (repo: Repository, subject: string) => judge(await grants.get(keyFor(repo, subject)));
-  const put = (repo: Repository, subject: string, lifetime: number, end = Number.POSITIVE_INFINITY) => {
+  // moments are counted in noes: between two of them nothing happens that a yes could come too late for
+  let noes = 0;
+  const refusedAt = new LRUCache<string, number>(upTo(MAX_REFUSED));
+  const takeAway = (repo: Repository, subject: string) => {
+    noes += 1;
+    refusedAt.set(`${repo}\n${subject}`, noes);
+    return grants.end(keyFor(repo, subject));
+  };
+  const put = (repo: Repository, subject: string, asked: number, lifetime: number, end = Number.POSITIVE_INFINITY) => {
+    if ((refusedAt.get(`${repo}\n${subject}`) ?? 0) > asked) return;
     const now = clock();
     grants.put({ ...keyFor(repo, subject), grantedAt: now, expiresAt: Math.min(now + lifetime, end) });
   };
@@ -59,16 +75,17 @@ export const clientRights = (site: Site, grants: Grants, key: Uint8Array, clock:
       const times = facts.flatMap((fact) => (fact === undefined ? [] : [fact.grantedAt]));
       return times.length === 0 ? undefined : Math.max(...times);
     },
-    granted(repo, credential) {
-      if (credential === undefined) put(repo, PUBLIC, site.publicFor);
-      else put(repo, subjectOf(credential, key), site.grantFor, expiryOf(credential));
+    asking: () => noes,
+    granted(repo, credential, asked) {
+      if (credential === undefined) put(repo, PUBLIC, asked, site.publicFor);
+      else put(repo, subjectOf(credential, key), asked, site.grantFor, expiryOf(credential));
     },
-    published: (repo) => put(repo, PUBLIC, site.publicFor),
-    hidden: (repo) => grants.end(keyFor(repo, PUBLIC)),
+    published: (repo, asked) => put(repo, PUBLIC, asked, site.publicFor),
+    hidden: (repo) => takeAway(repo, PUBLIC),
     isPublic: async (repo) => (await standingOf(repo, PUBLIC)) === "live",
     async refused(repo, credential) {
       // without a credential a 401 is the challenge that every token registry begins with: it says nothing of the repository
-      if (credential !== undefined) await grants.end(keyFor(repo, subjectOf(credential, key)));
+      if (credential !== undefined) await takeAway(repo, subjectOf(credential, key));
     },
     known: (credential) => grants.any(site.host, subjectOf(credential, key), clock() - site.staleAccess),
   };
@@ -78,6 +95,7 @@ export const clientRights = (site: Site, grants: Grants, key: Uint8Array, clock:
 export const sharedRights: Rights = {
   standing: () => Promise.resolve("live"),
   confirmedAt: () => Promise.resolve(undefined),
+  asking: () => 0,
   granted: () => undefined,
   published: () => undefined,
   hidden: () => Promise.resolve(),

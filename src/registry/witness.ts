@@ -33,11 +33,12 @@ export const witness = (upstream: Registry, parts: WitnessParts): Registry => {
   const { rights } = parts;
   const unsaved = new Seldom();
   return intercept(upstream, async (operation, query, ctx, next) => {
+    const asked = rights.asking();
     const answer = await next(query, ctx).catch(async (error: unknown) => {
       await noteFailure(error, query.repo, ctx, rights);
       throw error;
     });
-    rights.granted(query.repo, ctx.credential);
+    rights.granted(query.repo, ctx.credential, asked);
     await addLink(parts, query.repo, answer, unsaved);
     if (ctx.credential !== undefined) parts.granted(operation, query);
     return answer;

@@ -161,6 +161,36 @@ describe("a question that is under way", () => {
   });
 });
 
+describe("a yes that comes after a later no", () => {
+  it("brings no right back", async () => {
+    const { registry, upstream, ways, fill } = await prepared();
+    await fill();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    upstream.gate = promise;
+    const early = seen(ways["blob HEAD"]!(context(ALICE)));
+    await vi.waitFor(() => expect(upstream.asked.at(-1)).toMatch(/^statBlob/));
+    upstream.gate = Promise.resolve();
+    upstream.repo("alice/app").readers.clear();
+    expect(await seen(ways["blob HEAD"]!(context(ALICE)))).toBe("UNAUTHORIZED");
+    expect(await seen(ways["blob"]!(context(ALICE)))).toBe("UNAUTHORIZED");
+    resolve();
+    expect(await early).toBe("miss");
+    expect(await seen(ways["blob"]!(context(ALICE)))).toBe("UNAUTHORIZED");
+    expect(await seen(registry.getManifest(manifest("alice/app", "v1"), context(ALICE)))).toBe("UNAUTHORIZED");
+  });
+
+  it("makes nothing public again, and a yes that was asked for after it does", async () => {
+    const { rights } = stack();
+    const { repo } = manifest("alice/app", "v1");
+    const before = rights.asking();
+    await rights.hidden(repo);
+    rights.published(repo, before);
+    expect(await rights.isPublic(repo)).toBe(false);
+    rights.published(repo, rights.asking());
+    expect(await rights.isPublic(repo)).toBe(true);
+  });
+});
+
 describe("public repositories", () => {
   const publicWorld = () => {
     const world = stack();
