@@ -25,8 +25,9 @@ export const pour = async (body: Readable, res: ServerResponse, promised: number
     endWith(bytes.whole, res);
     return;
   }
-  // a reader that waits for the first byte should learn at once that there is an answer
-  res.flushHeaders();
+  // a reader that waits for the first byte should learn at once that there is an answer;
+  // of nothing the head alone is the whole answer: it waits until that is seen to be right
+  if (promised !== 0) res.flushHeaders();
   await pump(bytes, res, promised);
 };
 

@@ -51,3 +51,7 @@ export const parseContentRange = (header: string | undefined): ContentRange | un
   if (end < start || (total !== undefined && end >= total)) return undefined;
   return { start, end, total };
 };
+
+/** Whether it is all of a body of `size` bytes: some clients ask for the whole as a range. Of an unknown size no range is known to be. */
+export const isWhole = (range: ByteRange | undefined, size: number | undefined): boolean =>
+  range === undefined || (range.start === 0 && range.end + 1 === size);

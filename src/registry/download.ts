@@ -140,7 +140,12 @@ export class Download {
     const { digest, store, counts, onBoard } = this.#parts;
     const known = this.#boarding;
     if (known === undefined) {
-      const stage = await store.fill(digest, total);
+      let stage = await store.fill(digest, total);
+      // what an earlier one left is none of this body: its readers would see the end of it unchecked
+      if (total !== undefined && stage.left > 0 && stage.left >= total) {
+        await stage.discard(new Error("longer than the blob"));
+        stage = await store.fill(digest, total);
+      }
       if (stage.left > 0) counts.add("resumed");
       this.#boarding = { stage, total };
       onBoard(this.#boarding);

@@ -6,6 +6,7 @@ import { type ByteSource, ByteStream } from "../lib/byte-stream.ts";
 import { upTo } from "../lib/lru.ts";
 import { byteStreamOf } from "../lib/readable-source.ts";
 import { algorithmOf, type Digest, digestOf, type Hasher, hasherFor } from "../oci/digest.ts";
+import { isWhole } from "../oci/range.ts";
 import type { BlobStore } from "./blobs.ts";
 
 const REMEMBERED = 100_000;
@@ -31,9 +32,10 @@ export class Good {
 export const checked = (inner: BlobStore, good: Good, spoilt: (digest: Digest) => Promise<unknown>): BlobStore => ({
   stat: (digest) => inner.stat(digest),
   async read(digest, range) {
-    // a part of it can be checked against nothing
-    if (range !== undefined || good.has(digest)) return inner.read(digest, range);
+    if (good.has(digest)) return inner.read(digest, range);
     const held = await inner.stat(digest);
+    // a part of it can be checked against nothing
+    if (!isWhole(range, held?.size)) return inner.read(digest, range);
     const body = held === undefined ? undefined : await inner.read(digest);
     if (held === undefined || body === undefined) return undefined;
     return new ByteStream(new CheckedSource(byteStreamOf(body), held.size, digest, good, spoilt));
