@@ -88,14 +88,17 @@ const serve = async (door: SiteDoor, exchange: Exchange): Promise<void> => {
   const { method, path, query, note } = exchange;
   const request = parseRequest(method, path, query);
   if ("repo" in request) note.repo = request.repo;
-  if ("digest" in request) note.reference = request.digest;
+  if ("digest" in request && request.digest !== undefined) note.reference = request.digest.slice(0, 200);
   if ("reference" in request && request.reference !== undefined) note.reference = request.reference;
   if (request.kind === "ping") return door.ping(exchange);
-  if (request.kind === "write" || request.kind === "other") return door.passThrough(exchange, request);
+  if (!isRead(request)) return door.passThrough(exchange, request);
   await read(door.registry, exchange, request);
 };
 
 type ReadRequest = Extract<OciRequest, { kind: "blob" | "manifest" | "tags" | "referrers" }>;
+
+const isRead = (request: OciRequest): request is ReadRequest =>
+  request.kind === "blob" || request.kind === "manifest" || request.kind === "tags" || request.kind === "referrers";
 
 const read = async (registry: Registry, exchange: Exchange, request: ReadRequest): Promise<void> => {
   const { req, res, ctx } = exchange;

@@ -16,18 +16,36 @@ export type OciRequest =
       readonly artifactType?: string;
       readonly page?: string;
     } // end-12a, end-12b
-  /** A write to a repository: passed through, and observed. `reference` where it is a manifest's. */
-  | {
-      readonly kind: "write";
-      readonly repo: Repository;
-      readonly what: "manifest" | "blob" | "upload";
-      readonly reference?: Reference;
-    } // end-4a … end-11
+  | { readonly kind: "catalog"; readonly n?: number; readonly last?: string } // of the whole site; no endpoint of the specification
+  | WriteRequest
   /** Anything else: passed through to the host that was asked for, uncached. */
   | { readonly kind: "other" };
 
+/**
+ * A write to a repository, or a question about one that is under way: end-4a … end-11, end-13. Texts are as the client wrote them:
+ * what an upstream makes of them is its own affair. `tags` and a digest's form are checked where the write is done here.
+ */
+export interface WriteRequest {
+  readonly kind: "write";
+  readonly repo: Repository;
+  readonly what: "manifest" | "blob" | "upload";
+  /** Of a manifest. */
+  readonly reference?: Reference;
+  /** Of a blob: what is to be deleted. Of an upload: what it is to be (`?digest=`). */
+  readonly digest?: string;
+  /** All that follows `uploads/`, where there is anything. */
+  readonly upload?: string;
+  readonly mount?: string;
+  readonly from?: string;
+  /** How an upload without a digest will be hashed (`?digest-algorithm=`). */
+  readonly algorithm?: string;
+  /** What a manifest that is put by digest is to be called as well (`?tag=`). */
+  readonly tags?: readonly string[];
+}
+
 const ROUTE = /^\/v2\/(.+)\/(manifests|blobs|tags|referrers)\/([^/]*)$/;
-const UPLOADS = /^\/v2\/(.+)\/blobs\/uploads(?:\/.*)?$/;
+const UPLOADS = /^\/v2\/(.+)\/blobs\/uploads(?:\/(.*))?$/;
+const CATALOG = "/v2/_catalog";
 const READS = new Set(["GET", "HEAD"]);
 const WRITES = new Set(["PUT", "POST", "PATCH", "DELETE"]);
 
@@ -38,16 +56,16 @@ const WRITES = new Set(["PUT", "POST", "PATCH", "DELETE"]);
 export const parseRequest = (method: string, path: string, query: URLSearchParams): OciRequest => {
   if (!path.startsWith("/v2/") && path !== "/v2") return { kind: "other" };
   if (path === "/v2/" || path === "/v2") return READS.has(method) ? { kind: "ping" } : unsupported(method, path);
+  if (path === CATALOG) return READS.has(method) ? { kind: "catalog", ...pageOf(query) } : unsupported(method, path);
   const upload = UPLOADS.exec(path);
-  if (upload !== null) return { kind: "write", what: "upload", repo: parseRepository(upload[1]!) };
+  if (upload !== null) return parseUpload(upload[1]!, upload[2] ?? "", query);
   const match = ROUTE.exec(path);
   if (match === null) return { kind: "other" };
   const [, name, noun, last] = match as unknown as [string, string, "manifests" | "blobs" | "tags" | "referrers", string];
   if (READS.has(method)) return parseRead(method === "HEAD", name, noun, last, query);
   if (!WRITES.has(method)) return unsupported(method, path);
-  if (noun === "manifests")
-    return { kind: "write", what: "manifest", repo: parseRepository(name), reference: parseReference(last) };
-  if (noun === "blobs") return { kind: "write", what: "blob", repo: parseRepository(name) };
+  if (noun === "manifests") return parseManifestWrite(name, last, query);
+  if (noun === "blobs") return { kind: "write", what: "blob", repo: parseRepository(name), digest: last };
   return unsupported(method, path);
 };
 
@@ -55,15 +73,32 @@ const parseRead = (head: boolean, name: string, noun: string, last: string, quer
   const repo = parseRepository(name);
   if (noun === "manifests") return { kind: "manifest", head, repo, reference: parseReference(last) };
   if (noun === "blobs") return { kind: "blob", head, repo, digest: parseDigest(last) };
-  if (noun === "tags") return last === "list" ? parseTags(repo, query) : { kind: "other" };
+  if (noun === "tags") return last === "list" ? { kind: "tags", repo, ...pageOf(query) } : { kind: "other" };
   return parseReferrers(repo, parseDigest(last), query);
 };
 
-const parseTags = (repo: Repository, query: URLSearchParams): OciRequest => {
+const parseManifestWrite = (name: string, last: string, query: URLSearchParams): WriteRequest => {
+  const tags = query.getAll("tag");
+  const write = { kind: "write", what: "manifest", repo: parseRepository(name), reference: parseReference(last) } as const;
+  return tags.length === 0 ? write : { ...write, tags };
+};
+
+const parseUpload = (name: string, upload: string, query: URLSearchParams): WriteRequest => {
+  const given = [
+    ["upload", upload === "" ? null : upload],
+    ["digest", query.get("digest")],
+    ["mount", query.get("mount")],
+    ["from", query.get("from")],
+    ["algorithm", query.get("digest-algorithm")],
+  ].filter(([, value]) => value !== null);
+  return { kind: "write", what: "upload", repo: parseRepository(name), ...Object.fromEntries(given) };
+};
+
+const pageOf = (query: URLSearchParams): { readonly n?: number; readonly last?: string } => {
   const n = query.get("n");
   const last = query.get("last");
   if (n !== null && !/^\d{1,9}$/.test(n)) throw new OciError("PAGINATION_NUMBER_INVALID", `invalid page size: ${n.slice(0, 50)}`);
-  return { kind: "tags", repo, ...(n === null ? {} : { n: Number(n) }), ...(last === null ? {} : { last }) };
+  return { ...(n === null ? {} : { n: Number(n) }), ...(last === null ? {} : { last }) };
 };
 
 const parseReferrers = (repo: Repository, digest: Digest, query: URLSearchParams): OciRequest => {

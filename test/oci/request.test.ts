@@ -33,12 +33,25 @@ describe("parseRequest", () => {
       { kind: "referrers", repo: "a", digest: DIGEST, artifactType: "t", page: "page=2" },
     ],
     ["PUT", "/v2/a/manifests/v1", { kind: "write", what: "manifest", repo: "a", reference: "v1" }],
-    ["DELETE", `/v2/a/blobs/${DIGEST}`, { kind: "write", what: "blob", repo: "a" }],
-    ["POST", "/v2/a/blobs/uploads/?mount=x", { kind: "write", what: "upload", repo: "a" }],
-    ["PATCH", "/v2/a/blobs/uploads/some-id/deeper", { kind: "write", what: "upload", repo: "a" }],
-    ["GET", "/v2/a/blobs/uploads/some-id", { kind: "write", what: "upload", repo: "a" }],
+    [
+      "PUT",
+      `/v2/a/manifests/${DIGEST}?tag=v1&tag=v2`,
+      { kind: "write", what: "manifest", repo: "a", reference: DIGEST, tags: ["v1", "v2"] },
+    ],
+    ["DELETE", `/v2/a/blobs/${DIGEST}`, { kind: "write", what: "blob", repo: "a", digest: DIGEST }],
+    ["DELETE", "/v2/a/blobs/blake3:00", { kind: "write", what: "blob", repo: "a", digest: "blake3:00" }],
+    ["POST", "/v2/a/blobs/uploads", { kind: "write", what: "upload", repo: "a" }],
+    ["POST", "/v2/a/blobs/uploads/?mount=x&from=b/c", { kind: "write", what: "upload", repo: "a", mount: "x", from: "b/c" }],
+    ["POST", `/v2/a/blobs/uploads/?digest=${DIGEST}`, { kind: "write", what: "upload", repo: "a", digest: DIGEST }],
+    ["POST", "/v2/a/blobs/uploads/?digest-algorithm=sha512", { kind: "write", what: "upload", repo: "a", algorithm: "sha512" }],
+    ["PATCH", "/v2/a/blobs/uploads/some-id/deeper", { kind: "write", what: "upload", repo: "a", upload: "some-id/deeper" }],
+    ["PUT", "/v2/a/blobs/uploads/id?digest=", { kind: "write", what: "upload", repo: "a", upload: "id", digest: "" }],
+    ["GET", "/v2/a/blobs/uploads/some-id", { kind: "write", what: "upload", repo: "a", upload: "some-id" }],
     ["GET", "/v2/auth?service=x", { kind: "other" }],
-    ["GET", "/v2/_catalog", { kind: "other" }],
+    ["GET", "/v2/_catalog", { kind: "catalog" }],
+    ["GET", "/v2/_catalog?n=3&last=a/b", { kind: "catalog", n: 3, last: "a/b" }],
+    ["GET", "/v2/_catalog?n=x", "PAGINATION_NUMBER_INVALID"],
+    ["DELETE", "/v2/_catalog", "UNSUPPORTED"],
     ["GET", "/token", { kind: "other" }],
     ["GET", "/v2/A/manifests/v1", "NAME_INVALID"],
     ["GET", "/v2/a%2Fb/manifests/v1", "NAME_INVALID"],
@@ -82,7 +95,8 @@ describe("parseRequest", () => {
       `/v2/a/referrers/${DIGEST}?artifactType=t&x=1`,
     ]) {
       const request = parse("GET", target);
-      if (typeof request === "string" || request.kind === "write" || request.kind === "other") throw new Error(target);
+      if (typeof request === "string" || request.kind === "write" || request.kind === "catalog" || request.kind === "other")
+        throw new Error(target);
       expect(requestPath(request)).toBe(target);
     }
   });
