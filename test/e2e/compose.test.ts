@@ -60,7 +60,7 @@ describe.each(["alias.yml", "dns.yml"])("%s", (file) => {
       root: ["EROFS", "EROFS", "EROFS"],
       volumes: ["written", "written", "written"],
       public: ["ca.crt"],
-      installed: ["node_modules", "package.json", "scripts", "src"],
+      installed: ["compiled", "node_modules", "package.json", "scripts", "src"],
     });
     expect(packages).toEqual(expect.arrayContaining(Object.keys(manifest.dependencies)));
     expect(packages).not.toEqual(
@@ -185,6 +185,13 @@ describe("the image by itself", () => {
     expect(await yard.docker("run", "--rm", "--read-only", LAYOVER_IMAGE, "config", "check")).toMatch(
       /^OK: no file, the defaults/,
     );
+  });
+
+  test("has been compiled, so that no container's start does it", async () => {
+    const debug = "--env=NODE_DEBUG_NATIVE=COMPILE_CACHE";
+    const { err } = await yard.engine.docker(["run", "--rm", "--read-only", debug, LAYOVER_IMAGE, "config", "check"]);
+    expect(err).toMatch(/src\/cli\/config\.ts was accepted/);
+    expect(err.split("\n").filter((line) => /\/opt\/layover\/src\/\S+ was (rejected|not)/.test(line))).toEqual([]);
   });
 
   test("finds a configuration that is mounted into its folder", async () => {
