@@ -14,6 +14,7 @@ import { Breaker } from "./upstream/breaker.ts";
 import { upstreamRegistry } from "./upstream/client.ts";
 import { UpstreamHealth } from "./upstream/health.ts";
 import { Limits } from "./upstream/limits.ts";
+import { ownRealms } from "./upstream/own-realms.ts";
 import { lookAt, type PingAnswer, pingUpstream } from "./upstream/ping.ts";
 import { realmProbe } from "./upstream/realm.ts";
 import type { UpstreamResolver } from "./upstream/resolver.ts";
@@ -50,17 +51,18 @@ export interface OpenUpstream {
 const LOOK_WITHIN = 4_000;
 
 export const openUpstream = (site: Site, parts: UpstreamParts): OpenUpstream => {
-  const { resolver, secureContext, subjectKey, clock, via, version } = parts;
+  const { resolver, secureContext, subjectKey, clock, log, via, version } = parts;
   const { concurrency } = site;
   const transport = new Transport({ resolver, secureContext, via, userAgent: `layover/${version}`, concurrency });
   const upstreams = site.upstreams.map((url) => upstreamAt(site, url, transport, parts));
   const health = new UpstreamHealth(upstreams, transport);
   const tokens = new Tokens(transport, clock);
+  const realms = ownRealms(site, log);
   const own = site.access === "shared" ? (site.credentials ?? {}) : undefined;
   const asking = { upstreams, transport, clock };
   const asSite = {
     ...asking,
-    asker: own === undefined ? asClient : asLayover(site, tokens, own),
+    asker: own === undefined ? asClient : asLayover(realms, tokens, own),
     payer: own === undefined ? ({ credential }: Context) => subjectOf(credential, subjectKey) : () => "ourselves",
   };
   return {
@@ -69,7 +71,7 @@ export const openUpstream = (site: Site, parts: UpstreamParts): OpenUpstream => 
     withLogin: (login, credential) =>
       upstreamRegistry({
         ...asking,
-        asker: asLayover(site, tokens, login),
+        asker: asLayover(realms, tokens, login),
         payer: () => subjectOf(credential, subjectKey),
       }),
     ping: (ctx) => pingUpstream(asSite, ctx),

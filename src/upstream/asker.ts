@@ -1,10 +1,11 @@
 // Who a question to upstream is asked as: the client itself, Layover under its own credentials, or anybody.
 import { OciError } from "../oci/error.ts";
 import type { Context } from "../oci/registry.ts";
-import type { OwnCredentials, Site } from "../sites.ts";
+import type { OwnCredentials } from "../sites.ts";
 import { drop } from "./body.ts";
 import { bearerOf, parseChallenges } from "./challenge.ts";
-import { isRealmAllowed, isRealmSecure, type TokenRequest, type Tokens } from "./token.ts";
+import type { OwnRealms } from "./own-realms.ts";
+import { isRealmSecure, type TokenRequest, type Tokens } from "./token.ts";
 import type { Received } from "./transport.ts";
 
 /** Sends once with the `Authorization` that it is given. */
@@ -20,16 +21,15 @@ export const asClient: Asker = (send, _upstream, ctx) => send(ctx.credential);
 export const asAnybody =
   (tokens: Tokens): Asker =>
   (send, upstream, ctx) =>
-    meetingBearer(tokens, undefined, (realm) => isRealmSecure(realm, upstream), send, ctx);
+    meetingBearer({ tokens, credential: undefined, realms: secureRealms }, send, upstream, ctx);
 
-/** With the site's own credentials, whoever the client is. */
-export const asLayover = (site: Site, tokens: Tokens, credentials: OwnCredentials): Asker => {
-  const basic = basicOf(credentials);
+/** With the site's own credentials, whoever the client is; they go to the upstream and to what `realms` lets them go to. */
+export const asLayover = (realms: OwnRealms, tokens: Tokens, credentials: OwnCredentials): Asker => {
+  const credential = basicOf(credentials);
   return async (send, upstream, ctx) => {
     if (credentials.token !== undefined) return send(`Bearer ${credentials.token}`);
-    if (basic === undefined) return asAnybody(tokens)(send, upstream, ctx);
-    const isAllowed = (realm: URL) => isRealmAllowed(realm, upstream, site.host, site.realms);
-    return meetingBearer(tokens, basic, isAllowed, send, ctx);
+    if (credential === undefined) return asAnybody(tokens)(send, upstream, ctx);
+    return meetingBearer({ tokens, credential, realms }, send, upstream, ctx);
   };
 };
 
@@ -43,20 +43,28 @@ export const loginOf = (credential: string | undefined): OwnCredentials | undefi
 const basicOf = ({ username, password }: OwnCredentials): string | undefined =>
   username === undefined ? undefined : `Basic ${Buffer.from(`${username}:${password ?? ""}`).toString("base64")}`;
 
+interface Meeting {
+  readonly tokens: Tokens;
+  /** `Basic …`, or `undefined` for nobody's. */
+  readonly credential: string | undefined;
+  /** Throws where the realm is not to be asked. */
+  readonly realms: OwnRealms;
+}
+
 const meetingBearer = async (
-  tokens: Tokens,
-  credential: string | undefined,
-  isAllowed: (realm: URL) => boolean,
+  { tokens, credential, realms }: Meeting,
   send: Send,
+  upstream: URL,
   ctx: Context,
 ): Promise<Received> => {
   const first = await send(undefined);
-  if (first.status !== 401) return first;
+  // what a redirect has led to challenges nobody: the answer would never come to it
+  if (first.status !== 401 || first.url.origin !== upstream.origin) return first;
   const challenges = first.headers("www-authenticate");
   const bearer = bearerOf(challenges);
   if (bearer === undefined) return (await metBasic(challenges, credential, first, send)) ?? first;
   drop(first.body);
-  if (!isAllowed(bearer.realm)) throw notThere(bearer.realm, credential !== undefined);
+  await realms(bearer.realm, upstream);
   const request: TokenRequest = { ...bearer, credential };
   const wasHeld = tokens.holds(request);
   const second = await send(await tokens.get(request, ctx));
@@ -67,13 +75,12 @@ const meetingBearer = async (
   return send(await tokens.get(request, ctx));
 };
 
-const notThere = ({ protocol, host }: URL, isOurs: boolean): OciError =>
-  new OciError(
-    "UPSTREAM_INVALID",
-    isOurs
-      ? `the realm ${protocol}//${host} is not one that our credentials may go to; list it in the site's realms`
-      : `the realm ${protocol}//${host} is not one that a secure upstream may send to`,
-  );
+/** For a token of anybody's any realm will do that an upstream on https has business with. */
+const secureRealms: OwnRealms = async (realm, upstream) => {
+  if (isRealmSecure(realm, upstream)) return;
+  const named = `${realm.protocol}//${realm.host}`;
+  throw new OciError("UPSTREAM_INVALID", `the realm ${named} is not one that a secure upstream may send to`);
+};
 
 const metBasic = async (
   challenges: readonly string[],

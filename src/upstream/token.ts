@@ -1,5 +1,5 @@
-// Bearer tokens for Layover itself: anonymous ones, and those that a shared site's own credentials buy.
-// A realm is whatever upstream says it is: our credentials go only where they are meant for (CVE-2026-33540 is the lesson).
+// Bearer tokens for Layover itself: anonymous ones, and those that a shared site's own credentials buy. Which realms those may go to is
+// own-realms.ts's to say, before anybody asks here.
 
 import { createHash } from "node:crypto";
 import { LRUCache } from "lru-cache";
@@ -22,12 +22,6 @@ const DEFAULT_LIFE = 60;
 /** Not used in its last moments, which the way to upstream may take. Milliseconds. */
 const MARGIN = 10_000;
 
-/** Hosts that the built-in sites' token servers have other than their own. */
-const KNOWN_REALMS: Readonly<Record<string, readonly string[]>> = {
-  "registry-1.docker.io": ["auth.docker.io"],
-  "registry.gitlab.com": ["gitlab.com"],
-};
-
 export interface TokenRequest {
   readonly realm: URL;
   readonly service: string | undefined;
@@ -38,13 +32,6 @@ export interface TokenRequest {
 
 /** Whether to ask a realm at all: an upstream on https has no business with what speaks plain HTTP inside the house. */
 export const isRealmSecure = (realm: URL, upstream: URL): boolean => realm.protocol === "https:" || upstream.protocol === "http:";
-
-/** Whether our own credentials for a site may go to this realm: https, at the upstream itself, a known one, or one that is listed. */
-export const isRealmAllowed = (realm: URL, upstream: URL, site: string, listed: readonly string[]): boolean => {
-  const isSecure = realm.protocol === "https:" || (upstream.protocol === "http:" && realm.host === upstream.host);
-  const hosts = [upstream.hostname, ...(KNOWN_REALMS[site] ?? []), ...listed];
-  return isSecure && hosts.includes(realm.hostname);
-};
 
 /** By the token server, which is another than the registry, and may be so to us alone. */
 export class TokensThrottled extends OciError {

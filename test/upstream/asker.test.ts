@@ -1,7 +1,9 @@
 import { describe, expect, it } from "vitest";
+import { silent } from "../../src/lib/log.ts";
 import { parseReference, parseRepository } from "../../src/oci/reference.ts";
-import type { OwnCredentials, Site } from "../../src/sites.ts";
+import type { OwnCredentials } from "../../src/sites.ts";
 import { asAnybody, asClient, asLayover } from "../../src/upstream/asker.ts";
+import { ownRealms } from "../../src/upstream/own-realms.ts";
 import { Tokens } from "../../src/upstream/token.ts";
 import { redirectTo, status } from "../faults/behaviours.ts";
 import { type FaultOptions, faultUpstream } from "../faults/upstream.ts";
@@ -21,8 +23,8 @@ const world = async (auth: FaultOptions["auth"]) => {
   const transport = transportFor();
   const tokens = new Tokens(transport, Date.now);
   const own = (credentials: OwnCredentials, realms: string[] = []) => {
-    const site = { host: "registry.example", realms } as unknown as Site;
-    return registryAt(upstream.url, asLayover(site, tokens, credentials), transport);
+    const allowed = ownRealms({ host: "registry.example", realms }, silent);
+    return registryAt(upstream.url, asLayover(allowed, tokens, credentials), transport);
   };
   return {
     upstream,
