@@ -17,6 +17,7 @@ import { type Care, care } from "./registry/care.ts";
 import type { Flights } from "./registry/flights.ts";
 import type { Grants } from "./registry/grants.ts";
 import { offline } from "./registry/offline.ts";
+import { openly } from "./registry/openly.ts";
 import { type Policy, policyOf } from "./registry/policy.ts";
 import { publicity } from "./registry/publicity.ts";
 import { clientRights, sharedRights } from "./registry/rights.ts";
@@ -95,7 +96,7 @@ const openSite = (site: Site, resolver: UpstreamResolver, shared: SharedParts): 
   const finder = publicity(upstream.anonymous, rights, site.publicFor, log);
   const cacheOver = (asked: Registry, by = rights) =>
     siteRegistry({ ...shared, site, policy, upstream: asked, rights: by, publicity: finder, health });
-  const registry = cacheOver(upstream.registry);
+  const registry = cacheOver(own ? upstream.registry : openly(upstream.registry, upstream.anonymous, rights));
   // with a token of anybody's, unlike a client's first question without one: what is refused to it is public no more
   const asAnybody = cacheOver(upstream.anonymous, { ...rights, refused: (repo) => rights.hidden(repo) });
   const registryFor = (credential: Credential | undefined): SiteRegistry => {
