@@ -41,6 +41,8 @@ const LIMITS: ServerOptions = {
   // longer than Docker keeps an idle connection (30 s), so that it is the client that closes
   keepAliveTimeout: 65_000,
   maxHeaderSize: 32 * 1024,
+  // who announces no body is read to the end from the start: a hit costs a tenth less than with the events of an empty stream
+  optimizeEmptyRequests: true,
 };
 /** A connection on which nothing moves, in either direction. Longer than a registry takes to finish a push of many GiB. */
 const IDLE = 35 * 60_000;
