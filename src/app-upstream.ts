@@ -12,6 +12,7 @@ import type { OwnCredentials, Site } from "./sites.ts";
 import { asAnybody, asClient, asLayover } from "./upstream/asker.ts";
 import { Breaker } from "./upstream/breaker.ts";
 import { upstreamRegistry } from "./upstream/client.ts";
+import { credentialsOf, fixed } from "./upstream/credentials.ts";
 import { UpstreamHealth } from "./upstream/health.ts";
 import { Limits } from "./upstream/limits.ts";
 import { ownRealms } from "./upstream/own-realms.ts";
@@ -58,7 +59,7 @@ export const openUpstream = (site: Site, parts: UpstreamParts): OpenUpstream => 
   const health = new UpstreamHealth(upstreams, transport);
   const tokens = new Tokens(transport, clock);
   const realms = ownRealms(site, log);
-  const own = site.access === "shared" ? (site.credentials ?? {}) : undefined;
+  const own = site.access === "shared" ? credentialsOf(site.credentials ?? {}, log) : undefined;
   const asking = { upstreams, transport, clock };
   const asSite = {
     ...asking,
@@ -71,7 +72,7 @@ export const openUpstream = (site: Site, parts: UpstreamParts): OpenUpstream => 
     withLogin: (login, credential) =>
       upstreamRegistry({
         ...asking,
-        asker: asLayover(realms, tokens, login),
+        asker: asLayover(realms, tokens, fixed(login)),
         payer: () => subjectOf(credential, subjectKey),
       }),
     ping: (ctx) => pingUpstream(asSite, ctx),

@@ -22,11 +22,22 @@ export interface Rule extends Partial<TagPolicy> {
   readonly deny?: boolean;
 }
 
+/** Never logged. */
 export interface OwnCredentials {
-  /** Read at start; never logged. */
   readonly username?: string;
   readonly password?: string;
   readonly token?: string;
+  /** What buys tokens at a realm in place of a password (OAuth 2.0's refresh token). */
+  readonly identityToken?: string;
+}
+
+/** As they were read at start, and from where they can be had anew. */
+export interface SiteCredentials extends Pick<OwnCredentials, "username" | "password" | "token"> {
+  /** Absolute, as is the next. */
+  readonly passwordFile?: string;
+  readonly tokenFile?: string;
+  /** The name of a Docker credential helper: what stands behind `docker-credential-`. */
+  readonly helper?: string;
 }
 
 export interface Site {
@@ -43,7 +54,7 @@ export interface Site {
   readonly concurrency: number;
   /** Whose credential decides: the client's, or Layover's own for all who reach it. */
   readonly access: "client" | "shared";
-  readonly credentials: OwnCredentials | undefined;
+  readonly credentials: SiteCredentials | undefined;
   /** Further hosts whose token realm may get our own credentials. */
   readonly realms: readonly string[];
   /** PEM added to the roots that upstream's certificate is checked against. */

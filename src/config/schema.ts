@@ -4,7 +4,7 @@ import { z } from "zod";
 import { parseAddress } from "../lib/listen.ts";
 import { parsePrefixes } from "../lib/prefixes.ts";
 import { parseDuration, parseSize } from "../lib/units.ts";
-import { parseHost, parseMatch, parseResolver, parseUpstream } from "./values.ts";
+import { parseHelper, parseHost, parseMatch, parseResolver, parseUpstream } from "./values.ts";
 
 /** Unknown keys carry the known ones as their message, for a "did you mean". */
 const strict = <S extends z.core.$ZodLooseShape>(shape: S) =>
@@ -65,7 +65,7 @@ const credentials = strict({
   passwordFile: text.optional(),
   token: text.optional(),
   tokenFile: text.optional(),
-  helper: text.optional(),
+  helper: parsed("the name of a credential helper such as ecr-login", parseHelper).optional(),
 });
 
 export const site = strict({

@@ -2,7 +2,7 @@
 import { stringify } from "yaml";
 import { formatAddress } from "../lib/listen.ts";
 import { formatDuration, formatSize } from "../lib/units.ts";
-import type { Rule, Site } from "../sites.ts";
+import type { Rule, Site, SiteCredentials } from "../sites.ts";
 import { builtInHosts } from "./builtin.ts";
 import type { Config } from "./config.ts";
 
@@ -65,8 +65,13 @@ const showRule = (rule: Rule) =>
     Object.entries(rule).map(([key, value]) => [key, typeof value === "number" ? formatDuration(value) : (value as unknown)]),
   );
 
-const showCredentials = ({ username, password, token }: NonNullable<Site["credentials"]>) => ({
-  ...(username !== undefined && { username }),
-  ...(password !== undefined && { password: "<set>" }),
-  ...(token !== undefined && { token: "<set>" }),
-});
+/** By the file that a secret comes from, where there is one: it is read again as it changes. */
+const showCredentials = (credentials: SiteCredentials) => {
+  const { username, password, token, passwordFile, tokenFile, helper } = credentials;
+  return {
+    ...(username !== undefined && { username }),
+    ...(passwordFile === undefined ? password !== undefined && { password: "<set>" } : { passwordFile }),
+    ...(tokenFile === undefined ? token !== undefined && { token: "<set>" } : { tokenFile }),
+    ...(helper !== undefined && { helper }),
+  };
+};

@@ -1,5 +1,5 @@
 // Settings → the site table: one edit in the configuration reaches DNS, TLS and HTTP alike.
-import type { OwnCredentials, Rule, Site } from "../sites.ts";
+import type { Rule, Site, SiteCredentials } from "../sites.ts";
 import { extraLookupNames, type MergedSite } from "./builtin.ts";
 import type { Files } from "./files.ts";
 import type { Problem } from "./problems.ts";
@@ -70,31 +70,35 @@ const originsOf = (merged: MergedSite, report: Report): URL[] => {
   return upstream;
 };
 
-const credentialsOf = async (merged: MergedSite, files: Files, report: Report): Promise<OwnCredentials | undefined> => {
+const credentialsOf = async (merged: MergedSite, files: Files, report: Report): Promise<SiteCredentials | undefined> => {
   const given = merged.settings.credentials;
   const path = merged.at("credentials");
-  if (given === undefined || given.helper !== undefined) return undefined;
+  if (given === undefined) return undefined;
   const wrong = shapeProblem(given);
   if (wrong !== undefined) {
     report({ path, text: wrong });
     return undefined;
   }
-  const { username, passwordFile, tokenFile } = given;
+  const { username, passwordFile, tokenFile, helper } = given;
   const password = passwordFile === undefined ? given.password : await files.secret(passwordFile, [...path, "passwordFile"]);
   const token = tokenFile === undefined ? given.token : await files.secret(tokenFile, [...path, "tokenFile"]);
   return {
     ...(username !== undefined && { username }),
     ...(password !== undefined && { password }),
     ...(token !== undefined && { token }),
+    ...(passwordFile !== undefined && { passwordFile: files.path(passwordFile) }),
+    ...(tokenFile !== undefined && { tokenFile: files.path(tokenFile) }),
+    ...(helper !== undefined && { helper }),
   };
 };
 
 const shapeProblem = (given: NonNullable<SiteSettings["credentials"]>): string | undefined => {
-  const { username, password, passwordFile, token, tokenFile } = given;
+  const { username, password, passwordFile, token, tokenFile, helper } = given;
   const passwords = [password, passwordFile].filter((value) => value !== undefined).length;
   const tokens = [token, tokenFile].filter((value) => value !== undefined).length;
-  const basic = username !== undefined && passwords === 1 && tokens === 0;
-  const bearer = username === undefined && passwords === 0 && tokens === 1;
-  if (basic || bearer) return undefined;
-  return "expected username with one of password and passwordFile, or one of token and tokenFile alone";
+  const isBasic = username !== undefined && passwords === 1 && tokens === 0 && helper === undefined;
+  const isBearer = username === undefined && passwords === 0 && tokens === 1 && helper === undefined;
+  const isHelped = username === undefined && passwords === 0 && tokens === 0 && helper !== undefined;
+  if (isBasic || isBearer || isHelped) return undefined;
+  return "expected username with one of password and passwordFile, or one of token, tokenFile and helper alone";
 };

@@ -28,7 +28,6 @@ const LINES: readonly Line[] = [
     { at: `${site}.users`, refused: given, what: "hosted registries" },
     { at: `${site}.access`, refused: is("anonymous"), what: "hosted registries" },
     { at: `${site}.tokenKeys`, refused: given, what: "checking tokens with the registry's keys" },
-    { at: `${site}.credentials.helper`, refused: given, what: "credential helpers" },
     { at: `${site}.onMissing`, refused: is("refuse"), what: "refusing what is not mirrored" },
   ]),
 ];

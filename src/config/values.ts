@@ -43,6 +43,16 @@ export const parseResolver = (text: string): string => {
 
 export const isEncrypted = (resolver: string): boolean => /^(tls|https|quic):\/\/./i.test(resolver);
 
+/** What stands behind `docker-credential-`: a program's name, and no path to one. */
+export const parseHelper = (text: string): string => {
+  const wrong = (why: string) =>
+    new Error(`expected the name of a credential helper such as ecr-login, found ${JSON.stringify(text.slice(0, 80))} (${why})`);
+  if (text.startsWith("docker-credential-")) throw wrong('without "docker-credential-"');
+  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/.test(text))
+    throw wrong("letters, digits, hyphens, dots: it is looked for on the PATH");
+  return text;
+};
+
 /** Of what names are made (oci/reference.ts), with the stars of a glob among it. */
 const REPOSITORY_GLOB = /^[a-z0-9*][a-z0-9._*-]*(\/[a-z0-9*][a-z0-9._*-]*)*$/;
 const TAG_GLOB = /^[\w*][\w.*-]*$/;

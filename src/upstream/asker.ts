@@ -1,11 +1,12 @@
 // Who a question to upstream is asked as: the client itself, Layover under its own credentials, or anybody.
-import { OciError } from "../oci/error.ts";
+import { isOciError, OciError } from "../oci/error.ts";
 import type { Context } from "../oci/registry.ts";
 import type { OwnCredentials } from "../sites.ts";
 import { drop } from "./body.ts";
 import { bearerOf, parseChallenges } from "./challenge.ts";
+import type { Credentials } from "./credentials.ts";
 import type { OwnRealms } from "./own-realms.ts";
-import { isRealmSecure, type TokenRequest, type Tokens } from "./token.ts";
+import { type Credential, isRealmSecure, type TokenRequest, type Tokens } from "./token.ts";
 import type { Received } from "./transport.ts";
 
 /** Sends once with the `Authorization` that it is given. */
@@ -23,14 +24,46 @@ export const asAnybody =
   (send, upstream, ctx) =>
     meetingBearer({ tokens, credential: undefined, realms: secureRealms }, send, upstream, ctx);
 
-/** With the site's own credentials, whoever the client is; they go to the upstream and to what `realms` lets them go to. */
-export const asLayover = (realms: OwnRealms, tokens: Tokens, credentials: OwnCredentials): Asker => {
-  const credential = basicOf(credentials);
-  return async (send, upstream, ctx) => {
-    if (credentials.token !== undefined) return send(`Bearer ${credentials.token}`);
-    if (credential === undefined) return asAnybody(tokens)(send, upstream, ctx);
-    return meetingBearer({ tokens, credential, realms }, send, upstream, ctx);
+/**
+ * With Layover's own credentials, whoever the client is; they go to the upstream and to what `realms` lets them go to. What upstream refuses is
+ * asked once more where there are others by then.
+ */
+export const asLayover = (realms: OwnRealms, tokens: Tokens, credentials: Credentials): Asker => {
+  const askWith = (used: OwnCredentials, send: Send, upstream: URL, ctx: Context): Promise<Received> => {
+    if (used.token !== undefined) return send(`Bearer ${used.token}`);
+    const credential = credentialOf(used);
+    return meetingBearer({ tokens, credential, realms: credential === undefined ? secureRealms : realms }, send, upstream, ctx);
   };
+  return async (send, upstream, ctx) => {
+    const used = await credentials.for(upstream, ctx.signal);
+    const outcome = await outcomeOf(askWith(used, send, upstream, ctx), upstream);
+    if (!outcome.isRefused) return outcome.end();
+    const others = await credentials.insteadOf(used, upstream, ctx.signal);
+    if (others === undefined) return outcome.end();
+    outcome.leave();
+    return askWith(others, send, upstream, ctx);
+  };
+};
+
+interface Outcome {
+  readonly isRefused: boolean;
+  readonly end: () => Received;
+  readonly leave: () => void;
+}
+
+/** Refused by the upstream, or by its token server; not by where a redirect has led to. */
+const outcomeOf = async (asking: Promise<Received>, upstream: URL): Promise<Outcome> => {
+  try {
+    const answer = await asking;
+    const isRefused = (answer.status === 401 || answer.status === 403) && answer.url.origin === upstream.origin;
+    return { isRefused, end: () => answer, leave: () => drop(answer.body) };
+  } catch (error) {
+    if (!isOciError(error) || !error.isRefusal) throw error;
+    const end = () => {
+      throw error;
+    };
+    return { isRefused: true, end, leave: () => undefined };
+  }
 };
 
 /** What a `Basic` credential says; `undefined` for any other (RFC 7617 §2). */
@@ -40,13 +73,16 @@ export const loginOf = (credential: string | undefined): OwnCredentials | undefi
   return username === undefined || password === undefined ? undefined : { username, password };
 };
 
-const basicOf = ({ username, password }: OwnCredentials): string | undefined =>
-  username === undefined ? undefined : `Basic ${Buffer.from(`${username}:${password ?? ""}`).toString("base64")}`;
+const credentialOf = ({ username, password, identityToken }: OwnCredentials): Credential | undefined => {
+  if (identityToken !== undefined) return { identityToken };
+  if (username === undefined) return undefined;
+  return { basic: `Basic ${Buffer.from(`${username}:${password ?? ""}`).toString("base64")}` };
+};
 
 interface Meeting {
   readonly tokens: Tokens;
-  /** `Basic …`, or `undefined` for nobody's. */
-  readonly credential: string | undefined;
+  /** `undefined` for nobody's. */
+  readonly credential: Credential | undefined;
   /** Throws where the realm is not to be asked. */
   readonly realms: OwnRealms;
 }
@@ -84,12 +120,12 @@ const secureRealms: OwnRealms = async (realm, upstream) => {
 
 const metBasic = async (
   challenges: readonly string[],
-  credential: string | undefined,
+  credential: Credential | undefined,
   first: Received,
   send: Send,
 ): Promise<Received | undefined> => {
   const isBasic = parseChallenges(challenges).some(({ scheme }) => scheme === "basic");
-  if (!isBasic || credential === undefined) return undefined;
+  if (!isBasic || credential === undefined || !("basic" in credential)) return undefined;
   drop(first.body);
-  return send(credential);
+  return send(credential.basic);
 };

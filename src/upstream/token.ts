@@ -11,7 +11,7 @@ import type { Context } from "../oci/registry.ts";
 import { readBounded } from "./body.ts";
 import { parseRetryAfter } from "./retry-after.ts";
 import { TokenServers } from "./token-servers.ts";
-import type { Transport } from "./transport.ts";
+import type { Sent, Transport } from "./transport.ts";
 
 const MAX_ANSWER = 1024 * 1024;
 /** For a token, all in all. Milliseconds. */
@@ -26,9 +26,12 @@ export interface TokenRequest {
   readonly realm: URL;
   readonly service: string | undefined;
   readonly scope: string | undefined;
-  /** `Basic …`; `undefined` for an anonymous token. */
-  readonly credential: string | undefined;
+  /** What buys it; `undefined` for an anonymous token. */
+  readonly credential: Credential | undefined;
 }
+
+/** `Basic …`, or an identity token (OAuth 2.0's refresh token). */
+export type Credential = { readonly basic: string } | { readonly identityToken: string };
 
 /** Whether to ask a realm at all: an upstream on https has no business with what speaks plain HTTP inside the house. */
 export const isRealmSecure = (realm: URL, upstream: URL): boolean => realm.protocol === "https:" || upstream.protocol === "http:";
@@ -97,33 +100,56 @@ export class Tokens {
     }
   }
 
-  async #fetch(key: string, { realm, service, scope, credential }: TokenRequest, ctx: Context): Promise<string> {
-    const url = new URL(realm);
-    if (service !== undefined) url.searchParams.set("service", service);
-    if (scope !== undefined) url.searchParams.set("scope", scope);
-    const headers = credential === undefined ? {} : { authorization: credential };
-    const answer = await this.#transport.send({
-      method: "GET",
-      url,
-      kind: "token",
-      headers,
-      signal: ctx.signal,
-      tally: ctx.tally,
-    });
+  async #fetch(key: string, request: TokenRequest, { signal, tally }: Context): Promise<string> {
+    const { credential } = request;
+    const question =
+      credential !== undefined && "identityToken" in credential ? oauthQuestion(request, credential) : plainQuestion(request);
+    const { host } = request.realm;
+    const answer = await this.#transport.send({ ...question, kind: "token", signal, tally });
     const body = await readBounded(answer.body, MAX_ANSWER);
-    if (answer.status === 401) throw new OciError("UNAUTHORIZED", `${url.host} gives no token`);
-    if (answer.status === 403) throw new OciError("DENIED", `${url.host} gives no token`);
-    if (answer.status === 429) throw new TokensThrottled(url.host, parseRetryAfter(answer.header("retry-after"), this.#clock()));
-    if (answer.status !== 200) throw new OciError("UPSTREAM_INVALID", `the token server ${url.host} answers ${answer.status}`);
-    const { token, expiresIn } = parseToken(body, url.host);
+    // an identity token that is good no more is an "invalid_grant" (RFC 6749 §5.2)
+    if (answer.status === 401 || (answer.status === 400 && question.method === "POST"))
+      throw new OciError("UNAUTHORIZED", `${host} gives no token`);
+    if (answer.status === 403) throw new OciError("DENIED", `${host} gives no token`);
+    if (answer.status === 429) throw new TokensThrottled(host, parseRetryAfter(answer.header("retry-after"), this.#clock()));
+    if (answer.status !== 200) throw new OciError("UPSTREAM_INVALID", `the token server ${host} answers ${answer.status}`);
+    const { token, expiresIn } = parseToken(body, host);
     this.#held.set(key, { token, until: this.#clock() + expiresIn * 1_000 - MARGIN });
     return token;
   }
 }
 
+type TokenQuestion = Pick<Sent, "method" | "url" | "headers" | "body">;
+
+/** Docker token specification: https://distribution.github.io/distribution/spec/auth/token/ */
+const plainQuestion = ({ realm, service, scope, credential }: TokenRequest): TokenQuestion => {
+  const url = new URL(realm);
+  if (service !== undefined) url.searchParams.set("service", service);
+  if (scope !== undefined) {
+    url.searchParams.delete("scope");
+    for (const one of scope.split(" ")) if (one !== "") url.searchParams.append("scope", one);
+  }
+  const headers = credential === undefined || !("basic" in credential) ? {} : { authorization: credential.basic };
+  return { method: "GET", url, headers };
+};
+
+/** The same with an identity token: https://distribution.github.io/distribution/spec/auth/oauth/ */
+const oauthQuestion = ({ realm, service, scope }: TokenRequest, { identityToken }: { identityToken: string }): TokenQuestion => ({
+  method: "POST",
+  url: realm,
+  headers: { "content-type": "application/x-www-form-urlencoded" },
+  body: new URLSearchParams({
+    grant_type: "refresh_token",
+    client_id: "layover",
+    ...(service !== undefined && { service }),
+    ...(scope !== undefined && { scope }),
+    refresh_token: identityToken,
+  }).toString(),
+});
+
 /** Keyed by who asks as well as for what: a privileged token never serves an anonymous question. */
 const keyOf = ({ realm, service, scope, credential }: TokenRequest): string => {
-  const who = credential === undefined ? "" : createHash("sha256").update(credential).digest("hex");
+  const who = credential === undefined ? "" : createHash("sha256").update(JSON.stringify(credential)).digest("hex");
   return [who, realm.href, service ?? "", scope ?? ""].join("\n");
 };
 

@@ -19,8 +19,10 @@ const CONCURRENCY = 64;
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 
 export interface Sent {
-  readonly method: "GET" | "HEAD";
+  readonly method: "GET" | "HEAD" | "POST";
   readonly url: URL;
+  /** Of a POST, which may hold a secret: it goes nowhere else, whatever redirects say. */
+  readonly body?: string | undefined;
   /** Names in lower case. */
   readonly headers: Readonly<Record<string, string>>;
   readonly signal: AbortSignal;
@@ -65,7 +67,7 @@ export class Transport {
     this.lines = new Lines(options.concurrency ?? CONCURRENCY);
   }
 
-  /** Follows redirects. Throws UPSTREAM_UNREACHABLE, LOOP_DETECTED, or the signal's reason. */
+  /** Follows redirects, but for a POST's. Throws UPSTREAM_UNREACHABLE, LOOP_DETECTED, or the signal's reason. */
   async send(sent: Sent): Promise<Received> {
     let { url, headers } = sent;
     for (let hops = 0; ; hops += 1) {
@@ -75,7 +77,8 @@ export class Transport {
         return this.#refuseOurs(url);
       };
       const received = await this.lines.of(url.origin).ask(hop, check, (over) => this.#once(hop, over));
-      const location = REDIRECTS.has(received.status) ? received.header("location") : undefined;
+      const isFollowed = sent.method !== "POST" && REDIRECTS.has(received.status);
+      const location = isFollowed ? received.header("location") : undefined;
       if (location === undefined || location === "") return received;
       drop(received.body);
       if (hops === MAX_REDIRECTS) throw new OciError("UPSTREAM_INVALID", `${sent.url.host} redirects without end`);
@@ -90,20 +93,23 @@ export class Transport {
   }
 
   /** `over` is called once the answer's body is. */
-  async #once({ method, url, headers, signal, tally }: Sent, over: () => void): Promise<Received> {
+  async #once({ method, url, headers, body, signal, tally }: Sent, over: () => void): Promise<Received> {
     const { via, userAgent } = this.#options;
     const question = {
       origin: url.origin,
       path: `${url.pathname}${url.search}`,
       method,
       headers: { ...headers, "accept-encoding": "identity", "user-agent": userAgent, via },
+      ...(body !== undefined && { body }),
       signal,
     };
     try {
-      const asking = twiceIfLost((keepAlive) => {
+      const ask = (keepAlive: boolean) => {
         tally.upstreamRequests += 1;
         return request.call(this.#agentFor(url, keepAlive), question);
-      });
+      };
+      // a POST is not ours to repeat, so no connection that may just be closing is used for it
+      const asking = method === "POST" ? ask(false) : twiceIfLost(ask);
       const response = await leavable(asking, signal);
       response.body.once("close", over);
       if (response.statusCode !== 508) return receivedOf(response, url);

@@ -92,11 +92,19 @@ describe("secrets", () => {
     expect((await site("ghcr.io", credentials("{ username: u, passwordFile: run/password }"), {}, files))?.credentials).toEqual({
       username: "u",
       password: "pass word",
+      passwordFile: expect.stringMatching(/^\/.*\/run\/password$/),
     });
-    expect((await site("ghcr.io", credentials("{ tokenFile: run/token }"), {}, files))?.credentials).toEqual({ token: "tok" });
+    expect((await site("ghcr.io", credentials("{ tokenFile: run/token }"), {}, files))?.credentials).toEqual({
+      token: "tok",
+      tokenFile: expect.stringMatching(/^\/.*\/run\/token$/),
+    });
     const { sites, warnings } = await load(credentials("{ username: u, password: '$" + "{P}' }"), { P: "12345" });
     expect(siteTable(sites).byHost("ghcr.io")?.credentials).toEqual({ username: "u", password: "12345" });
     expect(warnings).toEqual([]);
+  });
+
+  it("may come from a credential helper", async () => {
+    expect((await site("ghcr.io", credentials("{ helper: ecr-login }")))?.credentials).toEqual({ helper: "ecr-login" });
   });
 
   it("in the file itself, unused, or sent in the clear are warned about, not shown", async () => {
@@ -119,6 +127,10 @@ describe("secrets", () => {
     ["{ tokenFile: nowhere }", "nowhere: there is no such file"],
     ["{ tokenFile: empty }", "empty is empty"],
     ["{ tokenFile: . }", "is a folder"],
+    ["{ helper: pass, token: hunter2 }", "one of token, tokenFile and helper alone"],
+    ["{ helper: ../../tmp/evil }", "expected the name of a credential helper such as ecr-login"],
+    ["{ helper: docker-credential-pass }", 'without "docker-credential-"'],
+    ["{ helper: -x }", "letters, digits, hyphens, dots"],
     ["{ username: [hunter2] }", "expected a text, found something else"],
   ])("are refused as %s", async (text, message) => {
     const found = (await problems(credentials(text), {}, { empty: "\n" })).join("\n");

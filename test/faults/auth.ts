@@ -8,6 +8,8 @@ export interface Accounts {
   readonly users?: Record<string, string>;
   /** Private repositories and who owns them; all others are public, pushed to by any user. */
   readonly owners?: Record<string, string>;
+  /** Identity token → whose it is: what buys tokens by POST (OAuth 2.0's refresh token). */
+  readonly identities?: Record<string, string>;
 }
 
 export type Auth =
@@ -51,11 +53,12 @@ export class Gate {
     return this.#bearerRefusal(req.headers.authorization, repo, action, origin);
   }
 
-  /** `GET /token?service=&scope=`, with Basic or without. */
+  /** `GET /token?service=&scope=`, with Basic or without; or a POST of the same with an identity token. */
   token(req: IncomingMessage, query: URLSearchParams): Answer {
     if (this.#auth.kind !== "bearer") return refuse(404, "UNSUPPORTED");
-    const user = this.#userOf(req.headers.authorization);
-    if (user === null) return refuse(401, "UNAUTHORIZED");
+    const isPost = req.method === "POST";
+    const user = isPost ? this.#ownerOf(query) : this.#userOf(req.headers.authorization);
+    if (user === null) return isPost ? answerWith(400, { error: "invalid_grant" }) : refuse(401, "UNAUTHORIZED");
     const scopes = query.getAll("scope").flatMap((scope) => this.#grantable(scope, user));
     const { life = 300, field = "token" } = this.#auth;
     const until = this.#clock() + life * 1_000;
@@ -101,6 +104,12 @@ export class Gate {
       .toString()
       .split(/:(.*)/s);
     return name !== undefined && password !== undefined && this.#accounts.users?.[name] === password ? name : null;
+  }
+
+  /** `null` for an identity token that nobody has. */
+  #ownerOf(form: URLSearchParams): string | null {
+    const isRefresh = form.get("grant_type") === "refresh_token" && form.get("client_id") !== null;
+    return (isRefresh && this.#accounts.identities?.[form.get("refresh_token") ?? ""]) || null;
   }
 
   #grantable(scope: string, user: string | undefined): string[] {

@@ -121,7 +121,7 @@ const deleted = (content: Content, repo: string, noun: string, last: string): An
 
 const algorithmOf = (digest: string): Algorithm => (digest.startsWith("sha512:") ? "sha512" : "sha256");
 
-const read = async (req: IncomingMessage): Promise<Buffer> => {
+export const read = async (req: IncomingMessage): Promise<Buffer> => {
   const chunks: Buffer[] = [];
   for await (const chunk of req as AsyncIterable<Buffer>) chunks.push(chunk);
   return Buffer.concat(chunks);

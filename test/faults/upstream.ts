@@ -19,7 +19,7 @@ import { type Auth, Gate } from "./auth.ts";
 import type { Behaviour } from "./behaviours.ts";
 import { Content } from "./content.ts";
 import { type Logged, loggedOf, type Match, matcher } from "./log.ts";
-import { answerRead, answerWrite, routeOf } from "./routes.ts";
+import { answerRead, answerWrite, read, routeOf } from "./routes.ts";
 
 export interface FaultOptions {
   readonly auth?: Auth;
@@ -137,7 +137,10 @@ export class FaultUpstream {
 
   async #answer(req: IncomingMessage): Promise<Answer> {
     const url = new URL(req.url ?? "/", this.url);
-    if (url.pathname === "/token") return this.gate.token(req, url.searchParams);
+    if (url.pathname === "/token") {
+      const form = req.method === "POST" ? new URLSearchParams((await read(req)).toString()) : url.searchParams;
+      return this.gate.token(req, form);
+    }
     const route = routeOf(url.pathname);
     const isRead = req.method === "GET" || req.method === "HEAD";
     if (route === undefined && url.pathname !== "/v2/") return refuse(404, "UNSUPPORTED");

@@ -3,6 +3,7 @@ import { silent } from "../../src/lib/log.ts";
 import { parseReference, parseRepository } from "../../src/oci/reference.ts";
 import type { OwnCredentials } from "../../src/sites.ts";
 import { asAnybody, asClient, asLayover } from "../../src/upstream/asker.ts";
+import { fixed } from "../../src/upstream/credentials.ts";
 import { ownRealms } from "../../src/upstream/own-realms.ts";
 import { Tokens } from "../../src/upstream/token.ts";
 import { redirectTo, status } from "../faults/behaviours.ts";
@@ -24,7 +25,7 @@ const world = async (auth: FaultOptions["auth"]) => {
   const tokens = new Tokens(transport, Date.now);
   const own = (credentials: OwnCredentials, realms: string[] = []) => {
     const allowed = ownRealms({ host: "registry.example", realms }, silent);
-    return registryAt(upstream.url, asLayover(allowed, tokens, credentials), transport);
+    return registryAt(upstream.url, asLayover(allowed, tokens, fixed(credentials)), transport);
   };
   return {
     upstream,
