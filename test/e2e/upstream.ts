@@ -8,8 +8,8 @@ import { ISSUER, SERVICE, type TokenServer } from "./tokens.ts";
 import { until } from "./until.ts";
 
 export type Hit = { method: string; path: string; status: number; bytes: number };
-/** distribution, or go-containerregistry's, which has the referrers API and forgets all when it stops. */
-export type Software = "registry" | "referrers-registry";
+/** distribution 3, Debian's 2.8 of it, or go-containerregistry's, which has the referrers API and forgets all when it stops. */
+export type Software = "registry" | "docker-registry" | "referrers-registry";
 type Where = { host: string; address: string; dir: string };
 type Answer = { status: number; headers: Headers; bytes: Buffer };
 
@@ -174,8 +174,9 @@ export class Upstream {
   async #startRegistry(): Promise<void> {
     const settings = `${this.#dir}/registry.json`;
     await writeFile(settings, JSON.stringify(this.#settings()));
-    const args = this.#software === "registry" ? ["serve", settings] : [`${this.address}:5000`];
-    const argv = [`${process.env["LAYOVER_LAB"]}/bin/${this.#software}`, ...args];
+    const args = this.#software === "referrers-registry" ? [`${this.address}:5000`] : ["serve", settings];
+    const place = this.#software === "docker-registry" ? "/usr" : process.env["LAYOVER_LAB"];
+    const argv = [`${place}/bin/${this.#software}`, ...args];
     const [name, log, env] = [`registry ${this.host}`, `${this.#dir}/registry.log`, { OTEL_TRACES_EXPORTER: "none" }];
     this.#registry = await Part.start(name, argv, log, () => listens(this.address, 5000), { env });
   }
