@@ -12,7 +12,10 @@ export interface ByteRange {
 
 const RANGE = /^bytes=(\d{1,15})?-(\d{1,15})?$/;
 
-/** `undefined` where the header is absent, has several ranges, or is in another unit or malformed: these are ignored (RFC 9110 §14.2). */
+/**
+ * `undefined` where the header is absent, has several ranges, or is in another unit or malformed: these are ignored (RFC 9110 §14.2).
+ * One that ends before it starts may be ignored or refused (§14.1.1): RANGE_INVALID, as the registries themselves say.
+ */
 export const parseRange = (header: string | undefined): RangeRequest | undefined => {
   const match = header === undefined ? null : RANGE.exec(header.replaceAll(" ", ""));
   if (match === null) return undefined;
@@ -20,7 +23,8 @@ export const parseRange = (header: string | undefined): RangeRequest | undefined
   if (first === undefined) return last === undefined ? undefined : { suffix: Number(last) };
   const start = Number(first);
   if (last === undefined) return { start };
-  return Number(last) < start ? undefined : { start, end: Number(last) };
+  if (Number(last) < start) throw new OciError("RANGE_INVALID", `a range that ends before it starts: ${start}-${last}`);
+  return { start, end: Number(last) };
 };
 
 /** Throws RANGE_INVALID where no byte of the range exists (416). */

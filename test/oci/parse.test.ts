@@ -78,11 +78,14 @@ describe("ranges", () => {
     ["bytes=5-9", { start: 5, end: 9 }],
     ["bytes=-3", { suffix: 3 }],
     ["bytes=0-1,4-5", undefined],
-    ["bytes=9-5", undefined],
     ["items=0-1", undefined],
     ["bytes=-", undefined],
     [undefined, undefined],
   ])("%s", (header, want) => expect(parseRange(header)).toEqual(want));
+
+  it("one that ends before it starts is refused", () => {
+    expect(codeOf(() => parseRange("bytes=9-5"))).toBe("RANGE_INVALID");
+  });
 
   it("stays within the size", () => {
     const request = fc.oneof(
