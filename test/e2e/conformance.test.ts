@@ -24,10 +24,19 @@ afterAll(async () => {
   await world?.stop();
 });
 
-/** distribution names a blob by sha256 whatever it was asked for by; Layover, which has checked the digest asked for, names it by that. */
-const BY_ANOTHER_NAME = 'Docker-Content-Digest header value expected "sha512", received "sha256"';
-const named = (line: string): string =>
-  /\/(?:blob-get|blob-head): failed /.test(line) && line.endsWith(BY_ANOTHER_NAME) ? line.replace(/ failed .*/, " passed") : line;
+/** What registries do wrong and Layover does not: it names a blob by the digest that it was asked for by, and has checked. */
+const MENDED: readonly [name: RegExp, said: RegExp][] = [
+  [
+    /\/(?:blob-get|blob-head|(?:pull|head)\/manifest-.*)$/,
+    /^Docker-Content-Digest header value expected "sha512:\w+", received "sha256:\w+"$/,
+  ],
+  [/\/range 5/, /INTERNAL_ERROR; received from peer$/],
+  [/\/invalid-digest-format\//, /received (?:200|201|500)$/],
+];
+const mended = (verdict: Verdict): Verdict =>
+  MENDED.some(([name, said]) => name.test(verdict.name) && said.test(verdict.said))
+    ? { ...verdict, result: "passed", said: "" }
+    : verdict;
 
 const ALICE = { user: "alice", password: USERS["alice"]! };
 
@@ -42,11 +51,11 @@ describe.each([
     straight = await direct.verdicts(host, { prefix: `${user?.user ?? "acme"}/straight`, ...user });
   });
 
-  test("passes no less and no more through Layover", async () => {
+  test("passes and fails the same tests through Layover, but for what Layover mends", async () => {
     onTestFailed(() => world.explain());
     const through = await behind.verdicts(host, { prefix: `${user?.user ?? "acme"}/through`, ...user });
     console.log(host, "straight", counted(straight), "through Layover", counted(through));
-    expect(counted(straight).passed).toBeGreaterThan(500);
-    expect(lines(through)).toEqual(lines(straight).map(named));
+    expect(counted(straight).passed).toBeGreaterThan(400);
+    expect(lines(through)).toEqual(lines(straight.map(mended)));
   });
 });

@@ -212,14 +212,15 @@ export class Upstream {
         log_format hit '$request_method $uri $status $body_bytes_sent';
         access_log ${this.#dir}/access.log hit;
         client_max_body_size 0; proxy_request_buffering off; proxy_max_temp_file_size 0; proxy_http_version 1.1;
+        upstream registry { server ${this.address}:5000; keepalive 16; } # without: a body that it does not read, and it resets the connection
         server {
           listen ${this.address}:443 ssl http2;
           server_name ${this.host};
           ssl_certificate ${this.#pair.certificate}; ssl_certificate_key ${this.#pair.key};
-          proxy_set_header Host $http_host; proxy_set_header X-Forwarded-Proto https;
-          location / { proxy_pass http://${this.address}:5000; }
+          proxy_set_header Host $http_host; proxy_set_header X-Forwarded-Proto https; proxy_set_header Connection "";
+          location / { proxy_pass http://registry; }
           ${throttle}
-          location ~ /blobs/sha256: { limit_rate ${rate}; proxy_pass http://${this.address}:5000; }
+          location ~ /blobs/sha256: { limit_rate ${rate}; proxy_pass http://registry; }
         }
       }`;
   }
