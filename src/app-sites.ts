@@ -2,6 +2,7 @@
 
 import { noUpstream, openUpstream } from "./app-upstream.ts";
 import type { Config } from "./config/config.ts";
+import { refuseDisguise } from "./http/disguise.ts";
 import type { SiteDoor } from "./http/dispatch.ts";
 import { observe } from "./http/observe.ts";
 import { passThrough } from "./http/passthrough.ts";
@@ -127,6 +128,7 @@ const openSite = (site: Site, resolver: UpstreamResolver, shared: SharedParts): 
     care: care({ ...shared, blobs: shared.disk, site, policy, rights, health, registryFor }),
     ping: own ? async ({ res }) => void res.writeHead(200, { "content-type": "application/json" }).end("{}") : ping,
     async passThrough(exchange, request) {
+      refuseDisguise(request, exchange.path);
       refuseByPolicy(site, policy, exchange.method, request);
       // a socket looks no address up: one that stands in the URL is held against our own here
       await resolver.resolve(first.hostname, port);

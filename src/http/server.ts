@@ -8,7 +8,9 @@ import {
 } from "node:http";
 import { createServer as createHttps } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import type { TlsOptions, Server as TlsServer } from "node:tls";
+import { holdBody } from "./continue.ts";
 import type { Dispatch } from "./dispatch.ts";
 import { type Door, exchangeOf } from "./exchange.ts";
 
@@ -54,37 +56,83 @@ export const openDoor = async (options: DoorOptions): Promise<OpenDoor> => {
   const silent = new Silent();
   const handler: Handler = (req, res) => {
     silent.spoke(req.socket);
+    if (hasBody(req)) lingerAfter(req, res);
     inTurn(req, res, () => void options.dispatch(exchangeOf(req, res, options.door)));
   };
   const server = options.secure === undefined ? createHttp(LIMITS, handler) : tlsServer(options.secure, handler);
   server.timeout = IDLE;
+  // the admin's own pages are small, and read what comes
+  if (options.door !== "admin")
+    server.on("checkContinue", (req: IncomingMessage, res: ServerResponse) => {
+      holdBody(res);
+      handler(req, res);
+    });
   server.on("connection", (socket: Socket) => {
     if (options.clients(socket.remoteAddress ?? "")) silent.add(socket);
     else socket.destroy();
   });
-  // a malformed request is answered by Node where it still can be; a broken socket needs no more than closing
-  server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
-    if (error.code === "ECONNRESET" || !socket.writable) socket.destroy();
-    else
-      socket.end(
-        `HTTP/1.1 ${error.code === "HPE_HEADER_OVERFLOW" ? "431 Request Header Fields Too Large" : "400 Bad Request"}\r\nConnection: close\r\n\r\n`,
-      );
-  });
+  server.on("clientError", refuseMalformed);
   await listening(server, options.address);
   const { address, port } = server.address() as AddressInfo;
   return { address: { host: address, port }, drain: (signal) => drain(server, silent, signal) };
 };
 
+/** A malformed request is answered where an answer can still be told from what goes out; a broken socket needs no more than closing. */
+const refuseMalformed = (error: NodeJS.ErrnoException, socket: Duplex): void => {
+  const res = answering.get(socket);
+  const isHalfSent = res?.headersSent === true && !res.writableFinished;
+  if (error.code === "ECONNRESET" || !socket.writable || isHalfSent) {
+    socket.destroy();
+    return;
+  }
+  const status = error.code === "HPE_HEADER_OVERFLOW" ? "431 Request Header Fields Too Large" : "400 Bad Request";
+  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\n\r\n`, () => socket.destroy());
+};
+
+/** Who sends on after an answer that came early is listened to so long, that it may read the answer, and so long while it is silent. Milliseconds. */
+const LINGER = 2 * 60_000;
+const LINGER_SILENT = 5_000;
+
+const hasBody = ({ headers }: IncomingMessage): boolean =>
+  headers["content-length"] !== undefined || headers["transfer-encoding"] !== undefined;
+
+/**
+ * A connection that is closed with bytes unread is reset, and the reset takes the answer from its reader (RFC 9112 §9.6): our side of it
+ * ends, and the rest of the body is read and thrown away.
+ */
+const lingerAfter = (req: IncomingMessage, res: ServerResponse): void => {
+  const { socket } = req;
+  res.once("finish", () => {
+    if (req.complete || socket.destroyed) return;
+    const close = () => socket.destroy();
+    const latest = setTimeout(close, LINGER);
+    const silent = setTimeout(close, LINGER_SILENT);
+    req.on("data", () => void silent.refresh());
+    req.once("end", close);
+    socket.once("close", () => {
+      clearTimeout(latest);
+      clearTimeout(silent);
+    });
+    socket.end();
+  });
+};
+
 /** Requests of one connection that wait for their turn; who sends more at once means no good. */
 const MAX_WAITING = 100;
 const waiting = new WeakMap<Socket, number>();
+/** The last request of a connection whose turn has come. */
+const answering = new WeakMap<object, ServerResponse>();
 
 /**
  * A client may send requests before the last is answered (RFC 9112 §9.3.2). Each is begun when its answer may go out:
  * a thousand of them in one packet open no thousand files, and hold no thousand buffers.
  */
-const inTurn = ({ socket }: IncomingMessage, res: ServerResponse, begin: () => void): void => {
+const inTurn = ({ socket }: IncomingMessage, res: ServerResponse, dispatch: () => void): void => {
   const others = waiting.get(socket) ?? 0;
+  const begin = () => {
+    answering.set(socket, res);
+    dispatch();
+  };
   if (res.socket !== null) begin();
   else if (others === MAX_WAITING) socket.destroy();
   else {
