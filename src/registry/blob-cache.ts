@@ -7,7 +7,6 @@ import { type Confirmation, type ConfirmParts, confirm, provenanceOf } from "./c
 import type { Flight } from "./flight.ts";
 import type { Flights } from "./flights.ts";
 import type { Open } from "./opening.ts";
-import { inOwnWords } from "./own-words.ts";
 import { verified } from "./verified.ts";
 import { BLOB_TYPE } from "./witness.ts";
 
@@ -102,8 +101,7 @@ export const blobCache = (parts: BlobCacheParts): BlobCache => {
       const begins = held === undefined && flights.get(query.digest) === undefined;
       if (begins && isFarAhead(query.range, blobs.leftover(query.digest))) return straight(query, ctx);
       if (begins) return fromFlight(flights.begin(query.digest), query, ctx, "miss");
-      const right = await allow(query, ctx).catch((error: unknown) => inOwnWords(error, () => straight(query, ctx)));
-      return "how" in right ? entitled(query, ctx, right) : right;
+      return entitled(query, ctx, await allow(query, ctx));
     },
     async statBlob(query, ctx) {
       const held = await blobs.stat(query.digest);

@@ -17,7 +17,6 @@ import type { TagFact } from "../store/facts.ts";
 import { type ConfirmParts, confirm, provenanceOf, stillThere } from "./confirm.ts";
 import type { ManifestFetch } from "./manifest-fetch.ts";
 import { meanwhile, NOT_HELD } from "./meanwhile.ts";
-import { inOwnWords } from "./own-words.ts";
 import type { FetchLate, Resolved, Tags } from "./tags.ts";
 
 export interface ManifestCacheParts extends ConfirmParts {
@@ -54,28 +53,18 @@ export const manifestCache = (parts: ManifestCacheParts): ManifestCache => {
 
   return {
     async getManifest(query, ctx) {
-      const ask = async () => uncached(await upstream.getManifest(await settled(parts, query), ctx));
-      const manifest = await find(query, ctx).catch((error: unknown) => inOwnWords(error, ask));
-      return manifest ?? fetch(await settled(parts, query), ctx, () => find(query, ctx));
+      return (await find(query, ctx)) ?? fetch(await tags.settled(query), ctx, () => find(query, ctx));
     },
     async statManifest(query, ctx) {
       const manifest = await find(query, ctx);
       if (manifest !== undefined) return statOf(manifest);
-      const { repo, reference } = await settled(parts, query);
+      const { repo, reference } = await tags.settled(query);
       return isDigestReference(reference) ? upstream.statManifest({ repo, reference }, ctx) : tags.ask(repo, reference, ctx);
     },
   };
 };
 
-/** A pinned tag that has been held once is its digest, also when the bytes are gone. */
-const settled = async ({ tags }: ManifestCacheParts, query: ManifestQuery): Promise<ManifestQuery> => ({
-  repo: query.repo,
-  reference: (await tags.pinnedTo(query.repo, query.reference)) ?? query.reference,
-});
-
 const statOf = ({ descriptor, provenance, metadata }: Manifest): ManifestStat => ({ descriptor, provenance, metadata });
-
-const uncached = (manifest: Manifest): Manifest => ({ ...manifest, provenance: { source: "uncached" } });
 
 const tagProvenance = ({ how, age }: Resolved, byDigest: Provenance): Provenance => {
   if (how === "stale" || byDigest.source === "stale") return { source: "stale", age: Math.floor(age / 1000) };
@@ -111,7 +100,7 @@ const held = async (
   digest: Digest,
   ctx: Context,
 ): Promise<Manifest | undefined> => {
-  const { blobs, facts, site, upstream, policy } = parts;
+  const { blobs, facts, site, upstream, policy, tags } = parts;
   const bytes = await blobs.readAll(digest, MAX_MANIFEST);
   if (bytes === undefined) return undefined;
   const key = { site: site.host, repo, digest };
@@ -123,7 +112,11 @@ const held = async (
       digest,
       linked: link?.mediaType !== undefined,
       onGone: policy.of(repo, reference).onGone,
-      ask: (c) => upstream.statManifest({ repo, reference: digest }, c),
+      // what a client names is what is asked for, as where it is not held
+      ask: async (c) => {
+        const { reference: named } = await tags.settled({ repo, reference });
+        return isDigestReference(named) ? upstream.statManifest({ repo, reference: named }, c) : tags.ask(repo, named, c);
+      },
     },
     ctx,
   );

@@ -18,9 +18,8 @@ export const negotiate = (inner: Registry, { upstream, tags }: NegotiateParts): 
     ask: (exact: ManifestQuery) => Promise<T>,
   ): Promise<T> => {
     if (accepts(ctx.accept, answer.descriptor.mediaType)) return answer;
-    const reference = (await tags.pinnedTo(query.repo, query.reference)) ?? query.reference;
     try {
-      return { ...(await ask({ repo: query.repo, reference, isExact: true })), provenance: { source: "uncached" } };
+      return { ...(await ask({ ...(await tags.settled(query)), isExact: true })), provenance: { source: "uncached" } };
     } catch (error) {
       // many registries do not look at Accept either: that is better than nothing
       if (isOciError(error) && error.isOutage) return answer;

@@ -1,4 +1,4 @@
-// What one site's reads go through, from the outside in: policy, an ill store, HEAD before a push, cache, witness, upstream.
+// What one site's reads go through, from the outside in: policy, an ill store, HEAD before a push, refusals, cache, witness, upstream.
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/log.ts";
 import type { Reference, Repository, Tag } from "../oci/reference.ts";
@@ -6,6 +6,7 @@ import type { Context, Registry } from "../oci/registry.ts";
 import type { Site } from "../sites.ts";
 import type { BlobStore } from "../store/blobs.ts";
 import type { FactStore } from "../store/facts.ts";
+import { alike, Questions } from "./alike.ts";
 import { askLogin } from "./ask-login.ts";
 import { beforePush } from "./before-push.ts";
 import { blobCache } from "./blob-cache.ts";
@@ -47,7 +48,10 @@ export interface SiteRegistry extends Registry {
 
 export const siteRegistry = (parts: SiteParts): SiteRegistry => {
   const { site, policy, blobs, facts, publicity } = parts;
-  const upstream = witness(parts.upstream, { ...parts, granted: (operation, query) => publicity.find(operation, query) });
+  const questions = new Questions();
+  const upstream = questions.noted(
+    witness(parts.upstream, { ...parts, granted: (operation, query) => publicity.find(operation, query) }),
+  );
   const asked = { ...parts, upstream };
   const tags = new Tags({
     ...asked,
@@ -57,7 +61,8 @@ export const siteRegistry = (parts: SiteParts): SiteRegistry => {
   const fetch = manifestFetch({ ...asked, tags });
   const cache: Registry = { ...blobCache(asked), ...manifestCache({ ...asked, tags, fetch }), ...listingCache(asked) };
   const challenges = async () => ((await facts.ping(site.host))?.status ?? 200) === 401;
-  const careful = negotiate(beforePush(cache, { ...asked, tags, challenges }), { upstream, tags });
+  const even = alike(cache, { ...parts, questions, tags, upstream: uncached(upstream) });
+  const careful = negotiate(beforePush(even, { ...asked, tags, challenges }), { upstream, tags });
   const whole = askLogin(degrade(careful, uncached(upstream), parts.log), parts);
   const open = site.allow.length + site.rules.length === 0 ? whole : permitted(whole, policy);
   return { ...open, refresh: (repo, tag, ctx) => refresh({ policy, tags, blobs, fetch }, repo, tag, ctx) };

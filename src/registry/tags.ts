@@ -9,12 +9,13 @@ import type { Digest } from "../oci/digest.ts";
 import { isOciError } from "../oci/error.ts";
 import { beyondKnown } from "../oci/media.ts";
 import { isDigestReference, type Reference, type Repository, type Tag } from "../oci/reference.ts";
-import type { Context, Manifest, ManifestStat, Registry } from "../oci/registry.ts";
+import type { Context, Manifest, ManifestQuery, ManifestStat, Registry } from "../oci/registry.ts";
 import type { Site } from "../sites.ts";
 import type { FactStore, TagFact, TagKey, TagMove } from "../store/facts.ts";
 import { patiently } from "./confirm.ts";
 import { freshnessOf } from "./freshness.ts";
 import type { Policy } from "./policy.ts";
+import type { Rights } from "./rights.ts";
 import type { Health } from "./witness.ts";
 
 /** A move that waits for its manifest: clients ask HEAD for the tag, then GET the digest, and only that brings the bytes. */
@@ -39,6 +40,7 @@ export interface TagParts {
   readonly policy: Policy;
   readonly upstream: Registry;
   readonly facts: FactStore;
+  readonly rights: Pick<Rights, "standing">;
   readonly health: Health;
   readonly clock: Clock;
   /** Whether the manifest's bytes are in the store. */
@@ -80,6 +82,11 @@ export class Tags {
     return (await this.fact(repo, reference))?.digest;
   }
 
+  /** What it stands for: of a pinned tag that has been held once that is its digest, also when the bytes are gone. */
+  async settled({ repo, reference }: ManifestQuery): Promise<ManifestQuery> {
+    return { repo, reference: (await this.pinnedTo(repo, reference)) ?? reference };
+  }
+
   /**
    * By what is known of the tag just now. Upstream's 404 and refusals are thrown; an outage too, when there is nothing to fall back on.
    * `fetch` is called where upstream's word comes too late for this client, and is a digest that is not held.
@@ -101,6 +108,8 @@ export class Tags {
       return { digest: answer.descriptor.digest, how: "confirmed", age: 0 };
     } catch (error) {
       if (fallback === undefined || !isOciError(error) || !error.isOutage) throw error;
+      // who has no right has to ask for it, and an upstream that has just said so would say so again
+      if (error.upstream !== undefined && (await this.#parts.rights.standing(repo, ctx.credential)) === "none") throw error;
       isLate = true;
       return { digest: fallback, how: "stale", age };
     }
