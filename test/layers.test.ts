@@ -23,12 +23,13 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   "app-admin": ["lib", "oci", "store", "registry", "config", "admin", "sites", "app-sites", "app-store"],
   "app-alone": ["lib", "oci", "store", "registry", "config", "admin", "sites", "app-store"],
   "app-dns": ["lib", "dns", "config"],
-  "app-sites": ["lib", "oci", "store", "upstream", "registry", "config", "http", "sites", "app-upstream"],
+  "app-sites": ["lib", "oci", "store", "upstream", "registry", "config", "http", "sites", "app-local", "app-upstream"],
+  "app-local": ["lib", "oci", "store", "registry", "http", "sites"],
   "app-store": ["lib", "oci", "store", "admin", "sites"],
   "app-upstream": ["lib", "oci", "upstream", "registry", "sites"],
 };
 /** `registry` and what is above it know the seams of the stores, never a store. */
-const STORE_SEAMS = ["store/blobs.ts", "store/facts.ts", "store/holdings.ts", "store/inventory.ts"];
+const STORE_SEAMS = ["store/blobs.ts", "store/facts.ts", "store/holdings.ts", "store/hosting.ts", "store/inventory.ts"];
 const KNOWS_STORES = new Set(["store", "app", "app-admin", "app-alone", "app-store", "cli"]);
 
 const sources = readdirSync(SRC, { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".ts"));

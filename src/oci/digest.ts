@@ -25,6 +25,7 @@ export const hexOf = (digest: Digest): string => digest.slice(digest.indexOf(":"
 
 /** A hash that is fed bytes and asked once, at the end, for the digest of the same algorithm. */
 export interface Hasher {
+  readonly algorithm: Algorithm;
   update(bytes: Uint8Array): void;
   digest(): Digest;
   /** Another that goes on from here by itself. */
@@ -34,6 +35,7 @@ export interface Hasher {
 export const hasherFor = (algorithm: Algorithm): Hasher => hasherOver(algorithm, createHash(algorithm));
 
 const hasherOver = (algorithm: Algorithm, hash: Hash): Hasher => ({
+  algorithm,
   update: (bytes) => void hash.update(bytes),
   digest: () => `${algorithm}:${hash.digest("hex")}` as Digest,
   copy: () => hasherOver(algorithm, hash.copy()),

@@ -41,7 +41,10 @@ export interface Stage {
   append(bytes: Uint8Array): Promise<void>;
   /** Reads from `start` and goes on as it grows, up to `end` (inclusive) or the end of a verified stage; errors when it is discarded. */
   follow(start: number, end?: number): Readable;
-  /** True when what was appended has this digest; followers are then released to the last byte. Asked once; after it nothing may be appended. */
+  /**
+   * True when what was appended has this digest, of whichever algorithm: of another than it was staged with all is read again.
+   * Followers are then released to the last byte. Asked once; after it nothing may be appended.
+   */
   verify(digest: Digest): Promise<boolean>;
   /**
    * Makes a verified stage durable under its digest. Idempotent, also with a blob that is already held. Readers under way go on, even when it fails.

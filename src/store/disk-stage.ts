@@ -2,7 +2,7 @@
 import { type FileHandle, open, unlink } from "node:fs/promises";
 import type { Readable } from "node:stream";
 import { ByteStream } from "../lib/byte-stream.ts";
-import type { Digest, Hasher } from "../oci/digest.ts";
+import { type Algorithm, algorithmOf, type Digest, type Hasher, hasherFor } from "../oci/digest.ts";
 import { HOLDBACK, Overflow, type Stage, type StoreFull } from "./blobs.ts";
 import { absent, asFull } from "./disk-errors.ts";
 import { FileSource, readAt } from "./file-source.ts";
@@ -99,11 +99,24 @@ export class DiskStage implements Stage {
 
   async verify(digest: Digest): Promise<boolean> {
     this.#mustGrow();
-    this.#isSound = this.#parts.hasher.digest() === digest;
+    const { hasher } = this.#parts;
+    const algorithm = algorithmOf(digest);
+    this.#isSound = (hasher.algorithm === algorithm ? hasher.digest() : await this.#readBy(algorithm)) === digest;
     if (!this.#isSound) return false;
     this.#digest = digest;
     this.#growth.verify();
     return true;
+  }
+
+  async #readBy(algorithm: Algorithm): Promise<Digest> {
+    const hasher = hasherFor(algorithm);
+    const buffer = Buffer.allocUnsafeSlow(Math.min(PORTION, Math.max(1, this.size)));
+    for (let done = 0; done < this.size; ) {
+      const length = await readAt(this.#parts.file, buffer, done);
+      hasher.update(buffer.subarray(0, length));
+      done += length;
+    }
+    return hasher.digest();
   }
 
   /** One that failed stays failed: after an fsync that failed, the next may well succeed although the bytes are lost. */

@@ -3,6 +3,7 @@
 import type { Digest } from "../oci/digest.ts";
 import type { Repository, Tag } from "../oci/reference.ts";
 import type { Holdings } from "./holdings.ts";
+import type { Hosting } from "./hosting.ts";
 import type { Inventory } from "./inventory.ts";
 
 export interface TagKey {
@@ -40,6 +41,8 @@ export interface LinkKey {
 /** That a repository holds a digest. `mediaType` is known where upstream answered for it as a manifest. */
 export interface Link {
   readonly mediaType: string | undefined;
+  /** Of a hosted site: when it came. No upstream could tell of it again. */
+  readonly hostedAt?: number;
 }
 
 export interface GrantKey {
@@ -87,6 +90,7 @@ export interface PingFact {
 export interface FactStore {
   readonly holdings: Holdings;
   readonly inventory: Inventory;
+  readonly hosting: Hosting;
 
   tag(key: TagKey): Promise<TagFact | undefined>;
   /** Moves the tag and writes history (durably, before it returns) if its generation still is `generation` (0 for an unknown tag). False: it is not. */
@@ -103,7 +107,8 @@ export interface FactStore {
 
   link(key: LinkKey): Promise<Link | undefined>;
   /** Adds or updates; a known mediaType is not taken away by an unknown one. */
-  addLink(key: LinkKey, link: Link): Promise<void>;
+  addLink(key: LinkKey, link: Pick<Link, "mediaType">): Promise<void>;
+  /** What is hosted stays (hosting.ts). */
   removeLink(key: LinkKey): Promise<void>;
 
   grant(key: GrantKey): Promise<GrantFact | undefined>;

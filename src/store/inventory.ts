@@ -59,6 +59,6 @@ export interface Inventory {
   tagsOf(digest: Digest, limit: number): Promise<TagKey[]>;
   /** By digest, at most up to and including `last`. */
   byDigest(page: Page<Digest>, last?: Digest): Promise<Holding[]>;
-  /** Links to what is not held, by site, repository and digest: `limit` links are looked at, and `next` is where to go on. */
+  /** Links to what is not held, the hosted ones apart, by site, repository and digest: `limit` links are looked at, and `next` is where to go on. */
   looseLinks(page: Page<LinkKey>): Promise<{ readonly loose: LinkKey[]; readonly next: LinkKey | undefined }>;
 }

@@ -15,6 +15,7 @@ import {
   wholeMs,
 } from "./facts.ts";
 import { memoryHoldings } from "./memory-holdings.ts";
+import { memoryHosting } from "./memory-hosting.ts";
 
 const idOf = (...parts: readonly string[]): string => JSON.stringify(parts);
 const tagId = ({ site, repo, tag }: TagKey) => idOf(site, repo, tag);
@@ -37,17 +38,26 @@ export const memoryFacts = (): FactStore => {
   const listings = new Map<string, ListingFact>();
   const pings = new Map<string, PingFact>();
   const { tags, ...tagging } = memoryTags();
+  const known = {
+    tags: () => [...tags].map(([id, fact]) => [tagOf(id), fact] as const),
+    links: () => [...links].map(([id, link]) => [linkOf(id), link] as const),
+  };
+  const held = memoryHoldings(known);
   return {
-    ...memoryHoldings({
-      tags: () => [...tags].map(([id, fact]) => [tagOf(id), fact]),
-      links: () => [...links].map(([id, link]) => [linkOf(id), link]),
+    ...held,
+    hosting: memoryHosting(known, held.holdings, {
+      get: (key) => links.get(linkId(key)),
+      set: (key, link) => void links.set(linkId(key), link),
+      delete: (key) => links.delete(linkId(key)),
     }),
     ...tagging,
     ...memoryGrants(),
     link: async (key) => links.get(linkId(key)),
     addLink: async (key, { mediaType }) =>
-      void links.set(linkId(key), { mediaType: mediaType ?? links.get(linkId(key))?.mediaType }),
-    removeLink: async (key) => void links.delete(linkId(key)),
+      void links.set(linkId(key), { ...links.get(linkId(key)), mediaType: mediaType ?? links.get(linkId(key))?.mediaType }),
+    removeLink: async (key) => {
+      if (links.get(linkId(key))?.hostedAt === undefined) links.delete(linkId(key));
+    },
     listing: async (key) => listings.get(listingId(key)),
     putListing: async (key, listing) => void listings.set(listingId(key), { ...listing, bytes: Buffer.from(listing.bytes) }),
     sweepListings: async (before, isDry) => sweep(listings, ({ checkedAt }) => checkedAt < before, isDry),

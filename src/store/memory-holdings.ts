@@ -27,6 +27,9 @@ export const memoryHoldings = (known: Known): { holdings: Holdings; inventory: I
   };
   const neededBy = (digest: Digest) =>
     sorted([...kept.values()].filter(({ parts }) => parts.includes(digest)).map((manifest) => manifest.digest));
+  const mayGo = (digest: Digest) =>
+    neededBy(digest).length === 0 &&
+    !known.links().some(([key, { hostedAt }]) => key.digest === digest && hostedAt !== undefined);
   const byUse = (after: UseCursor | undefined) =>
     [...kept.values()]
       .map(holdingOf)
@@ -36,7 +39,7 @@ export const memoryHoldings = (known: Known): { holdings: Holdings; inventory: I
     holding: async (digest) => optionally(holdingOf, kept.get(digest)),
     hold: async (holding) => put(holding),
     release: async (digest) => kept.delete(digest),
-    releaseIdle: async (digest) => neededBy(digest).length === 0 && kept.delete(digest),
+    releaseIdle: async (digest) => mayGo(digest) && kept.delete(digest),
     used: async (uses) => {
       for (const [digest, at] of uses) {
         const before = kept.get(digest);
@@ -48,7 +51,7 @@ export const memoryHoldings = (known: Known): { holdings: Holdings; inventory: I
     totals: async () => ({ count: kept.size, bytes: [...kept.values()].reduce((sum, { size }) => sum + size, 0) }),
     idle: async (after, limit) =>
       byUse(after)
-        .filter(({ digest }) => neededBy(digest).length === 0)
+        .filter(({ digest }) => mayGo(digest))
         .slice(0, limit),
     heldParts: async (manifest) => sorted((kept.get(manifest)?.parts ?? []).filter((part) => kept.has(part))),
     neededBy: async (digest, limit) => neededBy(digest).slice(0, limit),
@@ -57,6 +60,8 @@ export const memoryHoldings = (known: Known): { holdings: Holdings; inventory: I
 };
 
 const memoryInventory = ({ tags, links }: Known, kept: ReadonlyMap<Digest, Holding>): Inventory => {
+  const isHosted = (key: LinkKey) =>
+    links().some(([other, { hostedAt }]) => place(other) === place(key) && hostedAt !== undefined);
   const named = () => tags().filter(([, { digest }]) => digest !== undefined);
   const within = (site: string, repo: string) => (key: { site: string; repo: string }) => key.site === site && key.repo === repo;
   return {
@@ -114,7 +119,10 @@ const memoryInventory = ({ tags, links }: Known, kept: ReadonlyMap<Digest, Holdi
         .filter((key) => after === undefined || place(key) > place(after))
         .sort((a, b) => compare(place(a), place(b)))
         .slice(0, limit);
-      return { loose: looked.filter(({ digest }) => !kept.has(digest)), next: looked.length < limit ? undefined : looked.at(-1) };
+      return {
+        loose: looked.filter((key) => !kept.has(key.digest) && !isHosted(key)),
+        next: looked.length < limit ? undefined : looked.at(-1),
+      };
     },
   };
 };

@@ -1,7 +1,7 @@
 // Blobs in memory: for tests, and for what is meant to be forgotten.
 import type { Readable } from "node:stream";
 import { ByteStream } from "../lib/byte-stream.ts";
-import { algorithmOf, type Digest, type Hasher, hasherFor } from "../oci/digest.ts";
+import { algorithmOf, type Digest, digestOf, type Hasher, hasherFor } from "../oci/digest.ts";
 import type { ByteRange } from "../oci/range.ts";
 import { type BlobStore, HOLDBACK, Overflow, type Stage, StoreFull } from "./blobs.ts";
 import { follow, Growth } from "./growing.ts";
@@ -108,7 +108,9 @@ class MemoryStage implements Stage {
 
   async verify(digest: Digest): Promise<boolean> {
     this.#mustGrow();
-    this.#isSound = this.#parts.hasher.digest() === digest;
+    const { hasher } = this.#parts;
+    const algorithm = algorithmOf(digest);
+    this.#isSound = (hasher.algorithm === algorithm ? hasher.digest() : digestOf(this.#bytes, algorithm)) === digest;
     if (!this.#isSound) return false;
     this.#digest = digest;
     this.#growth.verify();

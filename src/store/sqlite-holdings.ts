@@ -16,17 +16,15 @@ export const holdingOf = (row: Row): Holding => ({
 
 export const sqliteHoldings = (connection: Connection): Holdings => {
   const put = ({ digest, size, at, parts }: NewHolding): void => {
-    const time = wholeMs(at);
     connection.run(
       `INSERT INTO holdings (digest, size, added_at, used_at, is_manifest, needed)
-       VALUES (?, ?, ?, ?, ?, (SELECT count(*) FROM parts WHERE part = ?))
+       VALUES (?1, ?2, ?3, ?3, ?4, (SELECT count(*) FROM parts WHERE part = ?1)
+         + (SELECT count(*) FROM links WHERE digest = ?1 AND hosted_at IS NOT NULL))
        ON CONFLICT DO UPDATE SET is_manifest = 1 WHERE excluded.is_manifest = 1 AND is_manifest = 0`,
       digest,
       size,
-      time,
-      time,
+      wholeMs(at),
       parts === undefined ? 0 : 1,
-      digest,
     );
     for (const part of parts ?? []) connection.run("INSERT OR IGNORE INTO parts (manifest, part) VALUES (?, ?)", digest, part);
   };

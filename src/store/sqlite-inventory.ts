@@ -64,7 +64,7 @@ export const sqliteInventory = (connection: Connection): Inventory => ({
       .map(holdingOf),
   looseLinks: async ({ after, limit }) => {
     const rows = connection.all(
-      `SELECT site, repo, links.digest, size FROM links LEFT JOIN holdings USING (digest)
+      `SELECT site, repo, links.digest, size IS NULL AND hosted_at IS NULL AS loose FROM links LEFT JOIN holdings USING (digest)
        WHERE (site, repo, links.digest) > (?, ?, ?) ORDER BY site, repo, links.digest LIMIT ?`,
       after?.site ?? "",
       after?.repo ?? "",
@@ -73,7 +73,7 @@ export const sqliteInventory = (connection: Connection): Inventory => ({
     );
     const keyOf = (row: Row) => ({ site: row["site"], repo: row["repo"], digest: row["digest"] }) as LinkKey;
     return {
-      loose: rows.filter((row) => row["size"] === null).map(keyOf),
+      loose: rows.filter((row) => row["loose"] === 1).map(keyOf),
       next: rows.length < limit ? undefined : keyOf(rows.at(-1)!),
     };
   },

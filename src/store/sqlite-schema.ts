@@ -49,6 +49,25 @@ export const STEPS = [
    CREATE INDEX links_by_digest ON links (digest);
    CREATE INDEX tags_by_digest ON tags (digest) WHERE digest IS NOT NULL;
    CREATE INDEX listings_by_time ON listings (checked_at);`,
+  // links.hosted_at: of a site of our own; holdings.needed counts such links too, as nobody could bring again what they name
+  `ALTER TABLE links ADD COLUMN hosted_at INTEGER;
+   CREATE INDEX hosted_manifests ON links (site, repo) WHERE hosted_at IS NOT NULL AND media_type IS NOT NULL;
+   CREATE INDEX hosted_links ON links (digest, site, repo) WHERE hosted_at IS NOT NULL;
+   CREATE TABLE referrers (
+     site TEXT NOT NULL, repo TEXT NOT NULL, subject TEXT NOT NULL, digest TEXT NOT NULL,
+     artifact_type TEXT NOT NULL, descriptor TEXT NOT NULL,
+     PRIMARY KEY (site, repo, subject, digest)) STRICT, WITHOUT ROWID;
+   CREATE INDEX referrers_by_digest ON referrers (site, repo, digest);
+   CREATE TRIGGER hosted_came AFTER INSERT ON links WHEN NEW.hosted_at IS NOT NULL BEGIN
+     UPDATE holdings SET needed = needed + 1 WHERE digest = NEW.digest;
+   END;
+   CREATE TRIGGER hosted_became AFTER UPDATE OF hosted_at ON links WHEN OLD.hosted_at IS NULL AND NEW.hosted_at IS NOT NULL BEGIN
+     UPDATE holdings SET needed = needed + 1 WHERE digest = NEW.digest;
+   END;
+   CREATE TRIGGER hosted_went AFTER DELETE ON links WHEN OLD.hosted_at IS NOT NULL BEGIN
+     UPDATE holdings SET needed = needed - 1 WHERE digest = OLD.digest;
+     DELETE FROM referrers WHERE site = OLD.site AND repo = OLD.repo AND digest = OLD.digest;
+   END;`,
 ] as const;
 
 const versionOf = (database: DatabaseSync): number =>

@@ -1,5 +1,5 @@
-// Facts in SQLite, embedded. WAL with synchronous=NORMAL for what upstream can tell again; a second connection with FULL for tags,
-// whose history nobody can tell again. Statements are compiled once: a hit costs a look-up of microseconds. Links, which every hit asks
+// Facts in SQLite, embedded. WAL with synchronous=NORMAL for what upstream can tell again; a second connection with FULL for tags
+// and for what is hosted, which nobody can tell again. Statements are compiled once: a hit costs a look-up of microseconds. Links, which every hit asks
 // for, are remembered: the folder is this process's alone while it runs (lock.ts), so nobody else takes one away.
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
@@ -23,9 +23,11 @@ import {
   wholeMs,
 } from "./facts.ts";
 import type { Holdings } from "./holdings.ts";
+import type { Hosting } from "./hosting.ts";
 import type { Inventory } from "./inventory.ts";
 import { Connection, type Row } from "./sqlite-connection.ts";
 import { sqliteHoldings } from "./sqlite-holdings.ts";
+import { sqliteHosting } from "./sqlite-hosting.ts";
 import { sqliteInventory } from "./sqlite-inventory.ts";
 import { migrate, refuseNewer } from "./sqlite-schema.ts";
 import { StoreUnusable } from "./unusable.ts";
@@ -58,6 +60,7 @@ export const openSqlite = (path: string): FactStore => {
 class SqliteFacts implements FactStore {
   readonly holdings: Holdings;
   readonly inventory: Inventory;
+  readonly hosting: Hosting;
   readonly #hot: Connection;
   readonly #durable: Connection;
   readonly #links = new LRUCache<string, Link>({ ...upTo(KNOWN_LINKS) });
@@ -67,6 +70,7 @@ class SqliteFacts implements FactStore {
     this.#durable = durable;
     this.holdings = sqliteHoldings(hot);
     this.inventory = sqliteInventory(hot);
+    this.hosting = sqliteHosting(hot, durable, (key) => void this.#links.delete(nameOf(key)));
   }
 
   async tag({ site, repo, tag }: TagKey): Promise<TagFact | undefined> {
@@ -148,9 +152,11 @@ class SqliteFacts implements FactStore {
     const known = this.#links.get(name);
     if (known !== undefined) return known;
     const { site, repo, digest } = key;
-    const row = this.#hot.get("SELECT media_type FROM links WHERE site = ? AND repo = ? AND digest = ?", site, repo, digest);
+    const sql = "SELECT media_type, hosted_at FROM links WHERE site = ? AND repo = ? AND digest = ?";
+    const row = this.#hot.get(sql, site, repo, digest);
     if (row === undefined) return undefined;
-    const link = { mediaType: (row["media_type"] ?? undefined) as string | undefined };
+    const mediaType = (row["media_type"] ?? undefined) as string | undefined;
+    const link = row["hosted_at"] === null ? { mediaType } : { mediaType, hostedAt: Number(row["hosted_at"]) };
     this.#links.set(name, link);
     return link;
   }
@@ -171,7 +177,8 @@ class SqliteFacts implements FactStore {
   async removeLink(key: LinkKey): Promise<void> {
     const { site, repo, digest } = key;
     this.#links.delete(nameOf(key));
-    this.#hot.run("DELETE FROM links WHERE site = ? AND repo = ? AND digest = ?", site, repo, digest);
+    const sql = "DELETE FROM links WHERE site = ? AND repo = ? AND digest = ? AND hosted_at IS NULL";
+    this.#hot.run(sql, site, repo, digest);
   }
 
   async grant({ site, repo, subject }: GrantKey): Promise<GrantFact | undefined> {
