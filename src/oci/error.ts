@@ -1,6 +1,6 @@
 // One error class and one table code → status (OCI distribution-spec, "Error Codes"). HTTP is made of it in http/respond.ts alone.
 
-/** Codes of the distribution-spec, then ours for what a proxy meets: an upstream that is away, lies, or a store that is ill. */
+/** Codes of the distribution-spec, then ours for what a proxy meets: an upstream that is away, lies, or a store that is ill, or full. */
 const STATUS = {
   BLOB_UNKNOWN: 404,
   BLOB_UPLOAD_INVALID: 416,
@@ -18,10 +18,12 @@ const STATUS = {
   TOOMANYREQUESTS: 429,
   RANGE_INVALID: 416,
   PAGINATION_NUMBER_INVALID: 400,
+  TOO_LARGE: 413,
   MISDIRECTED: 421,
   UPSTREAM_INVALID: 502,
   UPSTREAM_UNREACHABLE: 503,
   UNAVAILABLE: 503,
+  STORE_FULL: 507,
   LOOP_DETECTED: 508,
   UNKNOWN: 500,
 } as const;
@@ -45,17 +47,24 @@ export class OciError extends Error {
   readonly upstream: UpstreamAnswer | undefined;
   /** How long it is of no use to ask again, as far as upstream or we know. Milliseconds from when it was said, at most a day. */
   readonly retryAfterMs: number | undefined;
+  readonly #challenge: string | undefined;
 
   constructor(
     code: ErrorCode,
     message: string,
-    options: { upstream?: UpstreamAnswer; cause?: unknown; retryAfterMs?: number | undefined } = {},
+    options: { upstream?: UpstreamAnswer; cause?: unknown; retryAfterMs?: number | undefined; challenge?: string } = {},
   ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = "OciError";
     this.code = code;
     this.upstream = options.upstream;
     this.retryAfterMs = options.retryAfterMs;
+    this.#challenge = options.challenge;
+  }
+
+  /** What a client is asked to log in with: `WWW-Authenticate`, upstream's or our own. */
+  get challenges(): readonly string[] {
+    return this.upstream?.challenges ?? (this.#challenge === undefined ? [] : [this.#challenge]);
   }
 
   /** The HTTP status that a client gets: upstream's own where there is one. */

@@ -5,7 +5,7 @@ import { type Digest, isDigest } from "./digest.ts";
 import { parseObject } from "./json.ts";
 
 /** No image has as many; whoever writes more is not believed further. */
-const MAX_PARTS = 4_096;
+export const MAX_PARTS = 4_096;
 
 /** Each once, in the order in which they are named. Empty for what is no JSON object. What it refers to by `subject` is no part of it. */
 export const partsOf = (manifest: Uint8Array): Digest[] => {

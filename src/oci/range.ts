@@ -59,3 +59,14 @@ export const parseContentRange = (header: string | undefined): ContentRange | un
 /** Whether it is all of a body of `size` bytes: some clients ask for the whole as a range. Of an unknown size no range is known to be. */
 export const isWhole = (range: ByteRange | undefined, size: number | undefined): boolean =>
   range === undefined || (range.start === 0 && range.end + 1 === size);
+
+const CHUNK_RANGE = /^(?:bytes )?(\d{1,15})-(\d{1,15})(?:\/(?:\d{1,15}|\*))?$/;
+
+/** `Content-Range` of a chunk that is uploaded: `start-end`, both inclusive (distribution-spec, "Pushing a blob in chunks"). Throws BLOB_UPLOAD_INVALID. */
+export const parseChunkRange = (header: string | undefined): ByteRange | undefined => {
+  if (header === undefined) return undefined;
+  const match = CHUNK_RANGE.exec(header.trim());
+  const [start, end] = [Number(match?.[1]), Number(match?.[2])];
+  if (match === null || end < start) throw new OciError("BLOB_UPLOAD_INVALID", `no range of a chunk: ${header.slice(0, 100)}`);
+  return { start, end };
+};

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { digestOf, isDigest, parseDigest } from "../../src/oci/digest.ts";
 import { OciError } from "../../src/oci/error.ts";
 import { accepts, parseAccept } from "../../src/oci/media.ts";
-import { parseContentRange, parseRange, resolveRange } from "../../src/oci/range.ts";
+import { parseChunkRange, parseContentRange, parseRange, resolveRange } from "../../src/oci/range.ts";
 import { isRepository, parseReference, parseRepository } from "../../src/oci/reference.ts";
 
 const codeOf = (work: () => unknown): string => {
@@ -85,6 +85,30 @@ describe("ranges", () => {
 
   it("one that ends before it starts is refused", () => {
     expect(codeOf(() => parseRange("bytes=9-5"))).toBe("RANGE_INVALID");
+  });
+
+  it.each([
+    ["0-99", { start: 0, end: 99 }],
+    ["bytes 5-5/*", { start: 5, end: 5 }],
+    [undefined, undefined],
+  ])("of a chunk: %s", (header, want) => expect(parseChunkRange(header)).toEqual(want));
+
+  it("of a chunk is refused, or what was written, whatever comes", () => {
+    const header = fc.oneof(
+      fc.string(),
+      fc.tuple(fc.nat(), fc.nat()).map(([start, end]) => `${start}-${end}`),
+    );
+    fc.assert(
+      fc.property(header, (text) => {
+        try {
+          const range = parseChunkRange(text)!;
+          expect(range.end).toBeGreaterThanOrEqual(range.start);
+          expect(text).toContain(`${range.start}-`);
+        } catch (error) {
+          expect(error).toMatchObject({ code: "BLOB_UPLOAD_INVALID" });
+        }
+      }),
+    );
   });
 
   it("stays within the size", () => {
