@@ -11,8 +11,10 @@ import type { Config } from "./config/config.ts";
 import { systemClock } from "./lib/clock.ts";
 import { silent } from "./lib/log.ts";
 import { SetupError } from "./lib/setup-error.ts";
-import { type ExplainParts, explain } from "./registry/explain.ts";
+import type { Reference, Repository } from "./oci/reference.ts";
+import { type ExplainParts, type Explanation, explain } from "./registry/explain.ts";
 import { type Grants, grants } from "./registry/grants.ts";
+import { explainLocal } from "./registry/local-care.ts";
 import { offlineHealth } from "./registry/offline.ts";
 import { pinnedBy, policyOf } from "./registry/policy.ts";
 import { clientRights, sharedRights } from "./registry/rights.ts";
@@ -45,7 +47,7 @@ export const openAlone = async (config: Config): Promise<Alone> => {
       ...storeOperations({ sites, kept }),
       verify: (_, call) => verify(kept, call),
       explain: (input) =>
-        explainImage(sites, (image) => explain(partsOf(image.site, kept, rights), image.repo, referenceOf(image)), input),
+        explainImage(sites, (image) => explainOne(partsOf(image.site, kept, rights), image.repo, referenceOf(image)), input),
       status: needsServer,
       warm: needsServer,
       refresh: needsServer,
@@ -59,6 +61,9 @@ export const openAlone = async (config: Config): Promise<Alone> => {
 
 /** Nobody has been asked for long: an upstream is taken to be there. */
 const UP: Health = { up: true, answersPings: true, late: () => undefined };
+
+const explainOne = (parts: ExplainParts, repo: Repository, reference: Reference): Promise<Explanation> =>
+  parts.site.kind === "local" ? explainLocal(parts, repo, reference) : explain(parts, repo, reference);
 
 const partsOf = (site: Site, { disk, facts }: Kept, granted: Grants): ExplainParts => ({
   site,

@@ -1,5 +1,6 @@
 // What is behind each site's name put together: its upstream, its cache, its ping, its pass-through.
 
+import { openLocal } from "./app-local.ts";
 import { noUpstream, openUpstream } from "./app-upstream.ts";
 import type { Config } from "./config/config.ts";
 import { refuseDisguise } from "./http/disguise.ts";
@@ -77,7 +78,7 @@ export const openSites = (config: Config, shared: SharedParts): SiteDoors => {
   const opened = new Map<Site, Opened>();
   return {
     of(site) {
-      const known = opened.get(site) ?? openSite(site, resolver, shared);
+      const known = opened.get(site) ?? open(site, resolver, shared);
       opened.set(site, known);
       return known.door;
     },
@@ -85,6 +86,9 @@ export const openSites = (config: Config, shared: SharedParts): SiteDoors => {
     close: async () => void (await Promise.all([...opened.values()].map((one) => one.close()))),
   };
 };
+
+const open = (site: Site, resolver: UpstreamResolver, shared: SharedParts): Opened =>
+  site.kind === "local" ? openLocal(site, shared) : openSite(site, resolver, shared);
 
 const openSite = (site: Site, resolver: UpstreamResolver, shared: SharedParts): Opened => {
   const { facts, clock, log, via } = shared;

@@ -34,12 +34,17 @@ export const storeOperations = (parts: StoreParts): StoreOperations => {
 
 const remove = async ({ sites, kept }: StoreParts, text: string, { progress, signal }: Call): Promise<Removed> => {
   const { site, repo, tag, digest } = parseImage(text, sites);
+  if (site.kind === "local") throw new AdminError("INVALID", ONLY_HERE);
   const reference = digest ?? tag;
   const name = written(site.host, repo, reference);
   const report = await forget(kept, { site: site.host, repo, reference }, progress, signal);
   if (report.tagCount + report.links === 0) throw new AdminError("NOT_HELD", `nothing is known of ${name}`);
   return { reference: name, ...report };
 };
+
+/** What is forgotten of a mirror comes again; what is hosted would be lost. */
+const ONLY_HERE =
+  "this site is hosted here: what it holds is nowhere else, and is deleted as from any registry (`skopeo delete`, `crane delete`, `regctl tag delete`)";
 
 const collectAll = async (
   { sites, kept }: StoreParts,

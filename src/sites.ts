@@ -48,13 +48,15 @@ export interface Site {
   /** What `?ns=` and mirror paths may call it. */
   readonly lookupNames: readonly string[];
   readonly kind: "upstream" | "local";
-  /** Origins, tried in order. */
+  /** Origins, tried in order; none of a local site. */
   readonly upstreams: readonly URL[];
   /** Requests that one of them gets at once. */
   readonly concurrency: number;
   /** Whose credential decides: the client's, or Layover's own for all who reach it. */
   readonly access: "client" | "shared";
   readonly credentials: SiteCredentials | undefined;
+  /** Of a local site: the htpasswd file of those who may use it, absolute; `undefined`: everybody. */
+  readonly users: string | undefined;
   /** Further hosts whose token realm may get our own credentials. */
   readonly realms: readonly string[];
   /** PEM added to the roots that upstream's certificate is checked against. */

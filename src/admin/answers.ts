@@ -236,7 +236,7 @@ export interface Explained {
     /** A write has gone by since. */
     readonly doubted?: boolean;
   };
-  readonly upstream: "up" | "away" | "offline";
+  readonly upstream: "up" | "away" | "offline" | "none";
   /** Whether anybody may read the repository, as far as is known: said lately, said once, or never. */
   readonly anonymous: "live" | "stale" | "none";
   /** What would happen to a client without credentials that asked now. */

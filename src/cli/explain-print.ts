@@ -9,6 +9,8 @@ const ANYBODY: Readonly<Record<Explained["anonymous"], string>> = {
   none: "is not known to be allowed to read the repository: upstream would be asked",
 };
 
+const HOSTED: typeof ANYBODY = { live: "may read the repository", stale: "may read it", none: "has to log in first" };
+
 export const printExplained = (explained: Explained, now: number): string => {
   const { reference, rule, upstream, anonymous } = explained;
   const lines: (readonly [string, string])[] = [
@@ -16,8 +18,8 @@ export const printExplained = (explained: Explained, now: number): string => {
     ["rule", rule === undefined ? "none: the site's own values hold" : `${rule.position}: ${rule.match}`],
     ["policy", policyLine(explained.policy)],
     ["held", heldLine(explained.held, now)],
-    ["upstream", upstream],
-    ["anybody", ANYBODY[anonymous]],
+    ["upstream", upstream === "none" ? "none: the site is hosted here" : upstream],
+    ["anybody", upstream === "none" ? HOSTED[anonymous] : ANYBODY[anonymous]],
     ["now", nowLine(explained.now)],
   ];
   return lines.map(([name, text]) => `${name.padEnd(10)}  ${text}\n`).join("");

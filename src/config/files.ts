@@ -2,6 +2,7 @@
 import { X509Certificate } from "node:crypto";
 import { readFile, stat } from "node:fs/promises";
 import { resolve } from "node:path";
+import { HtpasswdError, parseHtpasswd } from "../lib/htpasswd.ts";
 import type { KeyPath, Problem } from "./problems.ts";
 
 const MAX_BYTES = 4 * 2 ** 20;
@@ -17,6 +18,8 @@ export interface Files {
   path(name: string): string;
   /** Trimmed; undefined once it was reported that it cannot be read or is empty. */
   secret(name: string, at: KeyPath): Promise<string | undefined>;
+  /** The absolute path of an htpasswd file; undefined once it was reported what is wrong with it. */
+  users(name: string, at: KeyPath): Promise<string | undefined>;
   /** Every certificate of a PEM file, and nothing else of it; undefined once it was reported that there is none. */
   certificates(name: string, at: KeyPath): Promise<string | undefined>;
 }
@@ -43,6 +46,20 @@ export const filesIn = (folder: string, report: (problem: Problem) => void): Fil
     return text === "" ? undefined : text;
   };
 
+  const users = async (name: string, at: KeyPath) => {
+    const text = await read(name, at);
+    if (text === undefined) return undefined;
+    try {
+      parseHtpasswd(text);
+      return path(name);
+    } catch (error) {
+      if (!(error instanceof HtpasswdError)) throw error;
+      const place = error.line === 0 ? path(name) : `${path(name)}:${error.line}`;
+      report({ path: at, text: `${place}: ${error.message}` });
+      return undefined;
+    }
+  };
+
   const certificates = async (name: string, at: KeyPath) => {
     const text = await read(name, at);
     if (text === undefined) return undefined;
@@ -54,7 +71,7 @@ export const filesIn = (folder: string, report: (problem: Problem) => void): Fil
     return undefined;
   };
 
-  return { path, secret, certificates };
+  return { path, secret, users, certificates };
 };
 
 const isCertificate = (pem: string): boolean => {

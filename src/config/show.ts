@@ -38,7 +38,18 @@ const takenAway = (sites: readonly Site[]): Record<string, false> => {
   return Object.fromEntries(builtInHosts.filter((host) => !here.has(host)).map((host) => [host, false]));
 };
 
-const showSite = (site: Site) => ({
+const showSite = (site: Site) => (site.kind === "local" ? showLocal(site) : showUpstream(site));
+
+const showLocal = ({ hijackNames, kind, users, allow, readOnly, rules }: Site) => ({
+  kind,
+  aliases: hijackNames.slice(1),
+  ...(users === undefined ? { access: "anonymous" } : { users }),
+  allow,
+  readOnly,
+  rules: rules.map(showRule),
+});
+
+const showUpstream = (site: Site) => ({
   aliases: site.hijackNames.slice(1),
   upstream: site.upstreams.map((origin) => origin.origin),
   access: site.access,

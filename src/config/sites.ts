@@ -2,6 +2,7 @@
 import type { Rule, Site, SiteCredentials } from "../sites.ts";
 import { extraLookupNames, type MergedSite } from "./builtin.ts";
 import type { Files } from "./files.ts";
+import { usersOf } from "./local.ts";
 import type { Problem } from "./problems.ts";
 import type { SiteSettings } from "./schema.ts";
 
@@ -37,6 +38,7 @@ export const buildSite = async (merged: MergedSite, trust: string | undefined, f
     access: settings.access === "shared" ? "shared" : "client",
     credentials: await credentialsOf(merged, files, report),
     realms: settings.realms ?? [],
+    users: await usersOf(merged, files, report),
     trust: [trust, own].filter((pem) => pem !== undefined).join("") || undefined,
     allow: settings.allow ?? [],
     readOnly: settings.readOnly ?? false,
@@ -64,7 +66,8 @@ const given = (rule: NonNullable<SiteSettings["rules"]>[number]): Rule =>
   Object.fromEntries(Object.entries(rule).filter(([, value]) => value !== undefined)) as unknown as Rule;
 
 const originsOf = (merged: MergedSite, report: Report): URL[] => {
-  const { upstream } = merged.settings;
+  const { upstream, kind } = merged.settings;
+  if (kind === "local") return [];
   if (upstream === undefined) return [new URL(`https://${merged.host}`)];
   if (upstream.length === 0) report({ path: merged.at("upstream"), text: "expected at least one origin, found none" });
   return upstream;

@@ -15,7 +15,7 @@ export interface SiteDoor {
   readonly registry: Registry;
   /** `GET /v2/`: upstream's word, or in an outage what is remembered of it. */
   readonly ping: (exchange: Exchange) => Promise<void>;
-  /** Everything that is no cacheable read, streamed to the host that was asked for. */
+  /** Everything that is no cacheable read: streamed to the host that was asked for, or, of a hosted site, done here. */
   readonly passThrough: (exchange: Exchange, request: OciRequest) => Promise<void>;
 }
 

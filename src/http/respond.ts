@@ -52,7 +52,7 @@ export const sendError = (res: ServerResponse, error: unknown): void => {
   const { upstream } = failure;
   const body = upstream === undefined || upstream.body === "" ? errorBody(failure) : upstream.body;
   const headers = [...API, "content-type", upstream?.contentType ?? "application/json", ...lengthHeader(Buffer.byteLength(body))];
-  for (const challenge of upstream?.challenges ?? []) headers.push("www-authenticate", challenge);
+  for (const challenge of failure.challenges) headers.push("www-authenticate", challenge);
   res.writeHead(failure.status, [...headers, ...retryAfter(failure)]).end(body);
 };
 

@@ -47,7 +47,8 @@ export interface Explanation {
     /** Of a tag: a write has gone by since. */
     readonly doubted?: boolean;
   };
-  readonly upstream: "up" | "away" | "offline";
+  /** `none`: the site is hosted here. */
+  readonly upstream: "up" | "away" | "offline" | "none";
   /** Whether an anonymous client may read the repository, as far as is known. */
   readonly anonymous: Standing;
   readonly now: {

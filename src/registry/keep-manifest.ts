@@ -1,6 +1,6 @@
 // A manifest into the store, with what it needs noted beside it.
 import type { Logger } from "../lib/log.ts";
-import { algorithmOf } from "../oci/digest.ts";
+import { algorithmOf, type Digest } from "../oci/digest.ts";
 import { isSchema1 } from "../oci/media.ts";
 import { partsOf } from "../oci/parts.ts";
 import type { Manifest } from "../oci/registry.ts";
@@ -18,18 +18,23 @@ export interface KeepParts {
 export const keepManifest = async ({ blobs, log }: KeepParts, { bytes, descriptor }: Manifest): Promise<boolean> => {
   if (isSchema1(descriptor.mediaType)) return false;
   try {
-    const stage = await blobs.stage(bytes.length, algorithmOf(descriptor.digest));
-    try {
-      await stage.append(bytes);
-      if (!(await stage.verify(descriptor.digest))) throw new Error(`a manifest is not ${descriptor.digest}`);
-      await stage.commit(partsOf(bytes));
-    } finally {
-      await stage.discard(new Error("manifest stage is over"));
-    }
+    await storeManifest(blobs, bytes, descriptor.digest);
     return true;
   } catch (error) {
     if (!(error instanceof StoreFull))
       log.error({ digest: descriptor.digest, err: String(error) }, "a manifest could not be kept");
     return false;
+  }
+};
+
+/** Throws StoreFull, or what the disk says. */
+export const storeManifest = async (blobs: BlobStore, bytes: Buffer, digest: Digest): Promise<void> => {
+  const stage = await blobs.stage(bytes.length, algorithmOf(digest));
+  try {
+    await stage.append(bytes);
+    if (!(await stage.verify(digest))) throw new Error(`a manifest is not ${digest}`);
+    await stage.commit(partsOf(bytes));
+  } finally {
+    await stage.discard(new Error("manifest stage is over"));
   }
 };

@@ -76,7 +76,7 @@ const uncached = (upstream: Registry): Registry =>
   );
 
 /** Only what the site's configuration lets anybody ask for. */
-const permitted = (inner: Registry, policy: Policy): Registry =>
+export const permitted = (inner: Registry, policy: Policy): Registry =>
   intercept(inner, (_operation, query, ctx, next) => {
     const reference = "reference" in query ? (query.reference as Reference) : undefined;
     const refusal = policy.refusal(query.repo, reference);

@@ -117,8 +117,6 @@ describe("the contract's example", () => {
   it("is known in every key; only what this version lacks is refused", async () => {
     expect(await problems(EXAMPLE, {}, { "corp-ca.pem": "", "gitlab-ca.pem": "" })).toEqual([
       "layover.yaml:21:5 sites.registry.gitlab.com.tokenKeys: not available in this version: checking tokens with the registry's keys",
-      "layover.yaml:33:27 sites.images.build.example.kind: not available in this version: hosted registries",
-      "layover.yaml:33:40 sites.images.build.example.users: not available in this version: hosted registries",
       "layover.yaml:34:1 passthrough: not available in this version: passing TLS through",
       "layover.yaml:35:1 mirror: not available in this version: the managed mirror",
     ]);
@@ -133,7 +131,6 @@ describe("the contract's example", () => {
     ["store: { facts: postgres://db }", "store.facts"],
     ["mirror: ./mirror.yaml", "mirror"],
     ["defaults: { onMissing: refuse }", "defaults.onMissing"],
-    ["sites: { ghcr.io: { access: anonymous } }", "sites.ghcr.io.access"],
   ])("%s is not silently ignored", async (yaml, key) => {
     const found = await problems(yaml);
     expect(found).toHaveLength(1);

@@ -40,6 +40,7 @@ const site = (changes: Partial<Site>): Site => ({
   concurrency: 64,
   access: "client",
   credentials: undefined,
+  users: undefined,
   realms: [],
   trust: undefined,
   allow: [],

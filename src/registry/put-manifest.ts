@@ -1,0 +1,80 @@
+// A manifest that is pushed to a hosted site: looked at, stored with what it names, linked if all of that is there, and then tagged.
+import type { Readable } from "node:stream";
+import { algorithmOf, type Digest, digestOf } from "../oci/digest.ts";
+import { OciError } from "../oci/error.ts";
+import type { NewManifest, PutManifest } from "../oci/hosted.ts";
+import { isDigestReference, type Tag } from "../oci/reference.ts";
+import { MAX_MANIFEST } from "../oci/registry.ts";
+import { parseSubmitted, type Submitted } from "../oci/submitted.ts";
+import type { Referrer } from "../store/hosting.ts";
+import type { HostedParts } from "./hosted.ts";
+import { moveTag, refusePinned } from "./hosted-tags.ts";
+import { storeManifest } from "./keep-manifest.ts";
+import { refusingFull } from "./uploads.ts";
+
+/** More would have to be a mistake. */
+const MOST_TAGS = 100;
+
+export const putManifest = async (parts: HostedParts, manifest: NewManifest): Promise<PutManifest> => {
+  const { site, facts, blobs, clock } = parts;
+  const { repo, reference } = manifest;
+  const tags = tagsOf(manifest);
+  const bytes = await wholeOf(manifest.body);
+  const submitted = parseSubmitted(bytes, manifest.mediaType);
+  const { mediaType, needs, subject } = submitted;
+  const digest = isDigestReference(reference) ? reference : digestOf(bytes);
+  if (digestOf(bytes, algorithmOf(digest)) !== digest)
+    throw new OciError("DIGEST_INVALID", `the ${bytes.length} bytes that came are not ${digest}`);
+  await refuseMoving(parts, manifest, tags, digest);
+  await refusingFull(storeManifest(blobs, bytes, digest));
+  const referrer = referrerOf(submitted, digest, bytes.length);
+  const missing = await facts.hosting.host({ site: site.host, repo, digest }, { mediaType, at: clock(), needs, referrer });
+  if (missing.length > 0)
+    throw new OciError(
+      "MANIFEST_BLOB_UNKNOWN",
+      `${repo} has not all that this manifest names: ${missing.slice(0, 10).join(", ")}`,
+    );
+  for (const tag of tags) await moveTag(parts, repo, tag, digest);
+  return { digest, subject };
+};
+
+const tagsOf = ({ reference, tags }: NewManifest): readonly Tag[] => {
+  if (tags.length > MOST_TAGS) throw new OciError("TOO_LARGE", `no more than ${MOST_TAGS} tags at once`);
+  return [...new Set(isDigestReference(reference) ? tags : [reference, ...tags])];
+};
+
+/** Before anything is stored: a manifest whose tag may not move leaves nothing behind. */
+const refuseMoving = async (parts: HostedParts, { repo }: NewManifest, tags: readonly Tag[], digest: Digest): Promise<void> => {
+  for (const tag of tags) {
+    const refusal = parts.policy.refusal(repo, tag);
+    if (refusal !== undefined) throw refusal;
+    const now = (await parts.facts.tag({ site: parts.site.host, repo, tag }))?.digest;
+    if (now !== digest) refusePinned(parts, repo, tag, now);
+  }
+};
+
+/** Throws TOO_LARGE, and leaves the rest unread. */
+const wholeOf = async (body: Readable): Promise<Buffer> => {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  // left open, so that a refusal can still be answered on the same connection
+  for await (const chunk of body.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+    length += chunk.length;
+    if (length > MAX_MANIFEST) throw new OciError("TOO_LARGE", `a manifest has at most ${MAX_MANIFEST} bytes here`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+};
+
+const referrerOf = (submitted: Submitted, digest: Digest, size: number): Referrer | undefined => {
+  const { subject, mediaType, artifactType, annotations } = submitted;
+  if (subject === undefined) return undefined;
+  const descriptor = {
+    mediaType,
+    digest,
+    size,
+    ...(artifactType !== "" && { artifactType }),
+    ...(annotations !== undefined && { annotations }),
+  };
+  return { subject, artifactType, descriptor: JSON.stringify(descriptor) };
+};
