@@ -87,9 +87,9 @@ export class Engine {
     for (const name of names) await symlink(`${process.env["LAYOVER_LAB"]}/bin/${name}`, `${folder}/${name}`);
   }
 
-  /** Logs in with a password of the token server's; their credentials stay with that user. */
-  login(user: string, host: string): Promise<Ran> {
-    return run(docker(this.#dir, user, ["login", host, "-u", user, "--password-stdin"]), { input: USERS[user] ?? "" });
+  /** Logs in, with the password that the registries know unless another is given; their credentials stay with that user. */
+  login(user: string, host: string, secret = USERS[user] ?? ""): Promise<Ran> {
+    return run(docker(this.#dir, user, ["login", host, "-u", user, "--password-stdin"]), { input: secret });
   }
 
   /** Gives the engine an image under a name, without any registry. */

@@ -1,4 +1,4 @@
-// Layover itself, as its users start it: DNS on 127.0.0.4, TLS and the plain HTTP door on 127.0.0.3.
+// Layover itself, as its users start it: DNS on 127.0.0.4, TLS and the plain HTTP door on 10.77.0.3.
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { DNS as INTERNET } from "./internet.ts";
@@ -6,7 +6,7 @@ import { Part, type Ran, run } from "./part.ts";
 import { until } from "./until.ts";
 
 export const DNS = "127.0.0.4";
-export const ADDRESS = "127.0.0.3";
+export const ADDRESS = "10.77.0.3";
 
 const SCRIPT = new URL("../../scripts/layover.mjs", import.meta.url).pathname;
 

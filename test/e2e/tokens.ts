@@ -39,6 +39,7 @@ export class TokenServer {
   readonly #signer: Pair;
   readonly #web: Pair;
   #server: Server | undefined;
+  readonly #dropped = new Set<string>();
   asked = 0;
 
   private constructor(web: Pair, signer: Pair) {
@@ -70,6 +71,11 @@ export class TokenServer {
     return `${text}.${sign("sha256", Buffer.from(text), { key, dsaEncoding: "ieee-p1363" }).toString("base64url")}`;
   }
 
+  /** From now on it does not know this user. */
+  drop(user: string): void {
+    this.#dropped.add(user);
+  }
+
   async start(): Promise<void> {
     const pair = { cert: readFileSync(this.#web.certificate), key: readFileSync(this.#web.key) };
     this.#server = createServer(pair, (request, response) => {
@@ -86,7 +92,8 @@ export class TokenServer {
     if (url.pathname !== "/jwt/auth") return { status: 404, body: {} };
     if (method !== "GET") return { status: 405, body: {} }; // so that containerd falls back from OAuth's POST
     const user = userOf(authorization);
-    if (user === null) return { status: 401, body: { errors: [{ code: "UNAUTHORIZED", message: "HTTP Basic: Access denied" }] } };
+    if (user === null || (user !== undefined && this.#dropped.has(user)))
+      return { status: 401, body: { errors: [{ code: "UNAUTHORIZED", message: "HTTP Basic: Access denied" }] } };
     const scopes = url.searchParams.getAll("scope").flatMap((scope) => scope.split(" "));
     const access = scopes.map((scope) => grant(user, scope)).filter(({ actions }) => actions.length > 0);
     return { status: 200, body: { token: this.mint(access, user), expires_in: 300, issued_at: new Date().toISOString() } };

@@ -1,6 +1,7 @@
 // A real registry behind nginx under its real hostname; nginx's log says what was asked of it and how much it gave.
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import type { Authority, Pair } from "./authority.ts";
+import { Htpasswd } from "./htpasswd.ts";
 import type { Image, Index } from "./image.ts";
 import { listens } from "./internet.ts";
 import { Part } from "./part.ts";
@@ -10,6 +11,8 @@ import { until } from "./until.ts";
 export type Hit = { method: string; path: string; status: number; bytes: number };
 /** distribution 3, Debian's 2.8 of it, or go-containerregistry's, which has the referrers API and forgets all when it stops. */
 export type Software = "registry" | "docker-registry" | "referrers-registry";
+/** What says who may do what. */
+export type Guard = TokenServer | Htpasswd;
 type Where = { host: string; address: string; dir: string };
 type Answer = { status: number; headers: Headers; bytes: Buffer };
 
@@ -27,18 +30,18 @@ export class Upstream {
   readonly #dir: string;
   readonly #pair: Pair;
   readonly #roots: string;
-  readonly #tokens: TokenServer | undefined;
+  readonly #guard: Guard | undefined;
   readonly #software: Software;
   #registry: Part | undefined;
   #nginx: Part | undefined;
 
-  private constructor(where: Where, pair: Pair, roots: string, tokens: TokenServer | undefined, software: Software) {
+  private constructor(where: Where, pair: Pair, roots: string, guard: Guard | undefined, software: Software) {
     this.host = where.host;
     this.address = where.address;
     this.#dir = where.dir;
     this.#pair = pair;
     this.#roots = roots;
-    this.#tokens = tokens;
+    this.#guard = guard;
     this.#software = software;
   }
 
@@ -47,12 +50,12 @@ export class Upstream {
     host: string,
     address: string,
     dir: string,
-    tokens?: TokenServer,
+    guard?: Guard,
     software: Software = "registry",
   ): Promise<Upstream> {
     await mkdir(`${dir}/nginx`, { recursive: true });
     const pair = await authority.issue(host);
-    return new Upstream({ host, address, dir }, pair, authority.certificate, tokens, software);
+    return new Upstream({ host, address, dir }, pair, authority.certificate, guard, software);
   }
 
   async start(): Promise<void> {
@@ -130,8 +133,8 @@ export class Upstream {
   /** Asks the registry itself, past nginx and everything before it, with all rights. */
   async straight(method: string, path: string, body?: Buffer, type = "application/octet-stream"): Promise<Answer> {
     const [, repository = ""] = /^\/v2\/(.+?)\/(?:blobs|manifests|tags)\//.exec(path) ?? [];
-    const token = this.#tokens?.mint([{ type: "repository", name: repository, actions: ["pull", "push", "delete"] }]);
-    const headers = { accept: MANIFESTS, "content-type": type, ...(token && { authorization: `Bearer ${token}` }) };
+    const authorization = this.#allRights(repository);
+    const headers = { accept: MANIFESTS, "content-type": type, ...(authorization && { authorization }) };
     const url = new URL(path, `http://${this.address}:5000`);
     const response = await fetch(url, { method, headers, ...(body && { body: new Uint8Array(body) }) });
     return { status: response.status, headers: response.headers, bytes: Buffer.from(await response.arrayBuffer()) };
@@ -171,6 +174,12 @@ export class Upstream {
     return manifest.headers.get("docker-content-digest") ?? undefined;
   }
 
+  #allRights(repository: string): string | undefined {
+    if (this.#guard instanceof Htpasswd) return this.#guard.lab;
+    const token = this.#guard?.mint([{ type: "repository", name: repository, actions: ["pull", "push", "delete"] }]);
+    return token && `Bearer ${token}`;
+  }
+
   async #startRegistry(): Promise<void> {
     const settings = `${this.#dir}/registry.json`;
     await writeFile(settings, JSON.stringify(this.#settings()));
@@ -190,14 +199,18 @@ export class Upstream {
 
   // JSON is YAML.
   #settings() {
-    const realm = { realm: "https://gitlab.com/jwt/auth", service: SERVICE, issuer: ISSUER, rootcertbundle: this.#roots };
     return {
       version: "0.1",
       log: { level: "warn", accesslog: { disabled: true } },
       storage: { filesystem: { rootdirectory: `${this.#dir}/storage` }, delete: { enabled: true } },
       http: { addr: `${this.address}:5000`, secret: "lab" },
-      ...(this.#tokens && { auth: { token: realm } }),
+      ...(this.#guard && { auth: this.#auth(this.#guard) }),
     };
+  }
+
+  #auth(guard: Guard) {
+    if (guard instanceof Htpasswd) return { htpasswd: { realm: "lab", path: guard.file } };
+    return { token: { realm: "https://gitlab.com/jwt/auth", service: SERVICE, issuer: ISSUER, rootcertbundle: this.#roots } };
   }
 
   #front(rate: number, throttle: string): string {

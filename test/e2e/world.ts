@@ -1,4 +1,4 @@
-// A whole network of real parts on loopback: the internet's DNS, two registries, a token server, Layover, builders.
+// A whole network of real parts on one machine: the internet's DNS, two registries, a token server, Layover, builders.
 // Every test file starts one of its own and stops it; ./run keeps it apart from the machine.
 import { mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
 import { Authority } from "./authority.ts";
@@ -11,13 +11,13 @@ import { must } from "./part.ts";
 import { ADDRESS as TOKENS, TokenServer } from "./tokens.ts";
 import { Upstream } from "./upstream.ts";
 
-/** The open registry, and the one behind the token server. */
+/** The open registry, and the one behind the token server; none on loopback, where Docker would ask by plain HTTP as well. */
 export const OPEN = "ghcr.io";
 export const GUARDED = "registry.gitlab.com";
 /** Docker Hub, for the tests that start a registry in its part. */
-export const HUB = { host: "registry-1.docker.io", address: "127.0.0.8" };
+export const HUB = { host: "registry-1.docker.io", address: "10.77.0.8" };
 /** quay.io, the same with one that has the referrers API. */
-export const QUAY = { host: "quay.io", address: "127.0.0.9" };
+export const QUAY = { host: "quay.io", address: "10.77.0.9" };
 
 export class World {
   readonly dir: string;
@@ -55,8 +55,8 @@ export class World {
     const dir = await mkdtemp(`${place}/`);
     const authority = await Authority.make(dir);
     const tokens = await TokenServer.make(authority);
-    const open = await Upstream.make(authority, OPEN, "127.0.0.7", `${dir}/open`);
-    const guarded = await Upstream.make(authority, GUARDED, "127.0.0.2", `${dir}/guarded`, tokens);
+    const open = await Upstream.make(authority, OPEN, "10.77.0.7", `${dir}/open`);
+    const guarded = await Upstream.make(authority, GUARDED, "10.77.0.2", `${dir}/guarded`, tokens);
     const world = new World(dir, authority, tokens, open, guarded);
     await world.connect();
     return world;

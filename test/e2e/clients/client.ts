@@ -13,8 +13,10 @@ export type Client = {
   pull(reference: string): Promise<string>;
   /** Pushes an image that is nowhere yet, or what the client makes of it; gives the digest that it says it has pushed. */
   push?(image: Image, reference: string): Promise<string>;
-  /** From now on it acts as this user. */
-  login(user: string, host: string): Promise<void>;
+  /** From now on it acts as this user; `secret` in place of their password. */
+  login(user: string, host: string, secret?: string): Promise<void>;
+  /** From now on it acts as nobody. */
+  logout?(host: string): Promise<void>;
   /** Pushes a small artifact of a type that refers to an image; gives its digest. */
   attach?(reference: string, type: string): Promise<string>;
   /** The digests of what refers to an image, of one type or of all. */

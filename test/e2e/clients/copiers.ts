@@ -24,8 +24,11 @@ export const skopeo: Start = async (dir, network): Promise<Client> => {
       await copy("--preserve-digests", "--digestfile", file, `oci:${source}:v1`, `docker://${reference}`);
       return digestIn(await readFile(file, "utf8"));
     },
-    async login(user, host) {
-      await place.must(["skopeo", "login", "-u", user, "--password-stdin", host], { input: password(user) });
+    async login(user, host, secret = password(user)) {
+      await place.must(["skopeo", "login", "-u", user, "--password-stdin", host], { input: secret });
+    },
+    async logout(host) {
+      await place.must(["skopeo", "logout", host]);
     },
     stop: nothing,
   };
@@ -43,8 +46,11 @@ export const crane: Start = async (dir, network): Promise<Client> => {
     async push(image, reference) {
       return digestIn(await place.must(["crane", "push", await place.layout(image), reference]));
     },
-    async login(user, host) {
-      await place.must(["crane", "auth", "login", host, "-u", user, "--password-stdin"], { input: password(user) });
+    async login(user, host, secret = password(user)) {
+      await place.must(["crane", "auth", "login", host, "-u", user, "--password-stdin"], { input: secret });
+    },
+    async logout(host) {
+      await place.must(["crane", "auth", "logout", host]);
     },
     stop: nothing,
   };
@@ -65,8 +71,11 @@ export const regctl: Start = async (dir, network): Promise<Client> => {
       await regctl("image", "copy", `ocidir://${source}:v1`, reference);
       return heldIn(source);
     },
-    async login(user, host) {
-      await place.must(["regctl", "registry", "login", host, "-u", user, "--pass-stdin"], { input: password(user) });
+    async login(user, host, secret = password(user)) {
+      await place.must(["regctl", "registry", "login", host, "-u", user, "--pass-stdin"], { input: secret });
+    },
+    async logout(host) {
+      await place.must(["regctl", "registry", "logout", host]);
     },
     async attach(reference, type) {
       const argv = ["regctl", "artifact", "put", `--subject=${reference}`, `--artifact-type=${type}`];
@@ -96,8 +105,11 @@ export const oras: Start = async (dir, network): Promise<Client> => {
       const source = await place.layout(image);
       return digestIn(await oras("copy", "--from-oci-layout", `${source}:v1`, reference));
     },
-    async login(user, host) {
-      await place.must(["oras", "login", host, "-u", user, "--password-stdin"], { input: password(user) });
+    async login(user, host, secret = password(user)) {
+      await place.must(["oras", "login", host, "-u", user, "--password-stdin"], { input: secret });
+    },
+    async logout(host) {
+      await place.must(["oras", "logout", host]);
     },
     async attach(reference, type) {
       return digestIn(

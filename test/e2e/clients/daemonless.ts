@@ -23,8 +23,11 @@ const start = async (place: Place, argv: string[], held: (reference: string) => 
       await ask("push", "--digestfile", file, reference);
       return digestIn(await readFile(file, "utf8"));
     },
-    async login(user, host) {
-      await place.must([...argv, "login", "-u", user, "--password-stdin", host], { input: password(user), env });
+    async login(user, host, secret = password(user)) {
+      await place.must([...argv, "login", "-u", user, "--password-stdin", host], { input: secret, env });
+    },
+    async logout(host) {
+      await ask("logout", host);
     },
     stop: async () => {},
   };

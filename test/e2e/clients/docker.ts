@@ -23,9 +23,12 @@ const docker =
         await engine.load(image, reference);
         return digestIn(await must(engine.push(reference, user)));
       },
-      async login(name, host) {
-        await must(engine.login(name, host));
+      async login(name, host, secret) {
+        await must(engine.login(name, host, secret));
         user = name;
+      },
+      async logout(host) {
+        await must(engine.docker(["logout", host], user));
       },
       stop: () => engine.stop(),
     };
