@@ -18,6 +18,7 @@ import { explainLocal } from "./registry/local-care.ts";
 import { offlineHealth } from "./registry/offline.ts";
 import { pinnedBy, policyOf } from "./registry/policy.ts";
 import { clientRights, sharedRights } from "./registry/rights.ts";
+import { subjectsOf } from "./registry/subjects.ts";
 import type { Health } from "./registry/witness.ts";
 import { type Site, siteTable } from "./sites.ts";
 import { type Kept, openKept } from "./store/kept.ts";
@@ -71,10 +72,12 @@ const partsOf = (site: Site, { disk, facts }: Kept, granted: Grants): ExplainPar
   blobs: disk,
   facts,
   // only what anybody may read is looked at: the secret under which others' credentials are hashed is not needed
-  rights: site.access === "shared" ? sharedRights : clientRights(site, granted, Buffer.alloc(0), systemClock),
+  rights: site.access === "shared" ? sharedRights : clientRights(site, granted, nobodyKnown(site), systemClock),
   health: site.offline ? offlineHealth : UP,
   clock: systemClock,
 });
+
+const nobodyKnown = ({ host }: Site) => subjectsOf({ site: host, secret: Buffer.alloc(0), clock: systemClock });
 
 /** What has been put right at the opening is told with the rest: nobody else hears of it. */
 const verify = async (kept: Kept, { progress, signal }: Call): Promise<Verified> => {

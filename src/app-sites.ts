@@ -1,6 +1,7 @@
 // What is behind each site's name put together: its upstream, its cache, its ping, its pass-through.
 
 import { openLocal } from "./app-local.ts";
+import { siteSubjects } from "./app-subjects.ts";
 import { noUpstream, openUpstream } from "./app-upstream.ts";
 import type { Config } from "./config/config.ts";
 import { refuseDisguise } from "./http/disguise.ts";
@@ -8,6 +9,7 @@ import type { SiteDoor } from "./http/dispatch.ts";
 import { observe } from "./http/observe.ts";
 import { passThrough } from "./http/passthrough.ts";
 import { pingDoor } from "./http/ping.ts";
+import { type RealmTap, realmTap } from "./http/realm-tap.ts";
 import type { Clock } from "./lib/clock.ts";
 import type { Logger } from "./lib/log.ts";
 import { ownAddresses } from "./lib/own-addresses.ts";
@@ -16,8 +18,11 @@ import type { Credential, Registry } from "./oci/registry.ts";
 import type { OciRequest } from "./oci/request.ts";
 import type { OriginStanding } from "./oci/standing.ts";
 import { type Care, care } from "./registry/care.ts";
+import { type Challenges, challengesOf } from "./registry/challenges.ts";
+import { type Exchanges, exchanges } from "./registry/exchanged.ts";
 import type { Flights } from "./registry/flights.ts";
 import type { Grants } from "./registry/grants.ts";
+import { heed } from "./registry/heed.ts";
 import { offline } from "./registry/offline.ts";
 import { openly } from "./registry/openly.ts";
 import { type Policy, policyOf } from "./registry/policy.ts";
@@ -26,8 +31,9 @@ import { clientRights, sharedRights } from "./registry/rights.ts";
 import { type SiteRegistry, siteRegistry } from "./registry/site.ts";
 import type { Site } from "./sites.ts";
 import type { BlobStore } from "./store/blobs.ts";
-import type { FactStore } from "./store/facts.ts";
+import { type FactStore, PUBLIC } from "./store/facts.ts";
 import { loginOf } from "./upstream/asker.ts";
+import { bearerOf } from "./upstream/challenge.ts";
 import { UpstreamResolver } from "./upstream/resolver.ts";
 import { trusting } from "./upstream/roots.ts";
 
@@ -60,6 +66,14 @@ export interface SiteDoors {
   close(): Promise<void>;
 }
 
+/** What one site hears and another may make use of: a realm is often under another name than its registry. */
+interface Common extends SharedParts {
+  readonly data: string;
+  readonly challenges: Challenges;
+  readonly exchanges: Exchanges;
+  readonly realmTap: RealmTap;
+}
+
 interface Opened {
   readonly door: OpenSite;
   close(): Promise<void>;
@@ -74,11 +88,14 @@ export const openSites = (config: Config, shared: SharedParts): SiteDoors => {
     ...(listen.admin === undefined ? [] : [listen.admin]),
   ]);
   const resolver = new UpstreamResolver({ servers: config.resolvers, isOurs });
+  const heard = { challenges: challengesOf(shared.facts, bearerOf), exchanges: exchanges() };
+  const tap = realmTap({ ...heard, sites: config.sites, secret: shared.subjectKey, clock: shared.clock });
+  const common = { ...shared, ...heard, data: config.data, realmTap: tap };
   // most installations use a few of the sites: the others cost nothing until they are asked for
   const opened = new Map<Site, Opened>();
   return {
     of(site) {
-      const known = opened.get(site) ?? open(site, resolver, shared);
+      const known = opened.get(site) ?? open(site, resolver, common);
       opened.set(site, known);
       return known.door;
     },
@@ -87,21 +104,24 @@ export const openSites = (config: Config, shared: SharedParts): SiteDoors => {
   };
 };
 
-const open = (site: Site, resolver: UpstreamResolver, shared: SharedParts): Opened =>
+const open = (site: Site, resolver: UpstreamResolver, shared: Common): Opened =>
   site.kind === "local" ? openLocal(site, shared) : openSite(site, resolver, shared);
 
-const openSite = (site: Site, resolver: UpstreamResolver, shared: SharedParts): Opened => {
+const openSite = (site: Site, resolver: UpstreamResolver, shared: Common): Opened => {
   const { facts, clock, log, via } = shared;
   const secureContext = trusting(site.trust);
-  const upstream = site.offline ? noUpstream(site.host) : openUpstream(site, { ...shared, resolver, secureContext });
+  const subjectOf = (credential: Credential | undefined) => (credential === undefined ? PUBLIC : subjects.of(credential).subject);
+  const upstream = site.offline ? noUpstream(site.host) : openUpstream(site, { ...shared, resolver, secureContext, subjectOf });
+  const subjects = siteSubjects(site, upstream, shared);
   const own = site.access === "shared";
   const policy = policyOf(site);
   const { health } = upstream;
-  const rights = own ? sharedRights : clientRights(site, shared.grants, shared.subjectKey, clock);
+  const rights = own ? sharedRights : clientRights(site, shared.grants, subjects, clock);
   const finder = publicity(upstream.anonymous, rights, site.publicFor, log);
   const cacheOver = (asked: Registry, by = rights) =>
     siteRegistry({ ...shared, site, policy, upstream: asked, rights: by, publicity: finder, health });
-  const registry = cacheOver(own ? upstream.registry : openly(upstream.registry, upstream.anonymous, rights));
+  const asClient = heed(upstream.registry, { site: site.host, subjects, challenges: shared.challenges });
+  const registry = cacheOver(own ? upstream.registry : openly(asClient, upstream.anonymous, rights));
   // with a token of anybody's, unlike a client's first question without one: what is refused to it is public no more
   const asAnybody = cacheOver(upstream.anonymous, { ...rights, refused: (repo) => rights.hidden(repo) });
   const registryFor = (credential: Credential | undefined): SiteRegistry => {
@@ -118,7 +138,11 @@ const openSite = (site: Site, resolver: UpstreamResolver, shared: SharedParts): 
 
   const ping = pingDoor({
     site,
-    ask: upstream.ping,
+    ask: async (ctx) => {
+      const answer = await upstream.ping(ctx);
+      if (answer.status === 401) shared.challenges.heard(site.host, answer.challenges);
+      return answer;
+    },
     realmAnswers: upstream.realmAnswers,
     facts,
     rights,
@@ -136,8 +160,9 @@ const openSite = (site: Site, resolver: UpstreamResolver, shared: SharedParts): 
       refuseByPolicy(site, policy, exchange.method, request);
       // a socket looks no address up: one that stands in the URL is held against our own here
       await resolver.resolve(first.hostname, port);
+      const tap = request.kind === "other" ? await shared.realmTap(exchange) : undefined;
       await observe({ site, policy, facts, clock, log }, exchange.method, exchange.path, request, () =>
-        through.forward(exchange),
+        through.forward(exchange, tap),
       );
     },
   };

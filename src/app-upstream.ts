@@ -6,13 +6,13 @@ import { ownContext } from "./oci/own-context.ts";
 import type { Context, Credential, Registry } from "./oci/registry.ts";
 import type { OriginStanding } from "./oci/standing.ts";
 import { offline, offlineHealth, offlineRegistry } from "./registry/offline.ts";
-import { subjectOf } from "./registry/subject.ts";
 import type { Health } from "./registry/witness.ts";
 import type { OwnCredentials, Site } from "./sites.ts";
 import { asAnybody, asClient, asLayover } from "./upstream/asker.ts";
 import { Breaker } from "./upstream/breaker.ts";
 import { upstreamRegistry } from "./upstream/client.ts";
 import { credentialsOf, fixed } from "./upstream/credentials.ts";
+import { readDocument } from "./upstream/document.ts";
 import { UpstreamHealth } from "./upstream/health.ts";
 import { Limits } from "./upstream/limits.ts";
 import { ownRealms } from "./upstream/own-realms.ts";
@@ -26,8 +26,8 @@ import type { Upstream } from "./upstream/turn.ts";
 export interface UpstreamParts {
   readonly resolver: UpstreamResolver;
   readonly secureContext: SecureContext;
-  /** The secret under which credentials are hashed. */
-  readonly subjectKey: Uint8Array;
+  /** Whose a question is. */
+  readonly subjectOf: (credential: Credential | undefined) => string;
   readonly clock: Clock;
   readonly log: Logger;
   readonly via: string;
@@ -42,6 +42,8 @@ export interface OpenUpstream {
   /** By a login that somebody has given us for it, tokens fetched where that takes them. */
   readonly withLogin: (login: OwnCredentials, credential: Credential) => Registry;
   readonly ping: (ctx: Context) => Promise<PingAnswer>;
+  /** A text at any URL, by the same ways and under the same roots. */
+  readonly document: (url: URL, signal: AbortSignal) => Promise<string>;
   readonly realmAnswers: (challenges: readonly string[]) => Promise<boolean>;
   readonly health: Health;
   readonly standing: () => readonly OriginStanding[];
@@ -52,7 +54,7 @@ export interface OpenUpstream {
 const LOOK_WITHIN = 4_000;
 
 export const openUpstream = (site: Site, parts: UpstreamParts): OpenUpstream => {
-  const { resolver, secureContext, subjectKey, clock, log, via, version } = parts;
+  const { resolver, secureContext, subjectOf, clock, log, via, version } = parts;
   const { concurrency } = site;
   const transport = new Transport({ resolver, secureContext, via, userAgent: `layover/${version}`, concurrency });
   const upstreams = site.upstreams.map((url) => upstreamAt(site, url, transport, parts));
@@ -64,7 +66,7 @@ export const openUpstream = (site: Site, parts: UpstreamParts): OpenUpstream => 
   const asSite = {
     ...asking,
     asker: own === undefined ? asClient : asLayover(realms, tokens, own),
-    payer: own === undefined ? ({ credential }: Context) => subjectOf(credential, subjectKey) : () => "ourselves",
+    payer: own === undefined ? ({ credential }: Context) => subjectOf(credential) : () => "ourselves",
   };
   return {
     registry: upstreamRegistry(asSite),
@@ -73,9 +75,10 @@ export const openUpstream = (site: Site, parts: UpstreamParts): OpenUpstream => 
       upstreamRegistry({
         ...asking,
         asker: asLayover(realms, tokens, fixed(login)),
-        payer: () => subjectOf(credential, subjectKey),
+        payer: () => subjectOf(credential),
       }),
     ping: (ctx) => pingUpstream(asSite, ctx),
+    document: (url, signal) => readDocument(transport, url, signal),
     realmAnswers: realmProbe(transport, site.upstreams[0]!, () => performance.now()),
     health,
     standing: () => health.standing,
@@ -94,6 +97,7 @@ export const noUpstream = (host: string): OpenUpstream => {
     anonymous: registry,
     withLogin: () => registry,
     ping: () => Promise.reject(offline(host, "UPSTREAM_UNREACHABLE")),
+    document: () => Promise.reject(offline(host, "UPSTREAM_UNREACHABLE")),
     realmAnswers: () => Promise.resolve(false),
     health: offlineHealth,
     standing: () => [],

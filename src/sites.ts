@@ -40,6 +40,9 @@ export interface SiteCredentials extends Pick<OwnCredentials, "username" | "pass
   readonly helper?: string;
 }
 
+/** Where the keys are that a site's tokens are signed with: at an https URL, or in a file, whose text was found right at start. */
+export type TokenKeySource = { readonly url: string } | { readonly file: string; readonly text: string };
+
 export interface Site {
   /** The registry's own name, in lower case; the key of everything that is kept for it. */
   readonly host: string;
@@ -59,6 +62,8 @@ export interface Site {
   readonly users: string | undefined;
   /** Further hosts whose token realm may get our own credentials. */
   readonly realms: readonly string[];
+  /** With these a client's token is checked as the registry itself does, and then needs no question. */
+  readonly tokenKeys: TokenKeySource | undefined;
   /** PEM added to the roots that upstream's certificate is checked against. */
   readonly trust: string | undefined;
   /** Globs of repositories that may be asked for; empty: all. */

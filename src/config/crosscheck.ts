@@ -57,14 +57,19 @@ const isSelf = (door: string, host: string): boolean => {
 
 /** Sites whose settings are allowed, and probably not meant. */
 export const oddSites = (sites: readonly Site[]): string[] =>
-  sites.flatMap((site) => {
-    const at = `sites.${site.host}.credentials`;
-    if (site.credentials === undefined) return [];
-    const plain = site.upstreams.find((origin) => origin.protocol === "http:");
-    return [
-      ...(site.access === "client"
-        ? [`${at}: clients pull with their own (access: client), so these are not used for them`]
-        : []),
-      ...(plain === undefined ? [] : [`${at}: go to ${plain.origin} without encryption`]),
-    ];
-  });
+  sites.flatMap((site) => [
+    ...oddCredentials(site),
+    ...(site.tokenKeys !== undefined && site.access === "shared"
+      ? [`sites.${site.host}.tokenKeys: clients show no tokens here (access: shared), so these are not used`]
+      : []),
+  ]);
+
+const oddCredentials = (site: Site): string[] => {
+  const at = `sites.${site.host}.credentials`;
+  if (site.credentials === undefined) return [];
+  const plain = site.upstreams.find((origin) => origin.protocol === "http:");
+  return [
+    ...(site.access === "client" ? [`${at}: clients pull with their own (access: client), so these are not used for them`] : []),
+    ...(plain === undefined ? [] : [`${at}: go to ${plain.origin} without encryption`]),
+  ];
+};

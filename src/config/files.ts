@@ -1,8 +1,9 @@
-// The files that settings name: secrets and certificates. What they hold is never part of a message.
+// The files that settings name: secrets, certificates and keys. What they hold is never part of a message.
 import { X509Certificate } from "node:crypto";
 import { readFile, stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import { HtpasswdError, parseHtpasswd } from "../lib/htpasswd.ts";
+import { parsePublicKeys } from "../lib/public-keys.ts";
 import type { KeyPath, Problem } from "./problems.ts";
 
 const MAX_BYTES = 4 * 2 ** 20;
@@ -22,6 +23,8 @@ export interface Files {
   users(name: string, at: KeyPath): Promise<string | undefined>;
   /** Every certificate of a PEM file, and nothing else of it; undefined once it was reported that there is none. */
   certificates(name: string, at: KeyPath): Promise<string | undefined>;
+  /** A file of certificates, public keys or a JWKS, as `parsePublicKeys` takes it; undefined once it was reported that it does not. */
+  publicKeys(name: string, at: KeyPath): Promise<string | undefined>;
 }
 
 export const filesIn = (folder: string, report: (problem: Problem) => void): Files => {
@@ -71,7 +74,18 @@ export const filesIn = (folder: string, report: (problem: Problem) => void): Fil
     return undefined;
   };
 
-  return { path, secret, users, certificates };
+  const publicKeys = async (name: string, at: KeyPath) => {
+    const text = await read(name, at);
+    try {
+      if (text !== undefined) parsePublicKeys(text);
+      return text;
+    } catch (error) {
+      report({ path: at, text: `${path(name)}: ${(error as Error).message}` });
+      return undefined;
+    }
+  };
+
+  return { path, secret, users, certificates, publicKeys };
 };
 
 const isCertificate = (pem: string): boolean => {

@@ -55,6 +55,7 @@ const showUpstream = (site: Site) => ({
   access: site.access,
   ...(site.credentials && { credentials: showCredentials(site.credentials) }),
   realms: site.realms,
+  ...(site.tokenKeys && { tokenKeys: "url" in site.tokenKeys ? site.tokenKeys.url : site.tokenKeys.file }),
   ...(site.trust !== undefined && { trust: `<${site.trust.split("BEGIN CERTIFICATE").length - 1} certificates>` }),
   allow: site.allow,
   onGone: site.policy.onGone,

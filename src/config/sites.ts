@@ -1,5 +1,5 @@
 // Settings → the site table: one edit in the configuration reaches DNS, TLS and HTTP alike.
-import type { Rule, Site, SiteCredentials } from "../sites.ts";
+import type { Rule, Site, SiteCredentials, TokenKeySource } from "../sites.ts";
 import { extraLookupNames, type MergedSite } from "./builtin.ts";
 import type { Files } from "./files.ts";
 import { usersOf } from "./local.ts";
@@ -39,6 +39,7 @@ export const buildSite = async (merged: MergedSite, trust: string | undefined, f
     credentials: await credentialsOf(merged, files, report),
     realms: settings.realms ?? [],
     users: await usersOf(merged, files, report),
+    tokenKeys: await tokenKeysOf(merged, files, report),
     trust: [trust, own].filter((pem) => pem !== undefined).join("") || undefined,
     allow: settings.allow ?? [],
     readOnly: settings.readOnly ?? false,
@@ -93,6 +94,21 @@ const credentialsOf = async (merged: MergedSite, files: Files, report: Report): 
     ...(tokenFile !== undefined && { tokenFile: files.path(tokenFile) }),
     ...(helper !== undefined && { helper }),
   };
+};
+
+/** A URL, or the name of a file. Over plain HTTP anybody on the way could put keys of their own in place. */
+const tokenKeysOf = async (merged: MergedSite, files: Files, report: Report): Promise<TokenKeySource | undefined> => {
+  const given = merged.settings.tokenKeys;
+  const path = merged.at("tokenKeys");
+  if (given === undefined) return undefined;
+  if (/^[a-z][a-z0-9+.-]*:\/\//i.test(given)) {
+    const url = URL.parse(given);
+    const isRight = url?.protocol === "https:" && url.username === "" && url.password === "" && url.hash === "";
+    if (!isRight) report({ path, text: "expected a file, or an https:// URL without credentials" });
+    return isRight ? { url: url.href } : undefined;
+  }
+  const text = await files.publicKeys(given, path);
+  return text === undefined ? undefined : { file: files.path(given), text };
 };
 
 const shapeProblem = (given: NonNullable<SiteSettings["credentials"]>): string | undefined => {

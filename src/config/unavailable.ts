@@ -24,7 +24,6 @@ const LINES: readonly Line[] = [
   { at: "store.blobs", refused: other("disk"), what: "a blob store other than disk" },
   { at: "store.facts", refused: other("sqlite"), what: "a fact store other than sqlite" },
   ...["sites.*", "defaults"].flatMap((site): Line[] => [
-    { at: `${site}.tokenKeys`, refused: given, what: "checking tokens with the registry's keys" },
     { at: `${site}.onMissing`, refused: is("refuse"), what: "refusing what is not mirrored" },
   ]),
 ];

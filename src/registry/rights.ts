@@ -7,7 +7,8 @@ import type { Credential } from "../oci/registry.ts";
 import type { Site } from "../sites.ts";
 import { type GrantFact, PUBLIC } from "../store/facts.ts";
 import type { Grants } from "./grants.ts";
-import { expiryOf, subjectOf } from "./subject.ts";
+import { expiryOf } from "./subject.ts";
+import type { Proof, Standby, Subjects } from "./subjects.ts";
 
 /** `live`: no question is due. `stale`: good enough while upstream cannot be asked. */
 export type Standing = "live" | "stale" | "none";
@@ -35,8 +36,8 @@ export interface Rights {
 /** Of the latest noes so many are remembered: far more than there are questions under way. */
 const MAX_REFUSED = 10_000;
 
-/** `access: client`: the credential that the client sends decides. `key` is the secret under which subjects are hashed. */
-export const clientRights = (site: Site, grants: Grants, key: Uint8Array, clock: Clock): Rights => {
+/** `access: client`: the credential that the client sends decides. */
+export const clientRights = (site: Site, grants: Grants, subjects: Subjects, clock: Clock): Rights => {
   const keyFor = (repo: Repository, subject: string) => ({ site: site.host, repo, subject });
   const judge = (grant: GrantFact | undefined): Standing => {
     const now = clock();
@@ -52,44 +53,90 @@ export const clientRights = (site: Site, grants: Grants, key: Uint8Array, clock:
   // moments are counted in noes: between two of them nothing happens that a yes could come too late for
   let noes = 0;
   const refusedAt = new LRUCache<string, number>(upTo(MAX_REFUSED));
+  // apart from those, which anybody can make many of: only a proof that upstream has overruled is noted here, with the time
+  const overruledAt = new LRUCache<string, number>(upTo(MAX_REFUSED));
+  const nameOf = (repo: Repository, subject: string) => `${repo}\n${subject}`;
   const takeAway = (repo: Repository, subject: string) => {
     noes += 1;
-    refusedAt.set(`${repo}\n${subject}`, noes);
+    refusedAt.set(nameOf(repo, subject), noes);
     return grants.end(keyFor(repo, subject));
   };
   const put = (repo: Repository, subject: string, asked: number, lifetime: number, end = Number.POSITIVE_INFINITY) => {
-    if ((refusedAt.get(`${repo}\n${subject}`) ?? 0) > asked) return;
+    if ((refusedAt.get(nameOf(repo, subject)) ?? 0) > asked) return;
+    overruledAt.delete(nameOf(repo, subject));
     const now = clock();
     grants.put({ ...keyFor(repo, subject), grantedAt: now, expiresAt: Math.min(now + lifetime, end) });
+  };
+  const isOverruled = (repo: Repository, subject: string): boolean => {
+    const at = overruledAt.get(nameOf(repo, subject));
+    return at !== undefined && Math.abs(clock() - at) < site.grantFor;
+  };
+  /** A proof counts from when it was seen: it is none from the future, and in an outage it outlives its token like a grant. */
+  const judgeProof = ({ since, until }: Proof): Standing => {
+    const now = clock();
+    if (now < since - 1_000) return "none";
+    if (now < until) return "live";
+    return now - since < site.staleAccess ? "stale" : "none";
+  };
+  const byProof = async (repo: Repository, { subject }: Standby, proof: Proof): Promise<Standing> => {
+    const most = judgeProof(proof);
+    // upstream's no is worth more than any proof, until it says yes
+    if (proof.by === "keys" && !isOverruled(repo, subject)) return most;
+    return weaker(most, await standingOf(repo, subject));
+  };
+  const ownStanding = async (repo: Repository, who: Standby): Promise<Standing> => {
+    const proven = who.proof === undefined || isOverruled(repo, who.own) ? "none" : await byProof(repo, who, who.proof);
+    return proven === "live" ? proven : stronger(proven, await standingOf(repo, who.own));
   };
   return {
     async standing(repo, credential) {
       const everybody = await standingOf(repo, PUBLIC);
       if (everybody === "live" || credential === undefined) return everybody;
-      const own = await standingOf(repo, subjectOf(credential, key));
+      const own = await ownStanding(repo, await subjects.meet(credential, repo));
       return own === "none" ? everybody : own;
     },
     async confirmedAt(repo, credential) {
-      const subjects = credential === undefined ? [PUBLIC] : [PUBLIC, subjectOf(credential, key)];
-      const facts = await Promise.all(subjects.map((subject) => grants.get(keyFor(repo, subject))));
+      const { own, subject, proof } = credential === undefined ? NOBODY : subjects.of(credential, repo);
+      const facts = await Promise.all([PUBLIC, own, subject].map((one) => grants.get(keyFor(repo, one))));
       const times = facts.flatMap((fact) => (fact === undefined ? [] : [fact.grantedAt]));
+      if (proof?.by === "keys") times.push(proof.since);
       return times.length === 0 ? undefined : Math.max(...times);
     },
     asking: () => noes,
     granted(repo, credential, asked) {
-      if (credential === undefined) put(repo, PUBLIC, asked, site.publicFor);
-      else put(repo, subjectOf(credential, key), asked, site.grantFor, expiryOf(credential));
+      if (credential === undefined) return put(repo, PUBLIC, asked, site.publicFor);
+      const { own, subject, proof } = subjects.of(credential, repo);
+      // of others' tokens it does not end with this one: theirs have ends of their own
+      if (proof !== undefined) put(repo, subject, asked, site.grantFor);
+      put(repo, own, asked, site.grantFor, expiryOf(credential));
     },
     published: (repo, asked) => put(repo, PUBLIC, asked, site.publicFor),
     hidden: (repo) => takeAway(repo, PUBLIC),
     isPublic: async (repo) => (await standingOf(repo, PUBLIC)) === "live",
     async refused(repo, credential) {
       // without a credential a 401 is the challenge that every token registry begins with: it says nothing of the repository
-      if (credential !== undefined) await takeAway(repo, subjectOf(credential, key));
+      if (credential === undefined) return;
+      const { own, subject, proof } = subjects.of(credential, repo);
+      if (proof === undefined) return takeAway(repo, own);
+      // a token that is past its end says nothing of whom it was for
+      const overruled = clock() < proof.until ? [own, subject] : [own];
+      for (const one of overruled) overruledAt.set(nameOf(repo, one), clock());
+      await Promise.all(overruled.map((one) => takeAway(repo, one)));
     },
-    known: (credential) => grants.any(site.host, subjectOf(credential, key), clock() - site.staleAccess),
+    async known(credential) {
+      const { own, subject, proof } = await subjects.meet(credential);
+      if (proof?.by === "keys" && judgeProof(proof) === "live") return true;
+      const since = clock() - site.staleAccess;
+      return (await grants.any(site.host, own, since)) || (subject !== own && (await grants.any(site.host, subject, since)));
+    },
   };
 };
+
+const NOBODY: Standby = { own: PUBLIC, subject: PUBLIC, proof: undefined };
+
+const ORDER: readonly Standing[] = ["none", "stale", "live"];
+const weaker = (a: Standing, b: Standing): Standing => (ORDER.indexOf(a) < ORDER.indexOf(b) ? a : b);
+const stronger = (a: Standing, b: Standing): Standing => (weaker(a, b) === a ? b : a);
 
 /** `access: shared`: whoever reaches us may read what our own credentials may. */
 export const sharedRights: Rights = {

@@ -6,7 +6,9 @@ import { PUBLIC } from "../store/facts.ts";
 
 /** `key` is secret and of this installation, so that a copy of the facts tells nothing about a guessed password. */
 export const subjectOf = (credential: Credential | undefined, key: Uint8Array): string =>
-  credential === undefined ? PUBLIC : createHmac("sha256", key).update(credential).digest("base64url");
+  credential === undefined ? PUBLIC : keyedHash(credential, key);
+
+export const keyedHash = (text: string, key: Uint8Array): string => createHmac("sha256", key).update(text).digest("base64url");
 
 interface Claims {
   readonly exp?: unknown;
@@ -25,6 +27,26 @@ export const showsPullOnly = (credential: Credential): boolean => {
   if (!Array.isArray(access) || access.length === 0) return false;
   return access.every((entry: unknown) => actionsOf(entry)?.every((action) => action === "pull") ?? false);
 };
+
+/** Names of the repositories whose pulling an `access` claim allows. */
+export const pullsIn = (access: unknown): string[] => {
+  if (!Array.isArray(access)) return [];
+  return access.slice(0, MAX_ENTRIES).flatMap((entry: unknown) => {
+    const actions = actionsOf(entry);
+    if (actions === undefined || !(actions.includes("pull") || actions.includes("*"))) return [];
+    const { type, name } = entry as { type?: unknown; name?: unknown };
+    return type === "repository" && typeof name === "string" && name.length <= MAX_NAME ? [name] : [];
+  });
+};
+
+/** As a bearer JWT has it, unverified; `undefined`: it shows nothing of the kind. */
+export const pullsShown = (credential: Credential): string[] | undefined => {
+  const access = claimsOf(credential)?.access;
+  return Array.isArray(access) ? pullsIn(access) : undefined;
+};
+
+const MAX_ENTRIES = 200;
+const MAX_NAME = 255;
 
 const actionsOf = (entry: unknown): readonly unknown[] | undefined => {
   if (typeof entry !== "object" || entry === null || !("actions" in entry)) return undefined;

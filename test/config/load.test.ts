@@ -116,7 +116,6 @@ const onlyConfigErrors = (error: unknown) => {
 describe("the contract's example", () => {
   it("is known in every key; only what this version lacks is refused", async () => {
     expect(await problems(EXAMPLE, {}, { "corp-ca.pem": "", "gitlab-ca.pem": "" })).toEqual([
-      "layover.yaml:21:5 sites.registry.gitlab.com.tokenKeys: not available in this version: checking tokens with the registry's keys",
       "layover.yaml:34:1 passthrough: not available in this version: passing TLS through",
       "layover.yaml:35:1 mirror: not available in this version: the managed mirror",
     ]);

@@ -14,6 +14,7 @@ import { policyOf } from "../../src/registry/policy.ts";
 import { publicity } from "../../src/registry/publicity.ts";
 import { clientRights } from "../../src/registry/rights.ts";
 import { siteRegistry } from "../../src/registry/site.ts";
+import { type SubjectsParts, subjectsOf } from "../../src/registry/subjects.ts";
 import type { Site } from "../../src/sites.ts";
 import type { BlobStore } from "../../src/store/blobs.ts";
 import type { FactStore } from "../../src/store/facts.ts";
@@ -23,6 +24,9 @@ import { ScriptedUpstream } from "./scripted.ts";
 
 export const MINUTE = 60_000;
 export const HOUR = 3_600_000;
+
+/** Under which its subjects are hashed. */
+export const SECRET = Buffer.alloc(32, 7);
 
 export const POLICY = {
   freshFor: MINUTE,
@@ -42,6 +46,7 @@ const site = (changes: Partial<Site>): Site => ({
   credentials: undefined,
   users: undefined,
   realms: [],
+  tokenKeys: undefined,
   trust: undefined,
   allow: [],
   readOnly: false,
@@ -61,6 +66,7 @@ export const stack = (
   flightOptions: Partial<FlightOptions> = {},
   over?: Registry,
   given?: FactStore,
+  proofs: (clock: () => number) => Pick<SubjectsParts, "voucher" | "exchanges"> = () => ({}),
 ) => {
   const folder = mkdtempSync(join(tmpdir(), "layover-stack-"));
   const facts = given ?? openSqlite(join(folder, "facts.sqlite"));
@@ -80,7 +86,7 @@ export const stack = (
   const ours = site(changes);
   const policy = policyOf(ours);
   const granted = grants(facts, silent, { clock, keepFor: ours.staleAccess });
-  const rights = clientRights(ours, granted, Buffer.alloc(32, 7), clock);
+  const rights = clientRights(ours, granted, subjectsOf({ site: ours.host, secret: SECRET, clock, ...proofs(clock) }), clock);
   const finder = publicity(asked, rights, ours.publicFor, silent);
   const flying = flights(blobs, silent, {
     retry: { attempts: 6, first: 5, most: 50, longest: 200 },

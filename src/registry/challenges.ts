@@ -1,0 +1,48 @@
+// The bearer challenge of each site as its upstream last gave it: where tokens come from, and for which service. Heard in passing;
+// what `GET /v2/` was answered is remembered over restarts.
+import { Seldom } from "../lib/seldom.ts";
+import type { FactStore } from "../store/facts.ts";
+
+export interface BearerChallenge {
+  readonly realm: URL;
+  readonly service: string | undefined;
+}
+
+export interface Challenges {
+  /** `WWW-Authenticate` values of a 401. */
+  heard(site: string, values: readonly string[]): void;
+  /** `undefined`: it has none, or nobody has heard it yet. */
+  of(site: string): Promise<BearerChallenge | undefined>;
+}
+
+/** `parse` finds the bearer challenge among such values. */
+export const challengesOf = (
+  facts: Pick<FactStore, "ping">,
+  parse: (values: readonly string[]) => BearerChallenge | undefined,
+): Challenges => {
+  const known = new Map<string, BearerChallenge>();
+  return {
+    heard(site, values) {
+      const challenge = parse(values);
+      if (challenge !== undefined) known.set(site, challenge);
+    },
+    async of(site) {
+      const remembered = known.get(site) ?? parse((await facts.ping(site).catch(() => undefined))?.challenges ?? []);
+      if (remembered !== undefined) known.set(site, remembered);
+      return remembered;
+    },
+  };
+};
+
+/** As `challenges`, with a question of ours where nobody has heard a site's: `ask` is begun once a minute at most, and never waited for. */
+export const askingFor = (challenges: Challenges, ask: () => Promise<unknown>): Challenges => {
+  const seldom = new Seldom();
+  return {
+    ...challenges,
+    async of(site) {
+      const known = await challenges.of(site);
+      if (known === undefined) seldom.tell(() => void ask().catch(() => undefined));
+      return known;
+    },
+  };
+};
