@@ -134,7 +134,7 @@ describe("nobody vouches for a token that is", () => {
     const right = token();
     const wrong = fc.oneof(
       fc
-        .tuple(fc.nat(right.length - 1), fc.constantFrom(..."AQgw-_.=0x "))
+        .tuple(fc.nat(right.length - 1), fc.constantFrom("A", "Q", "g", "w", "-", "_", ".", "=", "0", " "))
         .map(([at, by]) => right.slice(0, at) + by + right.slice(at + 1)),
       fc.nat(right.length - 1).map((at) => right.slice(0, at)),
       fc.string({ unit: "binary" }),
@@ -214,14 +214,14 @@ describe("certificates that a token shows", () => {
   it("lead to its key where one of ours is that certificate, or has signed it", async () => {
     expect(await withKeys(leaf.pem).check(shown(leaf.signer, [der(leaf.pem)]))).toBeDefined();
     expect(await withKeys(leaf.pem).check(signed(leaf.signer, {}, claimsAt(NOW)))).toBeDefined();
-    const { check } = withKeys(`${root.certificate}`);
+    const { check } = withKeys(root.certificate.toString());
     expect(await check(shown(leaf.signer, [der(leaf.pem)]))).toBeDefined();
     expect(await check(shown(leaf.signer, [der(leaf.pem), der(root.certificate)]))).toBeDefined();
     expect(await check(shown(leaf.signer, []))).toBeUndefined();
   });
 
   it("lead nowhere else", async () => {
-    const { check } = withKeys(`${root.certificate}`);
+    const { check } = withKeys(root.certificate.toString());
     const strange = leafOf(stranger);
     const [own, theirs, ours] = [der(strange.pem), der(stranger.certificate), der(root.certificate)];
     for (const x5c of [
@@ -243,11 +243,13 @@ describe("certificates that a token shows", () => {
     const below = leafOf({ ...root, key: leaf.signer.privateKey });
     const { check } = withKeys(leaf.pem);
     expect(await check(shown(below.signer, [der(below.pem), der(leaf.pem)]))).toBeUndefined();
-    expect(await withKeys(`${root.certificate}`).check(shown(below.signer, [der(below.pem), der(leaf.pem)]))).toBeUndefined();
+    expect(
+      await withKeys(root.certificate.toString()).check(shown(below.signer, [der(below.pem), der(leaf.pem)])),
+    ).toBeUndefined();
   });
 
   it("lead nowhere once they are over", async () => {
-    const { check, state } = withKeys(`${root.certificate}`);
+    const { check, state } = withKeys(root.certificate.toString());
     state.now = NOW + 31 * 24 * 3_600_000;
     expect(await check(signed(leaf.signer, { x5c: [der(leaf.pem)] }, claimsAt(state.now)))).toBeUndefined();
   });
