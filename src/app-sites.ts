@@ -32,10 +32,11 @@ import { type SiteRegistry, siteRegistry } from "./registry/site.ts";
 import type { Site } from "./sites.ts";
 import type { BlobStore } from "./store/blobs.ts";
 import { type FactStore, PUBLIC } from "./store/facts.ts";
+import { agentTo } from "./upstream/agents.ts";
 import { loginOf } from "./upstream/asker.ts";
 import { bearerOf } from "./upstream/challenge.ts";
 import { UpstreamResolver } from "./upstream/resolver.ts";
-import { trusting } from "./upstream/roots.ts";
+import { wayOut } from "./upstream/way.ts";
 
 export interface SharedParts {
   readonly blobs: BlobStore;
@@ -109,9 +110,9 @@ const open = (site: Site, resolver: UpstreamResolver, shared: Common): Opened =>
 
 const openSite = (site: Site, resolver: UpstreamResolver, shared: Common): Opened => {
   const { facts, clock, log, via } = shared;
-  const secureContext = trusting(site.trust);
+  const way = wayOut(site, resolver);
   const subjectOf = (credential: Credential | undefined) => (credential === undefined ? PUBLIC : subjects.of(credential).subject);
-  const upstream = site.offline ? noUpstream(site.host) : openUpstream(site, { ...shared, resolver, secureContext, subjectOf });
+  const upstream = site.offline ? noUpstream(site.host) : openUpstream(site, { ...shared, way, subjectOf });
   const subjects = siteSubjects(site, upstream, shared);
   const own = site.access === "shared";
   const policy = policyOf(site);
@@ -132,9 +133,7 @@ const openSite = (site: Site, resolver: UpstreamResolver, shared: Common): Opene
     return login === undefined ? registry : cacheOver(upstream.withLogin(login, credential));
   };
   const first = site.upstreams[0]!;
-  const port = Number(first.port) || (first.protocol === "https:" ? 443 : 80);
-  const lookup = resolver.lookupFor(port);
-  const through = passThrough({ site, upstream: first, lookup, secureContext, via });
+  const through = passThrough({ site, upstream: first, agent: agentTo(first, way), via });
 
   const ping = pingDoor({
     site,
@@ -158,8 +157,7 @@ const openSite = (site: Site, resolver: UpstreamResolver, shared: Common): Opene
     async passThrough(exchange, request) {
       refuseDisguise(request, exchange.path);
       refuseByPolicy(site, policy, exchange.method, request);
-      // a socket looks no address up: one that stands in the URL is held against our own here
-      await resolver.resolve(first.hostname, port);
+      resolver.refuseOurs(first);
       const tap = request.kind === "other" ? await shared.realmTap(exchange) : undefined;
       await observe({ site, policy, facts, clock, log }, exchange.method, exchange.path, request, () =>
         through.forward(exchange, tap),

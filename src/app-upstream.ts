@@ -1,5 +1,4 @@
 // What stands between a site and its upstreams put together: their breakers, budgets and slots, and the ways in which they are asked.
-import type { SecureContext } from "node:tls";
 import type { Clock } from "./lib/clock.ts";
 import type { Logger } from "./lib/log.ts";
 import { ownContext } from "./oci/own-context.ts";
@@ -18,14 +17,13 @@ import { Limits } from "./upstream/limits.ts";
 import { ownRealms } from "./upstream/own-realms.ts";
 import { lookAt, type PingAnswer, pingUpstream } from "./upstream/ping.ts";
 import { realmProbe } from "./upstream/realm.ts";
-import type { UpstreamResolver } from "./upstream/resolver.ts";
 import { Tokens } from "./upstream/token.ts";
 import { Transport } from "./upstream/transport.ts";
 import type { Upstream } from "./upstream/turn.ts";
+import type { Way } from "./upstream/way.ts";
 
 export interface UpstreamParts {
-  readonly resolver: UpstreamResolver;
-  readonly secureContext: SecureContext;
+  readonly way: Way;
   /** Whose a question is. */
   readonly subjectOf: (credential: Credential | undefined) => string;
   readonly clock: Clock;
@@ -54,9 +52,9 @@ export interface OpenUpstream {
 const LOOK_WITHIN = 4_000;
 
 export const openUpstream = (site: Site, parts: UpstreamParts): OpenUpstream => {
-  const { resolver, secureContext, subjectOf, clock, log, via, version } = parts;
+  const { way, subjectOf, clock, log, via, version } = parts;
   const { concurrency } = site;
-  const transport = new Transport({ resolver, secureContext, via, userAgent: `layover/${version}`, concurrency });
+  const transport = new Transport({ ...way, via, userAgent: `layover/${version}`, concurrency });
   const upstreams = site.upstreams.map((url) => upstreamAt(site, url, transport, parts));
   const health = new UpstreamHealth(upstreams, transport);
   const tokens = new Tokens(transport, clock);

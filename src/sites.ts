@@ -43,6 +43,13 @@ export interface SiteCredentials extends Pick<OwnCredentials, "username" | "pass
 /** Where the keys are that a site's tokens are signed with: at an https URL, or in a file, whose text was found right at start. */
 export type TokenKeySource = { readonly url: string } | { readonly file: string; readonly text: string };
 
+/** PEM, never logged. */
+export interface ClientCertificate {
+  /** With what is between it and its root. */
+  readonly certificate: string;
+  readonly key: string;
+}
+
 export interface Site {
   /** The registry's own name, in lower case; the key of everything that is kept for it. */
   readonly host: string;
@@ -66,6 +73,10 @@ export interface Site {
   readonly tokenKeys: TokenKeySource | undefined;
   /** PEM added to the roots that upstream's certificate is checked against. */
   readonly trust: string | undefined;
+  /** Shown to the upstreams that ask for one, and to nobody else. */
+  readonly clientCertificate: ClientCertificate | undefined;
+  /** What every request of ours for the site goes through, user and password included; never logged. */
+  readonly httpProxy: URL | undefined;
   /** Globs of repositories that may be asked for; empty: all. */
   readonly allow: readonly string[];
   readonly readOnly: boolean;

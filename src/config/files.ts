@@ -1,9 +1,10 @@
 // The files that settings name: secrets, certificates and keys. What they hold is never part of a message.
-import { X509Certificate } from "node:crypto";
+import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFile, stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import { HtpasswdError, parseHtpasswd } from "../lib/htpasswd.ts";
 import { parsePublicKeys } from "../lib/public-keys.ts";
+import type { ClientCertificate } from "../sites.ts";
 import type { KeyPath, Problem } from "./problems.ts";
 
 const MAX_BYTES = 4 * 2 ** 20;
@@ -25,6 +26,8 @@ export interface Files {
   certificates(name: string, at: KeyPath): Promise<string | undefined>;
   /** A file of certificates, public keys or a JWKS, as `parsePublicKeys` takes it; undefined once it was reported that it does not. */
   publicKeys(name: string, at: KeyPath): Promise<string | undefined>;
+  /** Of files, or of PEM texts in their place; undefined once it was reported that one is wrong, or that they do not belong together. */
+  keyPair(certificate: string, key: string, at: KeyPath): Promise<ClientCertificate | undefined>;
 }
 
 export const filesIn = (folder: string, report: (problem: Problem) => void): Files => {
@@ -63,14 +66,17 @@ export const filesIn = (folder: string, report: (problem: Problem) => void): Fil
     }
   };
 
+  const textOf = async (given: string, at: KeyPath) => (isPem(given) ? given : read(given, at));
+  const placeOf = (given: string) => (isPem(given) ? "the text" : path(given));
+
   const certificates = async (name: string, at: KeyPath) => {
-    const text = await read(name, at);
+    const text = await textOf(name, at);
     if (text === undefined) return undefined;
     const blocks = text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
     const wrong = blocks.findIndex((block) => !isCertificate(block));
     if (blocks.length > 0 && wrong === -1) return `${blocks.join("\n")}\n`;
     const found = wrong === -1 ? "none" : `number ${wrong + 1} that cannot be read`;
-    report({ path: at, text: `expected certificates in PEM form in ${path(name)}, found ${found}` });
+    report({ path: at, text: `expected certificates in PEM form in ${placeOf(name)}, found ${found}` });
     return undefined;
   };
 
@@ -85,7 +91,29 @@ export const filesIn = (folder: string, report: (problem: Problem) => void): Fil
     }
   };
 
-  return { path, secret, users, certificates, publicKeys };
+  const keyPair = async (certificate: string, key: string, at: KeyPath) => {
+    const chain = await certificates(certificate, [...at, "certificate"]);
+    const text = await textOf(key, [...at, "key"]);
+    if (chain === undefined || text === undefined) return undefined;
+    const wrong = keyProblem(text, chain);
+    if (wrong !== undefined)
+      report({ path: [...at, "key"], text: `expected the certificate's private key in ${placeOf(key)}, found ${wrong}` });
+    return wrong === undefined ? { certificate: chain, key: text } : undefined;
+  };
+
+  return { path, secret, users, certificates, publicKeys, keyPair };
+};
+
+/** No path begins like this. */
+const isPem = (text: string): boolean => text.trimStart().startsWith("-----BEGIN ");
+
+const keyProblem = (pem: string, chain: string): string | undefined => {
+  if (/ENCRYPTED/.test(pem)) return "one that is encrypted";
+  try {
+    return new X509Certificate(chain).checkPrivateKey(createPrivateKey(pem)) ? undefined : "that of another certificate";
+  } catch {
+    return "none that can be read";
+  }
 };
 
 const isCertificate = (pem: string): boolean => {

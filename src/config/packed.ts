@@ -2,8 +2,9 @@
 import type { Site } from "../sites.ts";
 import type { Config } from "./config.ts";
 
-interface PackedSite extends Omit<Site, "upstreams"> {
+interface PackedSite extends Omit<Site, "upstreams" | "httpProxy"> {
   readonly upstreams: readonly string[];
+  readonly httpProxy: string | undefined;
 }
 
 export interface PackedConfig extends Omit<Config, "sites"> {
@@ -18,10 +19,18 @@ export type Reading =
 
 export const pack = (config: Config): PackedConfig => ({
   ...config,
-  sites: config.sites.map((site) => ({ ...site, upstreams: site.upstreams.map(({ href }) => href) })),
+  sites: config.sites.map((site) => ({
+    ...site,
+    upstreams: site.upstreams.map(({ href }) => href),
+    httpProxy: site.httpProxy?.href,
+  })),
 });
 
 export const unpack = (packed: PackedConfig): Config => ({
   ...packed,
-  sites: packed.sites.map((site) => ({ ...site, upstreams: site.upstreams.map((href) => new URL(href)) })),
+  sites: packed.sites.map((site) => ({
+    ...site,
+    upstreams: site.upstreams.map((href) => new URL(href)),
+    httpProxy: site.httpProxy === undefined ? undefined : new URL(site.httpProxy),
+  })),
 });

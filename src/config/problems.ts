@@ -66,7 +66,8 @@ const describe = (issue: Issue, path: KeyPath, value: unknown): string => {
 /** YAML takes `8.8` for a number. */
 const quoteIt = (value: unknown): string => (typeof value === "number" ? " (quote it, if it is meant as text)" : "");
 
-const isSecret = (path: KeyPath): boolean => ["credentials", "password", "token", "upstream"].some((key) => path.includes(key));
+const isSecret = (path: KeyPath): boolean =>
+  ["credentials", "password", "token", "upstream", "httpProxy", "clientCertificate"].some((key) => path.includes(key));
 
 const show = (value: unknown): string => {
   if (value === undefined) return "nothing";

@@ -4,7 +4,7 @@ import { z } from "zod";
 import { parseAddress } from "../lib/listen.ts";
 import { parsePrefixes } from "../lib/prefixes.ts";
 import { parseDuration, parseSize } from "../lib/units.ts";
-import { parseHelper, parseHost, parseMatch, parseResolver, parseUpstream } from "./values.ts";
+import { parseHelper, parseHost, parseHttpProxy, parseMatch, parseResolver, parseUpstream } from "./values.ts";
 
 /** Unknown keys carry the known ones as their message, for a "did you mean". */
 const strict = <S extends z.core.$ZodLooseShape>(shape: S) =>
@@ -68,6 +68,8 @@ const credentials = strict({
   helper: parsed("the name of a credential helper such as ecr-login", parseHelper).optional(),
 });
 
+const clientCertificate = strict({ certificate: text, key: text });
+
 export const site = strict({
   kind: z.enum(["upstream", "local"]).optional(),
   aliases: list(host).optional(),
@@ -78,6 +80,8 @@ export const site = strict({
   realms: list(host).optional(),
   tokenKeys: text.optional(),
   trust: text.optional(),
+  clientCertificate: clientCertificate.optional(),
+  httpProxy: parsed("an HTTP proxy such as http://proxy.corp:3128, or none", parseHttpProxy).optional(),
   users: text.optional(),
   allow: list(text).optional(),
   onMissing: z.enum(["cache", "refuse"]).optional(),

@@ -57,6 +57,8 @@ const showUpstream = (site: Site) => ({
   realms: site.realms,
   ...(site.tokenKeys && { tokenKeys: "url" in site.tokenKeys ? site.tokenKeys.url : site.tokenKeys.file }),
   ...(site.trust !== undefined && { trust: `<${site.trust.split("BEGIN CERTIFICATE").length - 1} certificates>` }),
+  ...(site.clientCertificate && { clientCertificate: { certificate: "<set>", key: "<set>" } }),
+  ...(site.httpProxy && { httpProxy: showProxy(site.httpProxy) }),
   allow: site.allow,
   onGone: site.policy.onGone,
   readOnly: site.readOnly,
@@ -76,6 +78,11 @@ const showRule = (rule: Rule) =>
   Object.fromEntries(
     Object.entries(rule).map(([key, value]) => [key, typeof value === "number" ? formatDuration(value) : (value as unknown)]),
   );
+
+const showProxy = ({ protocol, username, password, host }: URL): string => {
+  const login = password === "" ? username : `${username}:***`;
+  return `${protocol}//${login}${login === "" ? "" : "@"}${host}`;
+};
 
 /** By the file that a secret comes from, where there is one: it is read again as it changes. */
 const showCredentials = (credentials: SiteCredentials) => {

@@ -1,5 +1,5 @@
 // Settings → the site table: one edit in the configuration reaches DNS, TLS and HTTP alike.
-import type { Rule, Site, SiteCredentials, TokenKeySource } from "../sites.ts";
+import type { ClientCertificate, Rule, Site, SiteCredentials, TokenKeySource } from "../sites.ts";
 import { extraLookupNames, type MergedSite } from "./builtin.ts";
 import type { Files } from "./files.ts";
 import { usersOf } from "./local.ts";
@@ -41,6 +41,8 @@ export const buildSite = async (merged: MergedSite, trust: string | undefined, f
     users: await usersOf(merged, files, report),
     tokenKeys: await tokenKeysOf(merged, files, report),
     trust: [trust, own].filter((pem) => pem !== undefined).join("") || undefined,
+    clientCertificate: await clientCertificateOf(merged, files),
+    httpProxy: settings.httpProxy,
     allow: settings.allow ?? [],
     readOnly: settings.readOnly ?? false,
     offline: settings.offline ?? false,
@@ -72,6 +74,11 @@ const originsOf = (merged: MergedSite, report: Report): URL[] => {
   if (upstream === undefined) return [new URL(`https://${merged.host}`)];
   if (upstream.length === 0) report({ path: merged.at("upstream"), text: "expected at least one origin, found none" });
   return upstream;
+};
+
+const clientCertificateOf = async (merged: MergedSite, files: Files): Promise<ClientCertificate | undefined> => {
+  const given = merged.settings.clientCertificate;
+  return given && files.keyPair(given.certificate, given.key, merged.at("clientCertificate"));
 };
 
 const credentialsOf = async (merged: MergedSite, files: Files, report: Report): Promise<SiteCredentials | undefined> => {

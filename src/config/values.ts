@@ -43,6 +43,24 @@ export const parseResolver = (text: string): string => {
 
 export const isEncrypted = (resolver: string): boolean => /^(tls|https|quic):\/\/./i.test(resolver);
 
+/** `http://user:password@proxy.corp:3128`; `undefined`: none. Nothing of the text is repeated in the error, for there may be a password in it. */
+export const parseHttpProxy = (text: string): URL | undefined => {
+  if (text === "none") return undefined;
+  const expected = "expected an HTTP proxy such as http://proxy.corp:3128, or none";
+  const url = URL.parse(text);
+  if (url === null || !/^https?:\/\//i.test(text)) throw new Error(`${expected}, found something else`);
+  if (url.pathname !== "/" || url.search !== "" || url.hash !== "")
+    throw new Error(
+      `${expected}, found more behind its host (a password with /, ?, # or @ in it is written with %2F and the like)`,
+    );
+  try {
+    decodeURIComponent(url.username + url.password);
+  } catch {
+    throw new Error(`${expected}: a % in its password is written as %25`);
+  }
+  return url;
+};
+
 /** What stands behind `docker-credential-`: a program's name, and no path to one. */
 export const parseHelper = (text: string): string => {
   const wrong = (why: string) =>

@@ -1,10 +1,7 @@
 // Writes, and all that is no cacheable read, streamed to the host that was asked for, unbuffered, with the client's own credential.
 // http-proxy does the piping. What upstream gets is framed as what came, whatever its headers say: connections are shared by all clients.
-import { type ClientRequest, Agent as HttpAgent, type IncomingMessage, type ServerResponse } from "node:http";
-import { Agent as HttpsAgent } from "node:https";
-import type { LookupFunction } from "node:net";
+import type { Agent, ClientRequest, IncomingMessage, ServerResponse } from "node:http";
 import { Readable } from "node:stream";
-import type { SecureContext } from "node:tls";
 import { createProxyServer } from "http-proxy";
 import { OciError } from "../oci/error.ts";
 import type { Site } from "../sites.ts";
@@ -14,17 +11,14 @@ import type { Exchange } from "./exchange.ts";
 /** Upstream may be silent this long: finishing a push of many GiB makes some registries read it all again. Milliseconds. */
 const SILENCE = 30 * 60_000;
 const CONNECT_WITHIN = 10_000;
-/** Shorter than any server keeps an idle connection: a write on one that is just being closed could not be tried again. */
-const IDLE_SOCKET = 3_000;
 /** Upstream may take this long to say that a body may come, as patient as clients are themselves. Milliseconds. */
 const CONTINUE_WITHIN = 1_000;
 
 export interface PassThroughParts {
   readonly site: Site;
   readonly upstream: URL;
-  /** Never the system's resolver, which may be us; refuses addresses that are ours. */
-  readonly lookup: LookupFunction;
-  readonly secureContext: SecureContext;
+  /** Never asks the system's resolver, which may be us; refuses addresses that are ours; ended with `close`. */
+  readonly agent: Agent;
   readonly via: string;
 }
 
@@ -44,9 +38,7 @@ export interface Tap {
 export type PassThrough = (exchange: Exchange, tap?: Tap) => Promise<Answered>;
 
 export const passThrough = (parts: PassThroughParts): { forward: PassThrough; close: () => void } => {
-  const { upstream, lookup, secureContext, site } = parts;
-  const options = { keepAlive: true, lookup, timeout: IDLE_SOCKET };
-  const agent = upstream.protocol === "https:" ? new HttpsAgent({ ...options, secureContext }) : new HttpAgent(options);
+  const { upstream, agent, site } = parts;
   const proxy = createProxyServer({
     target: upstream,
     agent,

@@ -57,7 +57,7 @@ export class Line {
    */
   async ask(
     { kind, signal, client }: Asked,
-    check: () => Promise<void>,
+    check: () => void,
     send: (over: () => void) => Promise<Received>,
   ): Promise<Received> {
     // our own look must not wait behind what waits for its outcome
@@ -68,7 +68,7 @@ export class Line {
       release();
     };
     try {
-      await check();
+      check();
       answered = this.#breaker?.sent(kind);
       const received = await send(over);
       this.#breaker?.answered(kind, headOf(received));

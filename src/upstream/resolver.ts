@@ -5,6 +5,7 @@ import { LRUCache } from "lru-cache";
 import { within } from "../lib/abort.ts";
 import { SingleFlight } from "../lib/single-flight.ts";
 import { OciError } from "../oci/error.ts";
+import { portOf } from "./port.ts";
 
 interface Found {
   readonly address: string;
@@ -52,11 +53,17 @@ export class UpstreamResolver {
     this.#isOurs = isOurs;
   }
 
+  /** A socket, and a proxy, looks no address up: one that stands in the URL is held against our own here. Throws LOOP_DETECTED. */
+  refuseOurs(url: URL): void {
+    const host = url.hostname.replace(/^\[|\]$/g, "");
+    if (isIP(host) !== 0 && this.#isOurs(host, portOf(url))) throw ourselves(url.hostname);
+  }
+
   /** Throws UPSTREAM_UNREACHABLE when nobody knows the name, LOOP_DETECTED when it leads to ourselves. */
   async resolve(host: string, port: number): Promise<readonly Found[]> {
     const addresses = await this.#find(host.replace(/^\[|\]$/g, ""));
     const others = addresses.filter(({ address }) => !this.#isOurs(address, port));
-    if (others.length === 0) throw new OciError("LOOP_DETECTED", `${host} resolves to Layover itself`);
+    if (others.length === 0) throw ourselves(host);
     return others;
   }
 
@@ -117,6 +124,8 @@ export class UpstreamResolver {
     return addresses;
   }
 }
+
+const ourselves = (host: string): OciError => new OciError("LOOP_DETECTED", `${host} resolves to Layover itself`);
 
 const LOCALHOST: readonly Found[] = [
   { address: "127.0.0.1", family: 4 },

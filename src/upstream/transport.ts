@@ -1,18 +1,15 @@
 // Requests to upstreams: own name resolution, own roots, redirects followed here with the credential left behind, idle limits only.
-import { isIP } from "node:net";
-import type { SecureContext } from "node:tls";
 import type { Dispatcher } from "undici";
 import request from "undici/lib/api/api-request.js";
-import Agent from "undici/lib/dispatcher/agent.js";
 import { abortable } from "../lib/abort.ts";
 import { OciError } from "../oci/error.ts";
 import type { Tally } from "../oci/registry.ts";
+import { Agents } from "./agents.ts";
 import { drop } from "./body.ts";
 import type { Kind } from "./breaker.ts";
 import { Lines } from "./line.ts";
-import type { UpstreamResolver } from "./resolver.ts";
+import type { Way } from "./way.ts";
 
-const CONNECT_WITHIN = 4_000;
 const IDLE = 30_000;
 const MAX_REDIRECTS = 5;
 const CONCURRENCY = 64;
@@ -45,10 +42,7 @@ export interface Received {
   readonly body: Dispatcher.ResponseData["body"];
 }
 
-export interface TransportOptions {
-  readonly resolver: UpstreamResolver;
-  /** Made once: parsing a system's worth of roots for each connection would cost more than the connection. */
-  readonly secureContext: SecureContext;
+export interface TransportOptions extends Way {
   readonly via: string;
   readonly userAgent: string;
   /** For the first byte and between two, never for the whole. Milliseconds; 30 s unless told. */
@@ -60,10 +54,11 @@ export interface TransportOptions {
 export class Transport {
   readonly lines: Lines;
   readonly #options: TransportOptions;
-  readonly #agents = new Map<string, InstanceType<typeof Agent>>();
+  readonly #agents: Agents;
 
   constructor(options: TransportOptions) {
     this.#options = options;
+    this.#agents = new Agents(options, options.idle ?? IDLE);
     this.lines = new Lines(options.concurrency ?? CONCURRENCY);
   }
 
@@ -74,7 +69,7 @@ export class Transport {
       const hop = { ...sent, url, headers };
       const check = () => {
         if (hops === 0) sent.check?.();
-        return this.#refuseOurs(url);
+        this.#options.resolver.refuseOurs(url);
       };
       const received = await this.lines.of(url.origin).ask(hop, check, (over) => this.#once(hop, over));
       const isFollowed = sent.method !== "POST" && REDIRECTS.has(received.status);
@@ -89,7 +84,7 @@ export class Transport {
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#agents.values()].map((agent) => agent.destroy()));
+    await this.#agents.close();
   }
 
   /** `over` is called once the answer's body is. */
@@ -106,7 +101,7 @@ export class Transport {
     try {
       const ask = (keepAlive: boolean) => {
         tally.upstreamRequests += 1;
-        return request.call(this.#agentFor(url, keepAlive), question);
+        return request.call(this.#agents.for(url, keepAlive), question);
       };
       // a POST is not ours to repeat, so no connection that may just be closing is used for it
       const asking = method === "POST" ? ask(false) : twiceIfLost(ask);
@@ -120,34 +115,7 @@ export class Transport {
       throw unreachable(error, url.host);
     }
   }
-
-  /** A socket looks no address up: one that stands in the URL is held against our own here. */
-  async #refuseOurs({ hostname, port, protocol }: URL): Promise<void> {
-    if (isIP(hostname.replace(/^\[|\]$/g, "")) !== 0) await this.#options.resolver.resolve(hostname, portOf(port, protocol));
-  }
-
-  /** One agent a port, as only the port decides which addresses are our own; and one with a new connection for each request. */
-  #agentFor(url: URL, keepAlive: boolean): InstanceType<typeof Agent> {
-    const port = portOf(url.port, url.protocol);
-    const key = `${port} ${keepAlive}`;
-    const known = this.#agents.get(key);
-    if (known !== undefined) return known;
-    const { resolver, secureContext, idle = IDLE } = this.#options;
-    const agent = new Agent({
-      allowH2: false,
-      headersTimeout: idle,
-      bodyTimeout: idle,
-      pipelining: keepAlive ? 1 : 0,
-      keepAliveTimeout: 10_000,
-      keepAliveMaxTimeout: 30_000,
-      connect: { timeout: CONNECT_WITHIN, lookup: resolver.lookupFor(port), secureContext, autoSelectFamily: true },
-    });
-    this.#agents.set(key, agent);
-    return agent;
-  }
 }
-
-const portOf = (port: string, protocol: string): number => Number(port) || (protocol === "https:" ? 443 : 80);
 
 const LOST = new Set(["UND_ERR_SOCKET", "ECONNRESET", "EPIPE"]);
 

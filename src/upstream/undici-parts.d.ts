@@ -13,3 +13,10 @@ declare module "undici/lib/api/api-request.js" {
   const request: (this: Pick<Dispatcher, "dispatch">, options: Dispatcher.RequestOptions) => Promise<Dispatcher.ResponseData>;
   export default request;
 }
+
+declare module "undici/lib/core/connect.js" {
+  import type { buildConnector } from "undici";
+
+  const build: (options: buildConnector.BuildOptions) => buildConnector.connector;
+  export default build;
+}

@@ -48,6 +48,8 @@ const site = (changes: Partial<Site>): Site => ({
   realms: [],
   tokenKeys: undefined,
   trust: undefined,
+  clientCertificate: undefined,
+  httpProxy: undefined,
   allow: [],
   readOnly: false,
   offline: false,
