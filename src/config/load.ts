@@ -136,14 +136,21 @@ const elsewhereThan = (known: readonly Problem[]) => {
 
 /** A secret in the file itself is read by all who may read the file. */
 const literalSecrets = ({ tree, file, where }: Source): string[] => {
-  if (file === undefined || typeof tree["sites"] !== "object") return [];
-  const paths = Object.keys(tree["sites"] ?? {}).flatMap((site) =>
-    ["password", "token"].map((key) => ["sites", site, "credentials", key]),
-  );
-  return paths
-    .filter((path) => {
+  if (file === undefined) return [];
+  const holders = [["defaults"], ...Object.keys(tree["sites"] ?? {}).map((site) => ["sites", site])];
+  return holders.flatMap((holder) =>
+    SECRETS.flatMap(({ at, isOne, instead }) => {
+      const path = [...holder, ...at];
       const value = valueAt(tree, path);
-      return typeof value === "string" && !value.includes("${");
-    })
-    .map((path) => `${where(path)} ${path.join(".")}: a secret in the file itself; ${path.at(-1)}File or \${NAME} keeps it out`);
+      const isLiteral = typeof value === "string" && !value.includes("${") && isOne(value);
+      return isLiteral ? [`${where(path)} ${path.join(".")}: a secret in the file itself; ${instead}\${NAME} keeps it out`] : [];
+    }),
+  );
 };
+
+const SECRETS = [
+  { at: ["credentials", "password"], isOne: () => true, instead: "passwordFile or " },
+  { at: ["credentials", "token"], isOne: () => true, instead: "tokenFile or " },
+  { at: ["httpProxy"], isOne: (value: string) => /:\/\/[^/]*:[^/]*@/.test(value), instead: "" },
+  { at: ["clientCertificate", "key"], isOne: (value: string) => value.includes("-----BEGIN"), instead: "a file or " },
+];

@@ -2,12 +2,11 @@
 // request to an upstream, and nothing of such a request is the proxy's to read. The proxy looks names of upstreams up; its own name we do.
 import { request as plainRequest } from "node:http";
 import { request as tlsRequest } from "node:https";
-import type { LookupFunction, Socket } from "node:net";
+import { isIP, type LookupFunction, type Socket } from "node:net";
 import type { SecureContext } from "node:tls";
 import { OciError } from "../oci/error.ts";
 import { portOf } from "./port.ts";
 
-/** For the proxy itself, and for its own connection to the host. Milliseconds. */
 const WITHIN = 8_000;
 
 export interface HttpProxy {
@@ -16,16 +15,25 @@ export interface HttpProxy {
   /** For the proxy's own name. */
   readonly lookup: LookupFunction;
   readonly secureContext: SecureContext;
+  /** For a tunnel: the proxy itself, and its own connection to the host. Milliseconds; 8 s unless told. */
+  readonly within?: number;
 }
 
 /** `host` as in a URL. Throws UPSTREAM_UNREACHABLE with the proxy's host and why, or what the look-up throws. */
-export const openTunnel = ({ url, lookup, secureContext }: HttpProxy, host: string, port: number): Promise<Socket> =>
+export const openTunnel = (
+  { url, lookup, secureContext, within = WITHIN }: HttpProxy,
+  host: string,
+  port: number,
+): Promise<Socket> =>
   new Promise((resolve, reject) => {
     const target = `${host}:${port}`;
+    const name = url.hostname.replace(/^\[|\]$/g, "");
     const authorization = authorizationOf(url);
     const options = {
       method: "CONNECT",
-      host: url.hostname.replace(/^\[|\]$/g, ""),
+      host: name,
+      // else Node takes the Host header for the proxy's name
+      servername: isIP(name) === 0 ? name : "",
       port: portOf(url),
       path: target,
       headers: { host: target, ...(authorization !== undefined && { "proxy-authorization": authorization }) },
@@ -34,7 +42,7 @@ export const openTunnel = ({ url, lookup, secureContext }: HttpProxy, host: stri
       secureContext,
     };
     const request = url.protocol === "https:" ? tlsRequest(options) : plainRequest(options);
-    const late = setTimeout(() => request.destroy(failed(url, "does not answer in time")), WITHIN);
+    const late = setTimeout(() => request.destroy(failed(url, "does not answer in time")), within);
     request.once("connect", ({ statusCode = 0 }, socket, head) => {
       clearTimeout(late);
       if (statusCode >= 200 && statusCode < 300 && head.length === 0) return resolve(socket as Socket);

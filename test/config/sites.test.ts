@@ -1,7 +1,10 @@
+import { createPrivateKey } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { rootCertificates } from "node:tls";
 import { describe, expect, it } from "vitest";
+import { showConfig } from "../../src/config/show.ts";
 import { siteTable } from "../../src/sites.ts";
+import { clientCertificate } from "../upstream/secure.ts";
 import { load, problems } from "./folder.ts";
 
 const site = async (host: string, ...args: Parameters<typeof load>) => siteTable((await load(...args)).sites).byHost(host);
@@ -136,6 +139,68 @@ describe("secrets", () => {
     const found = (await problems(credentials(text), {}, { empty: "\n" })).join("\n");
     expect(found).toContain(message);
     expect(found).not.toContain("hunter2");
+  });
+});
+
+describe("an HTTP proxy", () => {
+  const proxyOf = async (host: string, yaml: string, env = {}) => (await site(host, yaml, env))?.httpProxy?.href;
+
+  it("is for all sites or for one, which may do without", async () => {
+    const yaml =
+      "defaults: { httpProxy: 'http://b:$" +
+      "{PW}@proxy.corp:3128' }\nsites: { quay.io: { httpProxy: none }, gcr.io: { httpProxy: https://other } }";
+    expect(await proxyOf("ghcr.io", yaml, { PW: "p%40w" })).toBe("http://b:p%40w@proxy.corp:3128/");
+    expect(await proxyOf("quay.io", yaml, { PW: "x" })).toBeUndefined();
+    expect(await proxyOf("gcr.io", yaml, { PW: "x" })).toBe("https://other/");
+  });
+
+  it("has its password kept to itself", async () => {
+    const config = await load("defaults: { httpProxy: 'http://b:hunter2@proxy.corp:3128' }");
+    expect(showConfig(config)).toContain("httpProxy: http://b:***@proxy.corp:3128");
+    expect(showConfig(config)).not.toContain("hunter2");
+    expect(config.warnings).toEqual([expect.stringContaining("defaults.httpProxy: a secret in the file itself")]);
+  });
+
+  it.each([
+    ["proxy.corp:3128", "expected an HTTP proxy such as http://proxy.corp:3128, or none, found something else"],
+    ["socks5://hunter2@proxy.corp:1080", "found something else"],
+    ["http://b:hunter2/@proxy.corp", "found"],
+    ["http://b:hunter2@proxy.corp/hunter2", "found more behind its host"],
+    ["http://b:hunter2%@proxy.corp", "a % in its password is written as %25"],
+  ])("is refused as %s", async (text, message) => {
+    const found = (await problems(`sites: { ghcr.io: { httpProxy: '${text}' } }`)).join("\n");
+    expect(found).toMatch(/^layover.yaml:1:\d+ sites.ghcr.io.httpProxy: /);
+    expect(found).toContain(message);
+    expect(found).not.toContain("hunter2");
+  });
+});
+
+describe("a certificate of our own", () => {
+  const own = clientCertificate();
+  const yaml = "sites: { ghcr.io: { clientCertificate: { certificate: own.crt, key: own.key } } }";
+
+  it("comes from files, or as text from the environment", async () => {
+    const files = { "own.crt": `Builds\n${own.certificate}`, "own.key": own.key };
+    const read = (await site("ghcr.io", yaml, {}, files))?.clientCertificate;
+    expect(read).toEqual({ certificate: own.certificate, key: own.key });
+    const text = "sites: { ghcr.io: { clientCertificate: { certificate: '$" + "{CRT}', key: '$" + "{KEY}' } } }";
+    expect((await site("ghcr.io", text, { CRT: own.certificate, KEY: own.key }))?.clientCertificate).toEqual(read);
+    expect(showConfig(await load(yaml, {}, files))).not.toContain("BEGIN");
+  });
+
+  const encrypted = createPrivateKey(own.key).export({ type: "pkcs8", format: "pem", cipher: "aes-256-cbc", passphrase: "x" });
+  it.each([
+    ["key", { "own.crt": own.certificate }, "own.key: there is no such file"],
+    ["certificate", { "own.crt": own.key, "own.key": own.key }, "expected certificates in PEM form"],
+    ["key", { "own.crt": own.certificate, "own.key": clientCertificate().key }, "found that of another certificate"],
+    ["key", { "own.crt": own.certificate, "own.key": String(encrypted) }, "found one that is encrypted"],
+    ["key", { "own.crt": own.certificate, "own.key": "hunter2" }, "found none that can be read"],
+  ])("is refused where its %s is wrong", async (key, files, message) => {
+    const found = await problems(yaml, {}, files as Record<string, string>);
+    expect(found).toHaveLength(1);
+    expect(found[0]).toMatch(new RegExp(`^layover.yaml:1:\\d+ sites.ghcr.io.clientCertificate.${key}: `));
+    expect(found[0]).toContain(message);
+    expect(found[0]).not.toMatch(/hunter2|BEGIN/);
   });
 });
 

@@ -1,5 +1,6 @@
 // What the scripted upstream was asked, and how tests pick from it.
 import type { IncomingMessage } from "node:http";
+import { TLSSocket } from "node:tls";
 
 export interface Logged {
   readonly origin: "registry" | "store";
@@ -9,6 +10,8 @@ export interface Logged {
   readonly hasAuthorization: boolean;
   readonly range: string | undefined;
   readonly headers: Readonly<IncomingMessage["headers"]>;
+  /** The common name of the certificate that it came with. */
+  readonly certificate: string | undefined;
   /** The client's port: equal for requests on one connection. */
   readonly connection: number | undefined;
   /** Which request of its connection it is, from 1 on. */
@@ -41,6 +44,7 @@ export const loggedOf = (origin: Logged["origin"], req: IncomingMessage): Logged
   hasAuthorization: req.headers.authorization !== undefined,
   range: req.headers.range,
   headers: req.headers,
+  certificate: req.socket instanceof TLSSocket ? req.socket.getPeerCertificate().subject?.CN?.toString() : undefined,
   connection: req.socket.remotePort,
   nth: nthOf(req.socket),
   status: 0,

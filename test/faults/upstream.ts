@@ -25,6 +25,8 @@ export interface FaultOptions {
   readonly auth?: Auth;
   /** Speaks TLS with these. */
   readonly tls?: { readonly cert: string; readonly key: string };
+  /** Whose certificates the registry demands of clients; its second origin takes one where it is given, and does without. */
+  readonly clientCa?: string;
   /** In place of 127.0.0.1 in `url`. */
   readonly name?: string;
   /** By which tokens expire. */
@@ -52,10 +54,15 @@ export class FaultUpstream {
   constructor(options: FaultOptions) {
     this.#options = options;
     this.gate = new Gate(options.auth ?? { kind: "none" }, options.clock ?? Date.now);
-    const serverFor = (listener: (req: IncomingMessage, res: ServerResponse) => void): Server =>
-      options.tls === undefined ? createServer(listener) : (createTlsServer(options.tls, listener) as unknown as Server);
-    this.#registry = serverFor((req, res) => void this.#serve("registry", req, res));
-    this.#store = serverFor((req, res) => void this.#serve("store", req, res));
+    const { tls, clientCa } = options;
+    const serverFor = (origin: Logged["origin"]): Server => {
+      const listener = (req: IncomingMessage, res: ServerResponse) => void this.#serve(origin, req, res);
+      if (tls === undefined) return createServer(listener);
+      const asked = clientCa === undefined ? {} : { ca: clientCa, requestCert: true, rejectUnauthorized: origin === "registry" };
+      return createTlsServer({ ...tls, ...asked }, listener) as unknown as Server;
+    };
+    this.#registry = serverFor("registry");
+    this.#store = serverFor("store");
   }
 
   /** Its origin, the same again after `stop` and `start`. */

@@ -1,6 +1,8 @@
 // An upstream that speaks TLS, and a transport that trusts its issuer and finds its name.
+import { generateKeyPairSync } from "node:crypto";
 import { mintLeaf } from "../../src/tls/leaf.ts";
 import { makeRoot } from "../../src/tls/root.ts";
+import { leafExtensions, signCertificate, subjectOf } from "../../src/tls/x509.ts";
 import { trusting } from "../../src/upstream/roots.ts";
 import type { Transport } from "../../src/upstream/transport.ts";
 import { type FaultOptions, type FaultUpstream, faultUpstream } from "../faults/upstream.ts";
@@ -18,17 +20,26 @@ export interface SecureOptions extends FaultOptions {
   readonly at?: number;
 }
 
-export const secureUpstream = ({
-  leafNames = [NAME],
-  at = Date.now(),
-  ...options
-}: SecureOptions = {}): Promise<FaultUpstream> => {
-  const { chain, key } = mintLeaf(root, leafNames, at);
-  return faultUpstream({
-    name: NAME,
-    tls: { cert: chain, key: key.export({ type: "pkcs8", format: "pem" }) as string },
-    ...options,
-  });
+export const secureUpstream = ({ leafNames = [NAME], at = Date.now(), ...options }: SecureOptions = {}): Promise<FaultUpstream> =>
+  faultUpstream({ name: NAME, tls: certified(leafNames, at), ...options });
+
+/** What a server shows for these names, by the issuer above. */
+export const certified = (names: readonly string[], at = Date.now()): { cert: string; key: string } => {
+  const { chain, key } = mintLeaf(root, names, at);
+  return { cert: chain, key: key.export({ type: "pkcs8", format: "pem" }) as string };
+};
+
+/** One of a client called `builds`, and its key, by the same issuer. */
+export const clientCertificate = (): { certificate: string; key: string } => {
+  const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const notBefore = Date.now() - 60_000;
+  // without what keeps it to servers
+  const extensions = leafExtensions(root.keyId, ["builds"]).slice(0, 2);
+  const draft = { subject: subjectOf("builds"), publicKey, notBefore, notAfter: notBefore + 3_600_000, extensions };
+  return {
+    certificate: String(signCertificate(draft, root)),
+    key: privateKey.export({ type: "pkcs8", format: "pem" }) as string,
+  };
 };
 
 /** Every name is 127.0.0.1. `trust` is the issuer above unless told. */

@@ -1,9 +1,16 @@
+import { once } from "node:events";
+import type { IncomingMessage } from "node:http";
+import { request } from "node:https";
 import { describe, expect, it } from "vitest";
+import { agentTo } from "../../src/upstream/agents.ts";
 import { trusting } from "../../src/upstream/roots.ts";
+import type { Transport } from "../../src/upstream/transport.ts";
+import { wayOut } from "../../src/upstream/way.ts";
 import { redirect, redirectTo } from "../faults/behaviours.ts";
 import { faultUpstream } from "../faults/upstream.ts";
-import { asking, failureOf } from "./asking.ts";
-import { NAME, rootPem, secureTransport, secureUpstream } from "./secure.ts";
+import { asking, failureOf, transportFor } from "./asking.ts";
+import { namesAt } from "./names.ts";
+import { clientCertificate, NAME, rootPem, secureTransport, secureUpstream } from "./secure.ts";
 
 const ask = async (url: URL, trust?: string) => {
   const { signal, tally } = asking();
@@ -79,9 +86,53 @@ describe("certificates of upstreams", () => {
   });
 });
 
+describe("a certificate of our own", () => {
+  const asked = async (shown: "shown" | "not shown") => {
+    const upstream = await secureUpstream({ clientCa: rootPem });
+    const resolver = await namesAt("127.0.0.1");
+    const own = shown === "shown" ? clientCertificate() : undefined;
+    const way = wayOut({ trust: rootPem, clientCertificate: own, httpProxy: undefined, upstreams: [upstream.url] }, resolver);
+    return { upstream, transport: transportFor(way), agent: agentTo(upstream.url, way) };
+  };
+  const get = (transport: Transport, url: URL) =>
+    transport.send({ method: "GET", kind: "blob", url, headers: {}, signal: asking().signal, tally: asking().tally });
+
+  it("is shown to the upstream, and to nobody that it redirects to", async () => {
+    const { upstream, transport } = await asked("shown");
+    upstream.content.seed({ repo: "a", tag: "1" });
+    upstream.fault(({ origin }) => origin === "registry", redirect());
+    const answer = await get(transport, new URL("/v2/", upstream.url));
+    expect(answer.status).toBe(200);
+    await answer.body.dump();
+    expect(upstream.log.map(({ origin, certificate }) => [origin, certificate])).toEqual([
+      ["registry", "builds"],
+      ["store", undefined],
+    ]);
+  });
+
+  it("is shown with what is passed through", async () => {
+    const { upstream, agent } = await asked("shown");
+    const [answer] = (await once(request(new URL("/v2/", upstream.url), { agent }).end(), "response")) as [IncomingMessage];
+    expect(answer.statusCode).toBe(200);
+    expect(upstream.log.map(({ certificate }) => certificate)).toEqual(["builds"]);
+    agent.destroy();
+  });
+
+  it("that is missing makes upstream unreachable, with its reason", async () => {
+    const { upstream, transport } = await asked("not shown");
+    const failure = await failureOf(get(transport, new URL("/v2/", upstream.url)));
+    expect(failure.code).toBe("UPSTREAM_UNREACHABLE");
+    expect(failure.message).toMatch(/ALERT_CERTIFICATE_REQUIRED|ECONNRESET|UND_ERR_SOCKET/);
+    expect(upstream.count()).toBe(0);
+  });
+});
+
 describe("roots", () => {
-  it("are parsed once for sites that add the same", () => {
+  it("are parsed once for sites that add the same and show the same", () => {
+    const own = clientCertificate();
     expect(trusting(rootPem)).toBe(trusting(rootPem));
     expect(trusting(undefined)).not.toBe(trusting(rootPem));
+    expect(trusting(rootPem, own)).toBe(trusting(rootPem, own));
+    expect(trusting(rootPem, own)).not.toBe(trusting(rootPem));
   });
 });
