@@ -80,7 +80,7 @@ class ClientContext implements Context {
 
   constructor({ headers }: IncomingMessage, res: ServerResponse, client: string) {
     this.client = client;
-    this.credential = headers.authorization;
+    this.credential = isNobodys(headers.authorization) ? undefined : headers.authorization;
     this.accept = headers.accept === undefined ? [] : parseAccept([headers.accept]);
     requests += 1;
     this.trace = `${TRACES}${requests.toString(16).padStart(4, "0")}`;
@@ -92,6 +92,10 @@ class ClientContext implements Context {
     return this.#gone.signal;
   }
 }
+
+/** No name and no password: what podman sends that is not logged in to a registry that asks for them. */
+const isNobodys = (authorization: string | undefined): boolean =>
+  authorization !== undefined && /^basic +Og==$/i.test(authorization);
 
 const goneOf = (res: ServerResponse): AbortController => {
   const gone = new AbortController();
