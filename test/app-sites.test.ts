@@ -1,54 +1,14 @@
 // A site's care over real sockets: as whom upstream is asked, and that tokens are fetched where it takes them.
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { describe, expect, it, onTestFinished } from "vitest";
-import { openSites } from "../src/app-sites.ts";
-import { loadConfig } from "../src/config/load.ts";
-import { systemClock } from "../src/lib/clock.ts";
-import { silent } from "../src/lib/log.ts";
+import { describe, expect, it } from "vitest";
 import { parseRepository, type Tag } from "../src/oci/reference.ts";
-import { flights } from "../src/registry/flights.ts";
-import { grants } from "../src/registry/grants.ts";
-import { siteTable } from "../src/sites.ts";
-import { memoryBlobs } from "../src/store/memory.ts";
-import { memoryFacts } from "../src/store/memory-facts.ts";
 import { faultUpstream } from "./faults/upstream.ts";
+import { siteDoor } from "./http/site-door.ts";
 
-const world = async (site: object = {}) => {
+const world = async (settings: object = {}) => {
   const owners: Record<string, string> = { "ann/app": "ann" };
   const upstream = await faultUpstream({ auth: { kind: "bearer", users: { ann: "pw" }, owners } });
   for (const repo of ["open/app", "ann/app"]) upstream.content.seed({ repo, tag: "v1", layers: [1_000, 2_000] });
-  const cwd = mkdtempSync(join(tmpdir(), "layover-sites-"));
-  const config = await loadConfig({
-    env: {
-      LAYOVER_SITES: JSON.stringify({ "registry.test": { upstream: upstream.url.origin, ...site } }),
-      LAYOVER_RESOLVERS: "127.0.0.1:9",
-    },
-    cwd,
-  });
-  const [blobs, facts] = [memoryBlobs(), memoryFacts()];
-  const flying = flights(blobs, silent);
-  const granted = grants(facts, silent, { clock: systemClock, keepFor: 1_000 });
-  const sites = openSites(config, {
-    blobs,
-    disk: blobs,
-    facts,
-    grants: granted,
-    flights: flying,
-    subjectKey: Buffer.alloc(32, 7),
-    clock: systemClock,
-    log: silent,
-    via: "1.1 layover-test",
-    version: "test",
-  });
-  onTestFinished(async () => {
-    await flying.close();
-    await sites.close();
-    await granted.close();
-    rmSync(cwd, { recursive: true, force: true });
-  });
-  const { care } = sites.of(siteTable(config.sites).byHost("registry.test")!);
+  const { care } = (await siteDoor(upstream, settings)).site;
   const options = { signal: new AbortController().signal, progress: () => undefined };
   const warm = (repo: string, credential?: string) =>
     care.warm(parseRepository(repo), "v1" as Tag, { ...options, ...(credential !== undefined && { credential }) });

@@ -54,15 +54,6 @@ describe("what is held, while upstream", () => {
       }
     }
   });
-
-  it.each([401, 403])("says %i, is not served", async (code) => {
-    const { upstream, front, paths } = await world();
-    upstream.fault(REPOSITORY, status(code, { "www-authenticate": 'Basic realm="x"' }));
-    for (const path of Object.values(paths)) {
-      const answer = await front.ask(path);
-      expect({ path, status: answer.status, cache: answer.headers["x-cache"] }).toEqual({ path, status: code, cache: undefined });
-    }
-  });
 });
 
 describe("Layover itself", () => {

@@ -1,0 +1,100 @@
+// A site as the app puts it together, behind a door without TLS and over a fault upstream: what it keeps is in memory, and its grants are the test's to set.
+import { mkdtempSync, rmSync } from "node:fs";
+import { Agent, request } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { onTestFinished } from "vitest";
+import { openSites } from "../../src/app-sites.ts";
+import { loadConfig } from "../../src/config/load.ts";
+import { dispatcher } from "../../src/http/dispatch.ts";
+import { openDoor } from "../../src/http/server.ts";
+import { systemClock } from "../../src/lib/clock.ts";
+import { silent } from "../../src/lib/log.ts";
+import { parseRepository } from "../../src/oci/reference.ts";
+import { flights } from "../../src/registry/flights.ts";
+import { grants } from "../../src/registry/grants.ts";
+import { subjectOf } from "../../src/registry/subject.ts";
+import { siteTable } from "../../src/sites.ts";
+import { memoryBlobs } from "../../src/store/memory.ts";
+import { memoryFacts } from "../../src/store/memory-facts.ts";
+import type { FaultUpstream } from "../faults/upstream.ts";
+import type { Answer, Ask } from "../front.ts";
+
+export const SITE = "registry.test";
+const KEY = Buffer.alloc(32, 7);
+
+export const siteDoor = async (upstream: FaultUpstream, settings: object = {}) => {
+  const cwd = mkdtempSync(join(tmpdir(), "layover-site-"));
+  const sites = JSON.stringify({ [SITE]: { upstream: upstream.url.origin, ...settings } });
+  const config = await loadConfig({ env: { LAYOVER_SITES: sites, LAYOVER_RESOLVERS: "127.0.0.1:9" }, cwd });
+  const [blobs, facts, clock] = [memoryBlobs(), memoryFacts(), systemClock];
+  const flying = flights(blobs, silent);
+  const granted = grants(facts, silent, { clock, keepFor: 1_000 });
+  const kept = { blobs, disk: blobs, facts, grants: granted, flights: flying };
+  const opened = openSites(config, {
+    ...kept,
+    subjectKey: KEY,
+    clock,
+    log: silent,
+    via: "1.1 layover-test",
+    version: "test",
+  });
+  const table = siteTable(config.sites);
+  const door = await openDoor({
+    door: "https",
+    address: { host: "127.0.0.1", port: 0 },
+    dispatch: dispatcher({
+      sites: table,
+      doorOf: (site) => opened.of(site),
+      isOwnName: () => false,
+      ownPages: async ({ res }) => void res.end(),
+      viaToken: "layover-test",
+      log: silent,
+    }),
+    clients: () => true,
+  });
+  const agent = new Agent({ keepAlive: true });
+  onTestFinished(async () => {
+    agent.destroy();
+    await door.drain(AbortSignal.timeout(0));
+    await flying.close();
+    await opened.close();
+    await granted.close();
+    rmSync(cwd, { recursive: true, force: true });
+  });
+  const keyOf = (repo: string, credential: string | undefined) => ({
+    site: SITE,
+    repo: parseRepository(repo),
+    subject: subjectOf(credential, KEY),
+  });
+  return {
+    ...kept,
+    site: opened.of(table.byHost(SITE)!),
+    ask: (path: string, ask: Ask = {}) => send(agent, door.address.port, path, ask),
+    /** Upstream has said yes to it so many ms ago, which was good for `lifetime` ms; without a credential: to anybody. */
+    grant: (repo: string, credential: string | undefined, ago: number, lifetime: number) => {
+      const grantedAt = clock() - ago;
+      granted.put({ ...keyOf(repo, credential), grantedAt, expiresAt: grantedAt + lifetime });
+    },
+    forget: (repo: string, credential: string | undefined) => granted.end(keyOf(repo, credential)),
+  };
+};
+
+const send = (agent: Agent, port: number, path: string, { method = "GET", headers = {} }: Ask): Promise<Answer> =>
+  new Promise((resolve, reject) => {
+    const sent = request({ agent, host: "127.0.0.1", port, path, method, headers: { host: SITE, ...headers } }, (answer) => {
+      const chunks: Buffer[] = [];
+      answer.on("data", (chunk: Buffer) => chunks.push(chunk));
+      answer.on("error", () => undefined);
+      answer.on("close", () =>
+        resolve({
+          status: answer.statusCode ?? 0,
+          headers: answer.headers,
+          body: Buffer.concat(chunks),
+          whole: answer.complete,
+        }),
+      );
+    });
+    sent.on("error", reject);
+    sent.end();
+  });
