@@ -72,6 +72,7 @@ let requests = 0;
 class ClientContext implements Context {
   readonly credential: string | undefined;
   readonly accept: readonly string[];
+  readonly agent: string | undefined;
   readonly client: string;
   readonly trace: string;
   readonly tally: Tally = { upstreamBytes: 0, upstreamRequests: 0 };
@@ -82,6 +83,7 @@ class ClientContext implements Context {
     this.client = client;
     this.credential = isNobodys(headers.authorization) ? undefined : headers.authorization;
     this.accept = headers.accept === undefined ? [] : parseAccept([headers.accept]);
+    this.agent = headers["user-agent"];
     requests += 1;
     this.trace = `${TRACES}${requests.toString(16).padStart(4, "0")}`;
     this.#res = res;

@@ -12,6 +12,8 @@ export interface Context {
   readonly credential: Credential | undefined;
   /** Media ranges of the client's Accept, in order; empty when it sent none. */
   readonly accept: readonly string[];
+  /** What the client calls itself; never to be trusted with a right. */
+  readonly agent?: string | undefined;
   readonly signal: AbortSignal;
   /** The client's address; "" for questions of our own. */
   readonly client: string;

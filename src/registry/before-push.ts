@@ -2,7 +2,7 @@
 // a push must never be skipped because of what is held here.
 import { isOciError } from "../oci/error.ts";
 import { isDigestReference } from "../oci/reference.ts";
-import type { Context, Credential, ManifestQuery, ManifestStat, Registry } from "../oci/registry.ts";
+import type { Context, ManifestQuery, ManifestStat, Registry } from "../oci/registry.ts";
 import { patiently } from "./confirm.ts";
 import { showsPullOnly } from "./subject.ts";
 import type { Tags } from "./tags.ts";
@@ -37,15 +37,20 @@ export const beforePush = (inner: Registry, { upstream, tags, health, challenges
         () => inner.statBlob(query, ctx),
       ),
     async statManifest(query, ctx) {
-      if (!(await mayPush(ctx.credential, challenges)) || (await isPinned(query))) return inner.statManifest(query, ctx);
+      if (!(await mayPush(ctx, challenges)) || (await isPinned(query))) return inner.statManifest(query, ctx);
       const question = (c: Context) => statAtUpstream(upstream, tags, query, c);
       return ask(ctx, question, () => inner.statManifest(query, ctx));
     },
   };
 };
 
-const mayPush = async (credential: Credential | undefined, challenges: () => Promise<boolean>): Promise<boolean> =>
-  credential === undefined ? !(await challenges()) : !showsPullOnly(credential);
+/** regctl and regsync look with a token for pull whether there is anything to push, and get one for push only then. */
+const LOOKS_WITH_LESS = /^regclient\//;
+
+const mayPush = async ({ credential, agent = "" }: Context, challenges: () => Promise<boolean>): Promise<boolean> => {
+  if (credential === undefined) return !(await challenges());
+  return LOOKS_WITH_LESS.test(agent) || !showsPullOnly(credential);
+};
 
 const statAtUpstream = async (
   upstream: Registry,

@@ -159,8 +159,9 @@ describe("HEAD by whom might push", () => {
     ["a login", "Basic eDp5", true],
     ["a token with push", jwt(["pull", "push"]), true],
     ["a token that shows pull only", jwt(["pull"]), false],
+    ["a token that shows pull only, and regctl's", jwt(["pull"]), true, "regclient/regctl (v0.11.7)"],
     ["nobody, where the site challenges", undefined, false],
-  ])("as %s", async (_who, credential, isAsked) => {
+  ])("as %s", async (_who, credential, isAsked, agent?: string) => {
     const { registry, move, upstream } = await world();
     const digest = move(1);
     await registry.getManifest(APP, context(credential));
@@ -168,7 +169,8 @@ describe("HEAD by whom might push", () => {
     upstream.repo("acme/app").tags.clear();
     upstream.asked.length = 0;
     for (const query of [APP, manifest("acme/app", digest)]) {
-      expect(await seen(registry.statManifest(query, context(credential)))).toBe(isAsked ? "MANIFEST_UNKNOWN" : "hit");
+      const answer = registry.statManifest(query, { ...context(credential), agent });
+      expect(await seen(answer)).toBe(isAsked ? "MANIFEST_UNKNOWN" : "hit");
     }
   });
 
