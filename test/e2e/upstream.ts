@@ -162,6 +162,15 @@ export class Upstream {
     expectStatus(201, answer, `${repository}:${reference}`);
   }
 
+  /** Loses a manifest and all its blobs, in this repository alone. */
+  async lose(repository: string, reference: string): Promise<void> {
+    const { headers, bytes } = await this.straight("GET", `/v2/${repository}/manifests/${reference}`);
+    const { config, layers } = JSON.parse(bytes.toString()) as { config: Sized; layers: Sized[] };
+    const blobs = new Set([config, ...layers].map(({ digest }) => `blobs/${digest}`));
+    for (const what of [...blobs, `manifests/${headers.get("docker-content-digest")}`])
+      expectStatus(202, await this.straight("DELETE", `/v2/${repository}/${what}`), what);
+  }
+
   /** The digest of a manifest that is there with all its blobs, whole; undefined when it is not there. */
   async whole(repository: string, reference: string): Promise<string | undefined> {
     const manifest = await this.straight("GET", `/v2/${repository}/manifests/${reference}`);
