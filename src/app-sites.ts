@@ -6,10 +6,10 @@ import { noUpstream, openUpstream } from "./app-upstream.ts";
 import type { Config } from "./config/config.ts";
 import { refuseDisguise } from "./http/disguise.ts";
 import type { SiteDoor } from "./http/dispatch.ts";
-import { observe } from "./http/observe.ts";
 import { passThrough } from "./http/passthrough.ts";
 import { pingDoor } from "./http/ping.ts";
 import { type RealmTap, realmTap } from "./http/realm-tap.ts";
+import { writeThrough } from "./http/write-through.ts";
 import type { Clock } from "./lib/clock.ts";
 import type { Logger } from "./lib/log.ts";
 import { ownAddresses } from "./lib/own-addresses.ts";
@@ -23,6 +23,7 @@ import { type Exchanges, exchanges } from "./registry/exchanged.ts";
 import type { Flights } from "./registry/flights.ts";
 import type { Grants } from "./registry/grants.ts";
 import { heed } from "./registry/heed.ts";
+import { type PushesUnderWay, pushesUnderWay, watchPush } from "./registry/keep-push.ts";
 import { offline } from "./registry/offline.ts";
 import { openly } from "./registry/openly.ts";
 import { type Policy, policyOf } from "./registry/policy.ts";
@@ -73,6 +74,7 @@ interface Common extends SharedParts {
   readonly challenges: Challenges;
   readonly exchanges: Exchanges;
   readonly realmTap: RealmTap;
+  readonly pushes: PushesUnderWay;
 }
 
 interface Opened {
@@ -91,7 +93,8 @@ export const openSites = (config: Config, shared: SharedParts): SiteDoors => {
   const resolver = new UpstreamResolver({ servers: config.resolvers, isOurs });
   const heard = { challenges: challengesOf(shared.facts, bearerOf), exchanges: exchanges() };
   const tap = realmTap({ ...heard, sites: config.sites, secret: shared.subjectKey, clock: shared.clock });
-  const common = { ...shared, ...heard, data: config.data, realmTap: tap };
+  const pushes = pushesUnderWay();
+  const common = { ...shared, ...heard, pushes, data: config.data, realmTap: tap };
   // most installations use a few of the sites: the others cost nothing until they are asked for
   const opened = new Map<Site, Opened>();
   return {
@@ -101,7 +104,10 @@ export const openSites = (config: Config, shared: SharedParts): SiteDoors => {
       return known.door;
     },
     opened: () => [...opened.values()].map(({ door }) => door),
-    close: async () => void (await Promise.all([...opened.values()].map((one) => one.close()))),
+    async close() {
+      await Promise.all([...opened.values()].map((one) => one.close()));
+      await pushes.close();
+    },
   };
 };
 
@@ -134,6 +140,11 @@ const openSite = (site: Site, resolver: UpstreamResolver, shared: Common): Opene
   };
   const first = site.upstreams[0]!;
   const through = passThrough({ site, upstream: first, agent: agentTo(first, way), via });
+  const keeping = { ...shared, ...shared.pushes, site };
+  const writes = writeThrough(
+    { ...shared, site, policy, watch: (push, request) => watchPush(keeping, push, request) },
+    through.forward,
+  );
 
   const ping = pingDoor({
     site,
@@ -159,9 +170,7 @@ const openSite = (site: Site, resolver: UpstreamResolver, shared: Common): Opene
       refuseByPolicy(site, policy, exchange.method, request);
       resolver.refuseOurs(first);
       const tap = request.kind === "other" ? await shared.realmTap(exchange) : undefined;
-      await observe({ site, policy, facts, clock, log }, exchange.method, exchange.path, request, () =>
-        through.forward(exchange, tap),
-      );
+      await writes.pass(exchange, request, tap);
     },
   };
   return {
@@ -169,6 +178,7 @@ const openSite = (site: Site, resolver: UpstreamResolver, shared: Common): Opene
     async close() {
       finder.close();
       through.close();
+      await writes.close();
       await upstream.close();
     },
   };

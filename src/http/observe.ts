@@ -1,11 +1,13 @@
-// Tells the facts what a write that is passed through does: a question that was asked before it may not bring the old digest back.
+// Around a write that is passed through: what it brings is kept beside, and what becomes of it is noted. A question that was asked before it
+// may not bring the old digest back, and of two writes that are under way at once nobody knows which was the last.
 import type { Logger } from "../lib/log.ts";
-import { isDigest } from "../oci/digest.ts";
-import { isDigestReference, type Repository, type Tag } from "../oci/reference.ts";
-import type { OciRequest } from "../oci/request.ts";
+import { type Digest, isDigest } from "../oci/digest.ts";
+import { isDigestReference, isTag, type Repository, type Tag } from "../oci/reference.ts";
+import type { OciRequest, WriteRequest } from "../oci/request.ts";
 import type { Policy } from "../registry/policy.ts";
+import type { Push, Pushed, Watch } from "../registry/pushed.ts";
 import type { Site } from "../sites.ts";
-import type { FactStore, TagFact, TagKey } from "../store/facts.ts";
+import type { FactStore, MoveReason, TagFact, TagKey } from "../store/facts.ts";
 
 export interface ObserveParts {
   readonly site: Site;
@@ -13,57 +15,66 @@ export interface ObserveParts {
   readonly facts: FactStore;
   readonly clock: () => number;
   readonly log: Logger;
+  /** Listens to what goes by, to keep it. */
+  readonly watch: (push: Push, request: OciRequest) => Watch | undefined;
 }
 
-interface Outcome {
-  readonly status: number;
-}
+/** Sends it, and tells `offer` of the body as it goes by. Throws when nobody knows what became of it. */
+export type Send = (offer: ((bytes: Buffer) => void) | undefined) => Promise<Pushed>;
 
-/** Around the sending of a write. `send` throws when nobody knows what became of it. */
-export const observe = async <T extends Outcome>(
-  parts: ObserveParts,
-  method: string,
-  path: string,
-  request: OciRequest,
-  send: () => Promise<T>,
-): Promise<T> => {
-  if (request.kind !== "write") return send();
-  const { repo, reference } = request;
-  if (reference !== undefined && !isDigestReference(reference)) return observeTag(parts, repo, reference, send);
-  const outcome = await send();
-  if (method === "DELETE" && isDone(outcome)) await forgetDigest(parts, repo, path);
-  return outcome;
-};
-
-const isDone = ({ status }: Outcome): boolean => status >= 200 && status < 300;
-
-const observeTag = async <T extends Outcome>(
-  parts: ObserveParts,
-  repo: Repository,
-  tag: Tag,
-  send: () => Promise<T>,
-): Promise<T> => {
-  const key = { site: parts.site.host, repo, tag };
-  // only what is known: whoever sends writes that are refused must not be able to fill the store with names
-  await noted(parts, key, async () => {
-    const fact = await parts.facts.tag(key);
-    if (fact !== undefined && !stays(parts, key, fact)) await parts.facts.raiseTag(key);
-  });
-  let outcome: T | undefined;
+/** Resolves when all is noted and kept. Throws what `send` does. */
+export const observe = async (parts: ObserveParts, push: Push, request: OciRequest, send: Send): Promise<void> => {
+  const watch = parts.watch(push, request);
+  const offer = watch?.offer?.bind(watch);
+  const isNoted = request.kind === "write" && request.what !== "upload";
+  const before = isNoted ? await raise(parts, request) : [];
+  let pushed: Pushed | undefined;
   try {
-    outcome = await send();
-    return outcome;
+    pushed = await send(offer);
   } finally {
-    await noted(parts, key, () => settle(parts, key, outcome));
+    const kept = await watch?.over(pushed);
+    if (isNoted) await settle(parts, push, request, { before, pushed, kept });
   }
 };
 
+const isDone = (pushed: Pushed | undefined): boolean => pushed !== undefined && pushed.status >= 200 && pushed.status < 300;
+
+/** A tag that is written, and its generation from before: 0 where nothing was known of it. */
+interface Written {
+  readonly key: TagKey;
+  readonly generation: number;
+}
+
+/** Those that a manifest is pushed as, by its path and by `?tag=`; or the one that is deleted. */
+const tagsOf = ({ reference, tags = [] }: WriteRequest): Tag[] => {
+  const named = reference === undefined || isDigestReference(reference) ? [] : [reference];
+  return [...new Set([...named, ...tags.filter((tag) => isTag(tag))])];
+};
+
+const raise = (parts: ObserveParts, request: WriteRequest): Promise<Written[]> =>
+  Promise.all(
+    tagsOf(request).map(async (tag) => {
+      const key = { site: parts.site.host, repo: request.repo, tag };
+      // only what is known: whoever sends writes that are refused must not be able to fill the store with names
+      const generation = await noted(parts, key, async () => {
+        const fact = await parts.facts.tag(key);
+        return fact === undefined || stays(parts, key, fact) ? fact?.generation : parts.facts.raiseTag(key);
+      });
+      return { key, generation: generation ?? 0 };
+    }),
+  );
+
 /** A store that is ill must not take a push from anybody. */
-const noted = async ({ log }: ObserveParts, key: TagKey, note: () => Promise<void>): Promise<void> => {
+const noted = async <T>(
+  { log }: ObserveParts,
+  about: { readonly site: string; readonly repo: Repository; readonly tag?: Tag },
+  note: () => Promise<T>,
+): Promise<T | undefined> => {
   try {
-    await note();
+    return await note();
   } catch (error) {
-    log.error({ site: key.site, repo: key.repo, tag: key.tag, err: String(error) }, "a write could not be noted");
+    log.error({ ...about, err: String(error) }, "a write could not be noted");
+    return undefined;
   }
 };
 
@@ -71,23 +82,67 @@ const noted = async ({ log }: ObserveParts, key: TagKey, note: () => Promise<voi
 const stays = ({ policy }: ObserveParts, { repo, tag }: TagKey, fact: TagFact | undefined): boolean =>
   fact?.digest !== undefined && policy.of(repo, tag).pin;
 
-/** Done: what was held is not the tag any more. Refused: it is. Unknown: upstream is to be asked. */
-const settle = async (parts: ObserveParts, key: TagKey, outcome: Outcome | undefined): Promise<void> => {
+interface Outcome {
+  readonly before: readonly Written[];
+  /** `undefined`: nobody knows. */
+  readonly pushed: Pushed | undefined;
+  /** The manifest that is held now, and that upstream has taken. */
+  readonly kept: Digest | undefined;
+}
+
+const settle = async (
+  parts: ObserveParts,
+  { method }: Push,
+  { repo, reference, digest = reference, what }: WriteRequest,
+  { before, pushed, kept }: Outcome,
+): Promise<void> => {
+  const about = { site: parts.site.host, repo };
+  const reason = method === "DELETE" ? "delete" : "push";
+  for (const written of before)
+    await noted(parts, written.key, () => settleTag(parts, written, pushed, { digest: kept, reason }));
+  if (!isDone(pushed)) return;
+  if (reason === "delete" && digest !== undefined && isDigest(digest))
+    await noted(parts, about, () => forgetDigest(parts, repo, digest));
+  if (what === "manifest") await noted(parts, about, () => parts.facts.removeListings(parts.site.host, repo));
+};
+
+/** How often a tag is written anew to which others write all the time. */
+const ATTEMPTS = 3;
+
+/** Done: what was held is not the tag any more, and what was pushed is if that is known. Refused: it is. Unknown: upstream is to be asked. */
+const settleTag = async (
+  parts: ObserveParts,
+  { key, generation: before }: Written,
+  pushed: Pushed | undefined,
+  { digest, reason }: { readonly digest: Digest | undefined; readonly reason: MoveReason },
+): Promise<void> => {
   // upstream took nothing: what was asked meanwhile is as good as what was asked before, and strangers drive no more writes here
-  if (outcome?.status === 401 || outcome?.status === 403) return;
+  if (pushed?.status === 401 || pushed?.status === 403) return;
   const { facts, clock } = parts;
   const fact = await facts.tag(key);
   if (stays(parts, key, fact)) return;
-  if (fact === undefined && outcome !== undefined && !isDone(outcome)) return;
-  const generation = await facts.raiseTag(key);
-  if (outcome !== undefined && isDone(outcome))
-    await facts.moveTag(key, { digest: undefined, at: clock(), reason: "push" }, generation);
+  if (fact === undefined && pushed !== undefined && !isDone(pushed)) return;
+  let generation = await facts.raiseTag(key);
+  if (!isDone(pushed)) return;
+  // another write has begun or ended meanwhile: either may be what upstream has now
+  const isAlone = generation === before + 1;
+  if (await facts.moveTag(key, { digest: isAlone ? digest : undefined, at: clock(), reason }, generation)) return;
+  for (let attempt = 1; attempt < ATTEMPTS; attempt += 1) {
+    generation = await facts.raiseTag(key);
+    if (await facts.moveTag(key, { digest: undefined, at: clock(), reason }, generation)) return;
+  }
 };
 
-const forgetDigest = async ({ facts, site, log }: ObserveParts, repo: Repository, path: string): Promise<void> => {
-  const digest = path.slice(path.lastIndexOf("/") + 1);
-  if (!isDigest(digest)) return;
-  await facts
-    .removeLink({ site: site.host, repo, digest })
-    .catch((error: unknown) => log.error({ site: site.host, repo, digest, err: String(error) }, "a delete could not be noted"));
+/** Of tags that stand for one digest so many are looked at; more are found out when they are asked for, as the link is gone. */
+const MOST_TAGS = 1_000;
+
+const forgetDigest = async (parts: ObserveParts, repo: Repository, digest: Digest): Promise<void> => {
+  const { facts, site, clock } = parts;
+  await facts.removeLink({ site: site.host, repo, digest });
+  for (const key of await facts.inventory.tagsOf(digest, MOST_TAGS)) {
+    if (key.site !== site.host || key.repo !== repo) continue;
+    const fact = await facts.tag(key);
+    if (fact?.digest !== digest || stays(parts, key, fact)) continue;
+    await facts.moveTag(key, { digest: undefined, at: clock(), reason: "delete" }, await facts.raiseTag(key));
+  }
 };

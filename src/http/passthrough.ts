@@ -26,6 +26,8 @@ export interface PassThroughParts {
 export interface Answered {
   readonly status: number;
   readonly headers: IncomingMessage["headers"];
+  /** Whether all of the request had gone by then. */
+  readonly isWhole: boolean;
 }
 
 /** Listens beside, to what goes by, and holds nothing up. */
@@ -78,7 +80,7 @@ export const passThrough = (parts: PassThroughParts): { forward: PassThrough; cl
           ctx.tally.upstreamBytes += chunk.length;
         });
         tap?.answer?.(answer);
-        resolve({ status: answer.statusCode ?? 0, headers: answer.headers });
+        resolve({ status: answer.statusCode ?? 0, headers: answer.headers, isWhole: req.readableEnded });
       });
       res.once("close", () => reject(new OciError("UPSTREAM_UNREACHABLE", "the client left before upstream answered")));
       tap?.request?.(req);

@@ -3,11 +3,11 @@
 import { abortable } from "../lib/abort.ts";
 import type { ByteStream } from "../lib/byte-stream.ts";
 import type { Logger } from "../lib/log.ts";
+import type { Places } from "../lib/places.ts";
 import type { Digest } from "../oci/digest.ts";
 import { OciError } from "../oci/error.ts";
 import { type ByteRange, type RangeRequest, resolveRange } from "../oci/range.ts";
 import { type BlobStore, type Stage, StoreFull } from "../store/blobs.ts";
-import type { Abandoned } from "./abandoned.ts";
 import { type Boarding, Download, type DownloadOptions } from "./download.ts";
 import type { FlightCounts } from "./flight-counts.ts";
 import { FlightEnd, isResumable, type Reason, reasonOf } from "./flight-end.ts";
@@ -18,7 +18,8 @@ export interface FlightParts {
   readonly store: BlobStore;
   readonly log: Logger;
   readonly counts: FlightCounts;
-  readonly abandoned: Abandoned;
+  /** Downloads that every reader has left go on for whoever comes next: else asking and leaving would be a way to have us download anything. */
+  readonly abandoned: Places;
   readonly options: DownloadOptions;
 }
 

@@ -1,8 +1,8 @@
 // The flights under way, one a digest, whoever asks and through whichever site.
 import type { Logger } from "../lib/log.ts";
+import { Places, type PlacesOptions } from "../lib/places.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { BlobStore } from "../store/blobs.ts";
-import { Abandoned, type AbandonedOptions } from "./abandoned.ts";
 import type { DownloadOptions } from "./download.ts";
 import { Flight } from "./flight.ts";
 import { type FlightCount, flightCounts } from "./flight-counts.ts";
@@ -22,7 +22,7 @@ export interface Flights {
 }
 
 export interface FlightOptions extends DownloadOptions {
-  readonly abandoned: AbandonedOptions;
+  readonly abandoned: PlacesOptions;
 }
 
 /**
@@ -40,7 +40,7 @@ export const flights = (store: BlobStore, log: Logger, more: Partial<FlightOptio
   const options = { ...DEFAULTS, ...more };
   const running = new Map<Digest, Flight>();
   const counts = flightCounts();
-  const parts = { store, log, counts, abandoned: new Abandoned(options.abandoned), options };
+  const parts = { store, log, counts, abandoned: new Places(options.abandoned), options };
   return {
     options,
     get(digest) {

@@ -1,7 +1,5 @@
 // Stores that fail: the answer is upstream's, by the client's own right.
 import { describe, expect, it } from "vitest";
-import { observe } from "../../src/http/observe.ts";
-import { silent } from "../../src/lib/log.ts";
 import type { Registry } from "../../src/oci/registry.ts";
 import { degrade } from "../../src/registry/degrade.ts";
 import { witness } from "../../src/registry/witness.ts";
@@ -9,6 +7,7 @@ import { hot } from "../../src/store/hot.ts";
 import { memoryBlobs } from "../../src/store/memory.ts";
 import { logged } from "../store/keeping.ts";
 import { blob, context, manifest, readBlob, seen, stack } from "./stack.ts";
+import { writer } from "./writer.ts";
 
 const BYTES = Buffer.from("a layer");
 const ALICE = "Basic alice";
@@ -80,13 +79,18 @@ describe("an ill store", () => {
   });
 
   it("takes no push from anybody", async () => {
-    const { facts, site, policy } = await world();
-    await facts.close();
-    Object.assign(facts, { close: async () => undefined });
-    const write = { kind: "write", what: "manifest", ...manifest("alice/app", "v1") } as const;
-    const parts = { site, policy, facts, clock: Date.now, log: silent };
-    expect(await observe(parts, "PUT", "/v2/alice/app/manifests/v1", write, async () => ({ status: 201 }))).toEqual({
-      status: 201,
+    const made = await world();
+    await made.facts.close();
+    Object.assign(made.facts, { close: async () => undefined });
+    let hasBeenSent = false;
+    await writer(made).write("PUT", "/v2/alice/app/manifests/v1", {
+      body: [Buffer.from("{}")],
+      mediaType: "application/vnd.oci.image.manifest.v1+json",
+      async send() {
+        hasBeenSent = true;
+        return { status: 201 };
+      },
     });
+    expect(hasBeenSent).toBe(true);
   });
 });

@@ -2,12 +2,10 @@
 // answers, and what was before a push never comes back after it.
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import { observe } from "../../src/http/observe.ts";
-import { silent } from "../../src/lib/log.ts";
 import type { Digest } from "../../src/oci/digest.ts";
 import { isOciError, OciError } from "../../src/oci/error.ts";
-import type { Tag } from "../../src/oci/reference.ts";
 import { context, HOUR, MINUTE, manifest, stack } from "./stack.ts";
+import { writer } from "./writer.ts";
 
 const RULES = [
   { match: "acme/app:pinned", pin: true },
@@ -16,6 +14,7 @@ const RULES = [
 ];
 const TAGS = ["pinned", "swr", "short", "plain"] as const;
 type Name = (typeof TAGS)[number];
+const OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json";
 /** How old an answer may be while upstream answers. */
 const LIMIT = { pinned: Number.POSITIVE_INFINITY, swr: 15 * MINUTE, short: 0, plain: MINUTE } satisfies Record<Name, number>;
 
@@ -51,6 +50,7 @@ const turns = async (count: number) => {
 };
 
 class World {
+  readonly #write: ReturnType<typeof writer>["write"];
   readonly made = stack({ rules: RULES, publicFor: 1_000 * HOUR, staleAccess: 1_000 * HOUR });
   /** What upstream had, and until when: the last entry is what it has now. */
   readonly reigns: Record<Name, { digest: Digest; ended: number }[]> = { pinned: [], swr: [], short: [], plain: [] };
@@ -63,6 +63,7 @@ class World {
   #n = 0;
 
   constructor() {
+    this.#write = writer(this.made).write;
     this.made.upstream.repo("acme/app", { isPublic: true });
   }
 
@@ -71,37 +72,42 @@ class World {
     for (const name of TAGS) this.move(name);
   }
 
-  move(name: Name): void {
+  move(name: Name, n = this.#next()): Digest {
     const reigns = this.reigns[name];
     const last = reigns.at(-1);
     if (last !== undefined) last.ended = this.made.clock();
+    const digest = this.made.upstream.manifest("acme/app", name, { n, name });
+    reigns.push({ digest, ended: Number.POSITIVE_INFINITY });
+    return digest;
+  }
+
+  #next(): number {
     this.#n += 1;
-    reigns.push({ digest: this.made.upstream.manifest("acme/app", name, { n: this.#n, name }), ended: Number.POSITIVE_INFINITY });
+    return this.#n;
   }
 
   async push(name: Name, outcome: Step["do"]): Promise<void> {
-    const { site, policy, facts, clock } = this.made;
-    const write = {
-      kind: "write",
-      what: "manifest",
-      repo: manifest("acme/app", name).repo,
-      reference: name as string as Tag,
-    } as const;
-    const before = this.reigns[name].at(-1)!.digest;
-    let hasMoved = false;
-    const pushing = observe({ site, policy, facts, clock, log: silent }, "PUT", "", write, async () => {
-      await turns(1);
-      if (outcome === "refusedPush") return { status: 403 };
-      if (this.isCut) throw new Error("refused");
-      this.move(name);
-      hasMoved = true;
-      await turns(1);
-      // upstream has taken it, and the pusher never hears of it
-      if (outcome === "tornPush") throw new Error("torn");
-      return { status: 201 };
+    const n = this.#next();
+    let pushed: Digest | undefined;
+    const pushing = this.#write("PUT", `/v2/acme/app/manifests/${name}`, {
+      body: [Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: OCI_MANIFEST, n, name }))],
+      mediaType: OCI_MANIFEST,
+      send: async () => {
+        await turns(1);
+        if (outcome === "refusedPush") return { status: 403 };
+        if (this.isCut) throw new Error("refused");
+        pushed = this.move(name, n);
+        await turns(1);
+        // upstream has taken it, and the pusher never hears of it
+        if (outcome === "tornPush") throw new Error("torn");
+        return { status: 201, digest: pushed };
+      },
     });
     await pushing.catch(() => undefined);
-    if (hasMoved) this.replaced.add(before);
+    // by then whatever was before it is over, also what another push has brought meanwhile
+    const reigns = this.reigns[name];
+    const since = reigns.findIndex(({ digest }) => digest === pushed);
+    for (const { digest } of reigns.slice(0, Math.max(0, since))) this.replaced.add(digest);
   }
 
   async pull(name: Name, how: "get" | "head" | "headThenDigest"): Promise<void> {
@@ -140,7 +146,10 @@ class World {
 
   async run(step: Step): Promise<void> {
     if (step.do === "pull") return this.pull(step.tag, step.how);
-    if (step.do === "move") return this.move(step.tag);
+    if (step.do === "move") {
+      this.move(step.tag);
+      return;
+    }
     if (step.do === "pass") {
       this.turnedBack ||= step.ms < 0;
       return this.made.pass(step.ms);

@@ -1,15 +1,12 @@
 // Freshness by rule: stale while it is revalidated, pinned, gone.
 import { describe, expect, it, vi } from "vitest";
-import { observe } from "../../src/http/observe.ts";
-import { silent } from "../../src/lib/log.ts";
 import { OciError } from "../../src/oci/error.ts";
-import type { Tag } from "../../src/oci/reference.ts";
 import type { Context } from "../../src/oci/registry.ts";
 import type { Rule } from "../../src/sites.ts";
 import { blob, context, HOUR, MINUTE, manifest, readBlob, seen, stack } from "./stack.ts";
+import { writer } from "./writer.ts";
 
 const APP = manifest("acme/app", "v1");
-const WRITE = { kind: "write", what: "manifest", repo: APP.repo, reference: "v1" as Tag } as const;
 const ANN = "Basic ann";
 
 const world = (
@@ -17,14 +14,13 @@ const world = (
   options: Parameters<ReturnType<typeof stack>["upstream"]["repo"]>[1] = { isPublic: true },
 ) => {
   const made = stack({ rules: [{ match: "acme/app:*", ...rule }], publicFor: 1_000 * HOUR, grantFor: 1_000 * HOUR });
-  const { upstream, registry, site, policy, facts, clock } = made;
+  const { upstream, registry } = made;
   upstream.repo("acme/app", options);
   return {
     ...made,
     move: (n: number) => upstream.manifest("acme/app", "v1", { n }),
     get: (ctx: Context = context()) => registry.getManifest(APP, ctx),
-    push: (send: () => Promise<{ status: number }>) =>
-      observe({ site, policy, facts, clock, log: silent }, "PUT", "", WRITE, send),
+    push: (send: () => Promise<{ status: number }>) => writer(made).write("PUT", "/v2/acme/app/manifests/v1", { send }),
     /** What goes on behind the clients' backs has ended. */
     settled: () => new Promise((resolve) => setTimeout(resolve, 20)),
   };

@@ -1,13 +1,12 @@
 // Freshness, revalidation, and pushes that go by: no old digest ever comes back.
 import fc from "fast-check";
 import { describe, expect, it, vi } from "vitest";
-import { observe } from "../../src/http/observe.ts";
-import { silent } from "../../src/lib/log.ts";
 import type { Tag } from "../../src/oci/reference.ts";
-import type { OciRequest } from "../../src/oci/request.ts";
 import { context, MINUTE, manifest, POLICY, seen, stack } from "./stack.ts";
+import { writer } from "./writer.ts";
 
 const APP = manifest("acme/app", "v1");
+const PATH = "/v2/acme/app/manifests/v1";
 const INDEX = "application/vnd.oci.image.index.v1+json";
 
 /** Open to all, as a registry behind a challenge whose tokens show pull only. */
@@ -191,35 +190,36 @@ describe("HEAD by whom might push", () => {
 });
 
 describe("a push that goes by", () => {
-  const write: OciRequest = { kind: "write", what: "manifest", repo: APP.repo, reference: "v1" as Tag };
-
   it("makes the next pull ask, at once", async () => {
-    const { get, move, facts, site, policy } = await world();
+    const made = await world();
+    const { get, move } = made;
     move(1);
     await get();
     let pushed = "";
-    await observe({ site, policy, facts, clock: () => 0, log: silent }, "PUT", "", write, async () => {
-      pushed = move(2);
-      return { status: 201 };
+    await writer(made).write("PUT", PATH, {
+      async send() {
+        pushed = move(2);
+        return { status: 201 };
+      },
     });
     expect((await get()).descriptor.digest).toBe(pushed);
   });
 
   it("that fails takes nothing from an outage", async () => {
-    const { get, move, facts, site, policy, cut } = await world();
+    const made = await world();
+    const { get, move, cut } = made;
     const held = move(1);
     await get();
     cut();
-    const failing = observe({ site, policy, facts, clock: () => 0, log: silent }, "PUT", "", write, () =>
-      Promise.reject(new Error("refused")),
-    );
+    const failing = writer(made).write("PUT", PATH, { send: () => Promise.reject(new Error("refused")) });
     await expect(failing).rejects.toThrow("refused");
     expect((await get()).descriptor.digest).toBe(held);
   });
 
   it("that upstream refuses leaves no trace of tags that nobody knows", async () => {
-    const { facts, site, policy } = await world();
-    await observe({ site, policy, facts, clock: () => 0, log: silent }, "PUT", "", write, async () => ({ status: 401 }));
+    const made = await world();
+    const { facts, site } = made;
+    await writer(made).write("PUT", PATH, { send: async () => ({ status: 401 }) });
     expect(await facts.tag({ site: site.host, repo: APP.repo, tag: "v1" as Tag })).toBeUndefined();
   });
 
@@ -238,18 +238,21 @@ describe("a push that goes by", () => {
     });
     await fc.assert(
       fc.asyncProperty(fc.array(asker, { minLength: 1, maxLength: 6 }), schedule, async (askers, push) => {
-        const { registry, get, head, move, facts, site, policy, upstream, pass } = await world();
+        const made = await world();
+        const { registry, get, head, move, upstream, pass } = made;
         move(1);
         if (push.known) await get();
         pass(MINUTE);
         let pushed = "";
         upstream.gate = turns(push.answers);
         const pushing = turns(push.begins).then(() =>
-          observe({ site, policy, facts, clock: () => 0, log: silent }, "PUT", "", write, async () => {
-            await turns(push.takes);
-            pushed = move(2);
-            await turns(push.back);
-            return { status: 201 };
+          writer(made).write("PUT", PATH, {
+            async send() {
+              await turns(push.takes);
+              pushed = move(2);
+              await turns(push.back);
+              return { status: 201 };
+            },
           }),
         );
         const asking = askers.map(async ({ begins, head: isHead }) => {

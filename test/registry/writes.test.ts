@@ -1,15 +1,17 @@
 // A read and a write at once: wherever in the read the write falls, what is answered was true at some moment of the read,
 // and whoever reads afterwards has what was written.
+import fc from "fast-check";
 import { describe, expect, it, vi } from "vitest";
-import { observe } from "../../src/http/observe.ts";
-import { silent } from "../../src/lib/log.ts";
+import { digestOf } from "../../src/oci/digest.ts";
 import { isOciError } from "../../src/oci/error.ts";
+import { parseRepository, type Tag } from "../../src/oci/reference.ts";
 import type { Context } from "../../src/oci/registry.ts";
-import { parseRequest } from "../../src/oci/request.ts";
 import { context, HOUR, manifest, stack } from "./stack.ts";
+import { writer } from "./writer.ts";
 
 const ALICE = "Basic YWxpY2U6YQ==";
 const REPO = "alice/app";
+const OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json";
 
 type World = ReturnType<typeof stack>;
 
@@ -48,29 +50,36 @@ const interrupting = (world: World, nth: number, write: () => Promise<void>) => 
   return { moments: () => moments };
 };
 
-const prepared = async () => {
+const prepared = async (isKnown = true) => {
   const world = stack();
-  const { upstream, registry, facts, site, policy } = world;
+  const { upstream, registry } = world;
   upstream.repo(REPO, { readers: [ALICE] });
   const old = upstream.manifest(REPO, "v1", { layers: [], annotations: { version: "old" } });
-  const write = (method: string, reference: string, done: () => void) => {
-    const path = `/v2/${REPO}/manifests/${reference}`;
-    const request = parseRequest(method, path, new URLSearchParams());
-    return observe({ site, policy, facts, clock: () => Date.UTC(2026, 10, 23), log: silent }, method, path, request, async () => {
-      done();
-      return { status: 201 };
+  const { write } = writer(world);
+  /** Its bytes are kept, so that the tag moves with it; `back` is awaited between upstream's taking and its answer. */
+  const push = (version = "new", back: () => Promise<unknown> = () => Promise.resolve()) => {
+    const content = { layers: [], annotations: { version } };
+    const body = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: OCI_MANIFEST, ...content }));
+    return write("PUT", `/v2/${REPO}/manifests/v1`, {
+      body: [body],
+      mediaType: OCI_MANIFEST,
+      async send() {
+        upstream.manifest(REPO, "v1", content);
+        await back();
+        return { status: 201, digest: digestOf(body) };
+      },
     });
-  };
-  const push = async () => {
-    await write("PUT", "v1", () => void upstream.manifest(REPO, "v1", { layers: [], annotations: { version: "new" } }));
   };
   const remove = async () => {
-    await write("DELETE", old, () => {
-      upstream.repo(REPO).manifests.delete(old);
-      upstream.repo(REPO).tags.delete("v1");
+    await write("DELETE", `/v2/${REPO}/manifests/${old}`, {
+      async send() {
+        upstream.repo(REPO).manifests.delete(old);
+        upstream.repo(REPO).tags.delete("v1");
+        return { status: 202 };
+      },
     });
   };
-  await registry.getManifest(manifest(REPO, "v1"), context(ALICE));
+  if (isKnown) await registry.getManifest(manifest(REPO, "v1"), context(ALICE));
   const ways: Record<string, (ctx: Context) => Promise<{ descriptor: { digest: string } }>> = {
     "GET by tag": (ctx) => registry.getManifest(manifest(REPO, "v1"), ctx),
     "HEAD by tag": (ctx) => registry.statManifest(manifest(REPO, "v1"), ctx),
@@ -82,14 +91,15 @@ const prepared = async () => {
       ({ descriptor }) => descriptor.digest,
       (error: unknown) => (isOciError(error) ? error.code : String(error)),
     );
-  return { ...world, old, push, remove, answerOf };
+  const tagKey = { site: world.site.host, repo: parseRepository(REPO), tag: "v1" as Tag };
+  return { ...world, old, push, remove, answerOf, tagKey };
 };
 
 /** What a read answers with the write at its nth moment, and what the same read says next; `undefined` past its last moment. */
 const raced = async (way: string, what: "push" | "remove", age: number, nth: number) => {
   const world = await prepared();
   world.pass(age);
-  const { moments } = interrupting(world, nth, world[what]);
+  const { moments } = interrupting(world, nth, () => world[what]());
   const during = await world.answerOf(way);
   if (moments() <= nth) return undefined;
   vi.restoreAllMocks();
@@ -130,4 +140,52 @@ describe.each(Object.entries(AGES))("of what is %s", (_age, age) => {
       expect(moments).toBeGreaterThan(1);
     },
   );
+});
+
+describe("two pushes of one tag", () => {
+  const turns = async (count: number) => {
+    for (let turn = 0; turn < count; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+  };
+
+  it("at once: whichever upstream took last is what is served, with whatever was asked meanwhile", {
+    timeout: 60_000,
+  }, async () => {
+    const timing = fc.record({ begins: fc.nat(8), back: fc.nat(8) });
+    const asker = fc.record({ begins: fc.nat(16), way: fc.constantFrom("GET by tag", "HEAD by tag") });
+    await fc.assert(
+      fc.asyncProperty(
+        timing,
+        timing,
+        fc.array(asker, { maxLength: 4 }),
+        fc.boolean(),
+        async (first, second, askers, isKnown) => {
+          const { push, answerOf, upstream, old, facts, tagKey } = await prepared(isKnown);
+          const pushing = [first, second].map(async ({ begins, back }, nth) => {
+            await turns(begins);
+            await push(`version ${nth}`, () => turns(back));
+          });
+          const asking = askers.map(async ({ begins, way }) => {
+            await turns(begins);
+            return answerOf(way);
+          });
+          await Promise.all([...pushing, ...asking]);
+          const last = upstream.repo(REPO).tags.get("v1")!;
+          expect(last).not.toBe(old);
+          expect(await answerOf("GET by tag")).toBe(last);
+          expect((await facts.tag(tagKey))?.digest).toBe(last);
+        },
+      ),
+      { numRuns: 200 },
+    );
+  });
+
+  it("one after the other: the second is fresh at once, without a question", async () => {
+    const { push, answerOf, upstream, facts, tagKey } = await prepared();
+    await push("one");
+    await push("two");
+    const asked = upstream.asked.length;
+    expect(await answerOf("GET by tag")).toBe(upstream.repo(REPO).tags.get("v1"));
+    expect(upstream.asked.length).toBe(asked);
+    expect((await facts.tagHistory(tagKey, 3)).map(({ reason }) => reason)).toEqual(["push", "push", "pull"]);
+  });
 });

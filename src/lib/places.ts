@@ -1,21 +1,20 @@
-// Downloads that every reader has left go on for whoever comes next, but only so many for one client and in all:
-// else asking and leaving would be a way to have us download anything.
+// Places for what clients leave behind or have under way: so many for one client and in all, so that nobody can fill them for everybody.
 
-export interface AbandonedOptions {
+export interface PlacesOptions {
   readonly perClient: number;
   readonly inAll: number;
 }
 
-export class Abandoned {
-  readonly #options: AbandonedOptions;
+export class Places {
+  readonly #options: PlacesOptions;
   readonly #byClient = new Map<string, number>();
   #all = 0;
 
-  constructor(options: AbandonedOptions) {
+  constructor(options: PlacesOptions) {
     this.#options = options;
   }
 
-  /** Whether one more may go on that this client was the last to leave; then to be taken back once. */
+  /** Whether there is one more for this client; then to be taken back once. */
   admit(client: string): boolean {
     const own = this.#byClient.get(client) ?? 0;
     if (own >= this.#options.perClient || this.#all >= this.#options.inAll) return false;
