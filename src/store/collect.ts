@@ -1,5 +1,6 @@
 // Takes away what is of no use to anybody: blobs that no repository is known to hold and no held manifest names, links to what is not
-// held, documents too old to be served in any outage, and what has been long in quarantine. Nothing that a client could be given goes.
+// held, what was pushed to a hosted site and never named by a manifest, documents too old to be served in any outage, and what has been
+// long in quarantine. Nothing that makes up an image goes.
 import { setImmediate as turn } from "node:timers/promises";
 import type { LinkKey } from "./facts.ts";
 import type { Holding, UseCursor } from "./holdings.ts";
@@ -27,11 +28,13 @@ export interface CollectReport {
   readonly grants: number;
 }
 
-export type CollectParts = Pick<Kept, "blobs" | "disk" | "facts" | "clock">;
+export type CollectParts = Pick<Kept, "blobs" | "disk" | "facts" | "uses" | "clock">;
 
 const PAGE = 200;
 /** What has just come may have its link still to come. Milliseconds. */
 const GRACE = 10 * 60_000;
+/** A push may be under way for as long, between its first blob and its manifest. Milliseconds. */
+const UNNAMED_FOR = 24 * 60 * 60_000;
 /** An index goes, then its manifests, then their layers; and once more to see that nothing is left. */
 const MOST_ROUNDS = 5;
 
@@ -44,8 +47,9 @@ export const collect = async (
 ): Promise<CollectReport> => {
   const { disk, facts, clock } = parts;
   const now = clock();
+  const unnamed = await collectUnnamed(parts, isDry, signal);
   const blobs = await collectBlobs(parts, isDry, onProgress, signal);
-  const links = await collectLinks(parts, isDry, signal);
+  const links = unnamed + (await collectLinks(parts, isDry, signal));
   return {
     isDry,
     blobs,
@@ -91,6 +95,20 @@ async function* idle({ holdings }: CollectParts["facts"]): AsyncGenerator<Holdin
     if (after === undefined) return;
   }
 }
+
+const collectUnnamed = async ({ facts, uses, clock }: CollectParts, isDry: boolean, signal: AbortSignal): Promise<number> => {
+  await uses.flush();
+  const before = clock() - UNNAMED_FOR;
+  let count = 0;
+  for (let after: LinkKey | undefined; ; ) {
+    signal.throwIfAborted();
+    const { unnamed, next } = await facts.hosting.unnamed(before, { after, limit: PAGE });
+    for (const link of unnamed) if (isDry || (await facts.hosting.unhostUnnamed(link, before))) count += 1;
+    if (next === undefined) return count;
+    after = next;
+    await turn();
+  }
+};
 
 const collectLinks = async ({ blobs, facts }: CollectParts, isDry: boolean, signal: AbortSignal): Promise<number> => {
   let count = 0;

@@ -37,8 +37,8 @@ export interface DiskBlobs extends BlobStore {
   readonly room: Room;
   /** When the file was last written or read, as far as the file system knows; 0: it is not held. */
   lastTouched(digest: Digest): Promise<number>;
-  /** Takes what is not what it is called out of the store. True when it was held. */
-  quarantine(digest: Digest): Promise<boolean>;
+  /** Takes what is not what it is called out of the store. True when it was held. `wasHosted`: it is kept until somebody looks at it. */
+  quarantine(digest: Digest, wasHosted: boolean): Promise<boolean>;
   /** Takes out of the quarantine what is too old or too much; with `isDry` only says so. */
   sweepQuarantine(isDry?: boolean): Promise<Swept>;
 }
@@ -157,8 +157,8 @@ class DiskStore implements DiskBlobs {
     return this.#takeOut(digest, (path) => unlink(path));
   }
 
-  async quarantine(digest: Digest): Promise<boolean> {
-    return this.#takeOut(digest, (path) => this.#quarantine.take(path, digest));
+  async quarantine(digest: Digest, wasHosted: boolean): Promise<boolean> {
+    return this.#takeOut(digest, (path) => this.#quarantine.take(path, digest, wasHosted));
   }
 
   sweepQuarantine(isDry = false): Promise<Swept> {

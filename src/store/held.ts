@@ -19,7 +19,7 @@ export interface HeldParts {
   /** The disk, or what answers in front of it. */
   readonly blobs: BlobStore;
   readonly disk: DiskBlobs;
-  readonly facts: Pick<FactStore, "holdings" | "inventory">;
+  readonly facts: Pick<FactStore, "holdings" | "inventory" | "hosting">;
   readonly readers: Readers;
   readonly good: Good;
   readonly uses: Uses;
@@ -108,10 +108,13 @@ export class Held implements BlobStore {
 
   /** Out of the store and of memory, to be brought anew by the next request. */
   quarantine(digest: Digest): Promise<boolean> {
-    const { disk, blobs, facts } = this.#parts;
+    const { disk, blobs, facts, log } = this.#parts;
     return this.#turns.take(digest, async () => {
       const settle = await this.#account(digest);
-      const wasHeld = await disk.quarantine(digest);
+      const wasHosted = await facts.hosting.isHosted(digest);
+      const wasHeld = await disk.quarantine(digest, wasHosted);
+      if (wasHosted && wasHeld)
+        log.error({ digest }, "a hosted blob is spoilt: pushing it again heals it; what the disk made of it is in salvage/");
       await blobs.delete(digest);
       await facts.holdings.release(digest);
       settle();

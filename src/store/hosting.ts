@@ -42,6 +42,8 @@ export interface Hosting {
   unhost(key: LinkKey): Promise<boolean>;
   /** Repositories with a hosted manifest, by name. */
   repositories(site: string, page: Page<Repository>): Promise<Repository[]>;
+  /** Whether any repository is the host of it. */
+  isHosted(digest: Digest): Promise<boolean>;
   /** Whether the repository holds anything. */
   exists(site: string, repo: Repository): Promise<boolean>;
   /** Tags that stand for a hosted manifest, by name. */

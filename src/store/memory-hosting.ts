@@ -48,6 +48,7 @@ export const memoryHosting = (known: Known, holdings: Holdings, links: Links): H
       const manifests = hosted().filter(([key, { mediaType }]) => key.site === site && mediaType !== undefined);
       return pageOf([...new Set(manifests.map(([{ repo }]) => repo))], after, limit);
     },
+    isHosted: async (digest) => hosted().some(([key]) => key.digest === digest),
     exists: async (site, repo) => within(site, repo).length > 0,
     tags: async (site, repo, { after = "", limit }) => {
       const digests = new Set(within(site, repo).map(([{ digest }]) => digest));

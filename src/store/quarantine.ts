@@ -1,5 +1,6 @@
 // Blobs that turned out not to be what they are called: out of the store, so that the next request brings them anew, and kept for a
-// while under quarantine/, for who wants to know what the disk has done to them. Never served; bounded in bytes and age.
+// while under quarantine/, for who wants to know what the disk has done to them. Never served; bounded in bytes and age. What was hosted
+// goes to salvage/ and stays there: nobody else has even that much of it.
 import { mkdir, readdir, rename, stat, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { algorithmOf, type Digest, hexOf } from "../oci/digest.ts";
@@ -19,15 +20,18 @@ export interface Swept {
 
 export class Quarantine {
   readonly #folder: string;
+  readonly #salvage: string;
 
   constructor(folder: string) {
     this.#folder = join(folder, "quarantine");
+    this.#salvage = join(folder, "salvage");
   }
 
-  /** Moves a file here, and the oldest out where it gets too much. */
-  async take(path: string, digest: Digest): Promise<void> {
-    await mkdir(this.#folder, { recursive: true, mode: 0o700 });
-    await rename(path, join(this.#folder, `${algorithmOf(digest)}-${hexOf(digest)}-${Date.now()}`));
+  /** Moves a file here, and the oldest out where it gets too much; one of what was hosted is kept apart. */
+  async take(path: string, digest: Digest, wasHosted: boolean): Promise<void> {
+    const folder = wasHosted ? this.#salvage : this.#folder;
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await rename(path, join(folder, `${algorithmOf(digest)}-${hexOf(digest)}-${Date.now()}`));
     await this.sweep();
   }
 

@@ -81,6 +81,8 @@ export const sqliteHosting = (hot: Connection, durable: Connection, changed: (ke
       }
       return found;
     },
+    isHosted: async (digest) =>
+      hot.get("SELECT 1 AS yes FROM links WHERE digest = ? AND hosted_at IS NOT NULL LIMIT 1", digest) !== undefined,
     exists: async (site, repo) =>
       hot.get("SELECT 1 AS yes FROM links WHERE site = ? AND repo = ? AND hosted_at IS NOT NULL LIMIT 1", site, repo) !==
       undefined,

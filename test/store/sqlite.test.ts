@@ -14,6 +14,7 @@ import { STEPS } from "../../src/store/sqlite-schema.ts";
 import { StoreUnusable } from "../../src/store/unusable.ts";
 import { factStoreSuite } from "../suites/facts.ts";
 import { holdingsSuite } from "../suites/holdings.ts";
+import { hostingSuite } from "../suites/hosting.ts";
 
 const file = (): string => {
   const folder = mkdtempSync(join(tmpdir(), "layover-facts-"));
@@ -27,7 +28,7 @@ const sqlite = async () => {
   return facts;
 };
 
-for (const suite of [factStoreSuite, holdingsSuite]) {
+for (const suite of [factStoreSuite, holdingsSuite, hostingSuite]) {
   suite("memory", async () => memoryFacts());
   suite("sqlite", sqlite);
 }
