@@ -1,0 +1,196 @@
+// What is hosted over real stores: nothing of it goes for want of room, for its age, or for what is done to mirrors; a full store
+// refuses, and leaves nothing half; what was answered survives the end of the process.
+import { readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { Readable } from "node:stream";
+import { describe, expect, it } from "vitest";
+import { type Digest, digestOf } from "../../src/oci/digest.ts";
+import { isOciError } from "../../src/oci/error.ts";
+import { ownContext } from "../../src/oci/own-context.ts";
+import type { Reference, Repository, Tag } from "../../src/oci/reference.ts";
+import { hosted } from "../../src/registry/hosted.ts";
+import { localRegistry } from "../../src/registry/local.ts";
+import { policyOf } from "../../src/registry/policy.ts";
+import { LIMITS, type UploadLimits, Uploads } from "../../src/registry/uploads.ts";
+import { collect } from "../../src/store/collect.ts";
+import { forget } from "../../src/store/forget.ts";
+import { verifyBlobs } from "../../src/store/verify.ts";
+import { body, holds, type Keeping, keeping, put } from "../store/keeping.ts";
+import { POLICY } from "./stack.ts";
+
+const SITE = { host: "images.example" };
+const MIRROR = "mirror.example";
+const APP = "acme/app" as Repository;
+const TYPE = "application/vnd.oci.image.manifest.v1+json";
+const DAY = 24 * 60 * 60_000;
+const ctx = ownContext("test", new AbortController().signal);
+const nobody = () => undefined;
+const never = () => new AbortController().signal;
+
+const registryOver = (kept: Keeping, limits: UploadLimits = LIMITS) => {
+  const policy = policyOf({ policy: POLICY, rules: [], allow: [], offline: false });
+  const uploads = new Uploads(kept.blobs, kept.clock, limits);
+  const parts = { site: SITE, ...kept, policy, uploads, subjectOf: () => "" };
+  return { uploads, writes: hosted(parts), reads: localRegistry(parts) };
+};
+type Writes = ReturnType<typeof registryOver>["writes"];
+
+const codeOf = (error: unknown): string => (isOciError(error) ? error.code : String(error));
+const refusal = (work: Promise<unknown>): Promise<string> => work.then(() => "done", codeOf);
+
+const pushBlob = async (writes: Writes, bytes: Buffer, repo = APP): Promise<Digest> => {
+  const digest = digestOf(bytes);
+  const { id } = await writes.openUpload({ repo }, ctx);
+  await writes.finishUpload({ repo, id, digest, body: Readable.from([bytes]), length: bytes.length }, ctx);
+  return digest;
+};
+
+const pushImage = async (writes: Writes, tag: string, layers: readonly Buffer[], repo = APP): Promise<Digest[]> => {
+  const digests: Digest[] = [];
+  for (const layer of layers) digests.push(await pushBlob(writes, layer, repo));
+  const bytes = Buffer.from(JSON.stringify({ schemaVersion: 2, tag, layers: digests.map((digest) => ({ digest })) }));
+  const manifest = { repo, reference: tag as Reference, tags: [], mediaType: TYPE, body: Readable.from([bytes]) };
+  return [(await writes.putManifest(manifest, ctx)).digest, ...digests];
+};
+
+const all = async (kept: Keeping, digests: readonly Digest[]) => Promise.all(digests.map((digest) => holds(kept.blobs, digest)));
+const everything = (digests: readonly Digest[]) => digests.map(() => true);
+const tidy = (kept: Keeping) => collect(kept, { listingsFor: 0, grantsFor: 0 }, nobody, never());
+
+describe("what is hosted stays", () => {
+  it("for want of room, for its age, and where a mirror of the same lets go of it", async () => {
+    const kept = await keeping({ maxSize: 400_000 });
+    const { writes } = registryOver(kept);
+    const shared = body(90_000, 1);
+    const image = await pushImage(writes, "v1", [shared, body(90_000, 2)]);
+    // a mirror has the same layer, and one of its own
+    const mirrored = await put(kept.blobs, body(80_000, 3));
+    for (const digest of [image[1]!, mirrored])
+      await kept.facts.addLink({ site: MIRROR, repo: APP, digest }, { mediaType: undefined });
+    kept.pass(100 * DAY);
+    await kept.sweep.expire(DAY);
+    expect(await holds(kept.blobs, mirrored)).toBe(false);
+    expect(await all(kept, image)).toEqual(everything(image));
+    for (let seed = 10; seed < 20; seed += 1) await put(kept.blobs, body(80_000, seed));
+    expect(await all(kept, image)).toEqual(everything(image));
+    await forget(kept, { site: MIRROR, repo: APP }, nobody, never());
+    await tidy(kept);
+    expect(await all(kept, image)).toEqual(everything(image));
+  });
+
+  it("until it is deleted, and may go then", async () => {
+    const kept = await keeping();
+    const { writes } = registryOver(kept);
+    const [top, ...layers] = await pushImage(writes, "v1", [body(1_000, 1), body(1_000, 2)]);
+    const [other] = await pushImage(writes, "v2", [body(1_000, 1)]);
+    kept.pass(2 * DAY);
+    await tidy(kept);
+    expect(await all(kept, [top!, other!, ...layers])).toEqual([true, true, true, true]);
+    await writes.deleteManifest({ repo: APP, digest: top! }, ctx);
+    // what was looked at above counts as a use
+    await tidy(kept);
+    expect(await all(kept, [top!, ...layers])).toEqual([false, true, true]);
+    kept.pass(2 * DAY);
+    await tidy(kept);
+    expect(await all(kept, [other!, ...layers])).toEqual([true, true, false]);
+    const key = { site: SITE.host, repo: APP, tag: "v1" as Tag };
+    expect((await kept.facts.tagHistory(key, 9)).map(({ digest, reason }) => [digest, reason])).toEqual([
+      [undefined, "delete"],
+      [top, "push"],
+    ]);
+  });
+
+  it("for a day where no manifest names it yet", async () => {
+    const kept = await keeping();
+    const { writes } = registryOver(kept);
+    const digest = await pushBlob(writes, body(1_000, 1));
+    kept.pass(DAY / 2);
+    expect((await tidy(kept)).links).toBe(0);
+    kept.pass(DAY);
+    expect(await tidy(kept)).toMatchObject({ links: 1, blobs: { count: 1 } });
+    expect(await holds(kept.blobs, digest)).toBe(false);
+  });
+
+  it("apart, when the disk has spoilt it, and is healed by the next push", async () => {
+    const kept = await keeping();
+    const { writes, reads } = registryOver(kept);
+    const bytes = body(100_000, 1);
+    const [, layer] = await pushImage(writes, "v1", [bytes]);
+    writeFileSync(kept.fileOf(layer!), body(100_000, 2));
+    expect((await verifyBlobs(kept, nobody, never())).spoiltCount).toBe(1);
+    expect(readdirSync(join(kept.folder, "salvage"))).toHaveLength(1);
+    kept.pass(100 * DAY);
+    await tidy(kept);
+    expect(readdirSync(join(kept.folder, "salvage"))).toHaveLength(1);
+    expect(await refusal(reads.statBlob({ repo: APP, digest: layer! }, ctx))).toBe("BLOB_UNKNOWN");
+    await pushBlob(writes, bytes);
+    expect((await reads.statBlob({ repo: APP, digest: layer! }, ctx)).descriptor.size).toBe(100_000);
+  });
+
+  it("when its facts of what is held are lost", async () => {
+    const first = await keeping();
+    const image = await pushImage(registryOver(first).writes, "v1", [body(1_000, 1)]);
+    for (const digest of image) await first.facts.holdings.release(digest);
+    await first.close();
+    const kept = await keeping({ folder: first.folder });
+    await kept.reconciled;
+    kept.pass(100 * DAY);
+    await kept.sweep.expire(DAY);
+    await tidy(kept);
+    expect(await all(kept, image)).toEqual(everything(image));
+    const { reads } = registryOver(kept);
+    expect((await reads.getManifest({ repo: APP, reference: "v1" as Reference }, ctx)).descriptor.digest).toBe(image[0]);
+  });
+});
+
+describe("a store that is full of it", () => {
+  it("refuses pushes, leaves nothing half, and takes them again when something was deleted", async () => {
+    const kept = await keeping({ maxSize: 300_000 });
+    const { writes, uploads } = registryOver(kept);
+    const [top] = await pushImage(writes, "v1", [body(200_000, 1)]);
+    const { id } = await writes.openUpload({ repo: APP }, ctx);
+    const pieces = () => Readable.from([1, 2, 3].map((seed) => body(60_000, seed)));
+    expect(await refusal(writes.appendUpload({ repo: APP, id, body: pieces() }, ctx))).toBe("STORE_FULL");
+    expect(await refusal(writes.uploadStatus({ repo: APP, id }, ctx))).toBe("BLOB_UPLOAD_UNKNOWN");
+    expect(await refusal(pushBlob(writes, body(150_000, 2)))).toBe("STORE_FULL");
+    expect(kept.disk.room.isFull).toBe(true);
+    await uploads.close();
+    expect(readdirSync(join(kept.folder, "spool"))).toEqual([]);
+    await writes.deleteManifest({ repo: APP, digest: top! }, ctx);
+    kept.pass(2 * DAY);
+    await tidy(kept);
+    expect(await refusal(pushBlob(writes, body(150_000, 2)))).toBe("done");
+  });
+});
+
+describe("uploads", () => {
+  it("are bounded in number and in idleness", async () => {
+    const kept = await keeping();
+    const { writes } = registryOver(kept, { ...LIMITS, inAll: 3, perClient: 2, idle: 1_000 });
+    const other = { ...ctx, client: "10.0.0.2" };
+    const open = (who = ctx) => refusal(writes.openUpload({ repo: APP }, who));
+    expect([await open(), await open(), await open(), await open(other), await open(other)]).toEqual([
+      ...["done", "done", "TOOMANYREQUESTS", "done", "TOOMANYREQUESTS"],
+    ]);
+    kept.pass(2_000);
+    await expect.poll(() => open()).toBe("done");
+  });
+
+  it("end a writer who says nothing any more, and keep what came of it", async () => {
+    const kept = await keeping();
+    const { writes } = registryOver(kept, { ...LIMITS, silence: 50 });
+    const { id } = await writes.openUpload({ repo: APP }, ctx);
+    const silent = new Readable({ read: () => undefined });
+    silent.push("some");
+    expect(await refusal(writes.appendUpload({ repo: APP, id, body: silent }, ctx))).toBe("SIZE_INVALID");
+    expect(await writes.uploadStatus({ repo: APP, id }, ctx)).toEqual({ id, size: 4 });
+    const rest = { body: Readable.from([Buffer.from("thing")]), range: { start: 4, end: 8 } };
+    await writes.finishUpload({ repo: APP, id, digest: digestOf(Buffer.from("something")), ...rest }, ctx);
+  });
+
+  it("are not known by what is no id of theirs", async () => {
+    const { writes } = registryOver(await keeping());
+    for (const id of ["", "x", "../../facts", "a".repeat(22), "%00".repeat(9)])
+      expect(await refusal(writes.uploadStatus({ repo: APP, id }, ctx))).toBe("BLOB_UPLOAD_UNKNOWN");
+  });
+});
