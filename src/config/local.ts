@@ -4,11 +4,36 @@ import type { Files } from "./files.ts";
 import type { Problem } from "./problems.ts";
 import type { SiteSettings } from "./schema.ts";
 
-/** Nothing that is hosted comes from anywhere else, is ever stale, or is asked about. */
-const OF_UPSTREAMS = [
-  ...["upstream", "concurrency", "credentials", "realms", "tokenKeys", "trust", "offline", "onMissing", "onGone"],
-  ...["freshFor", "staleWhileRevalidate", "staleIfError", "grantFor", "publicFor", "staleAccess"],
-] as const satisfies readonly string[] as readonly (keyof SiteSettings)[];
+/** Which sites a key is about. Nothing that is hosted comes from anywhere else, is ever stale, or is asked about. */
+const ABOUT = {
+  kind: "all",
+  aliases: "all",
+  upstream: "upstream",
+  concurrency: "upstream",
+  access: "all",
+  credentials: "upstream",
+  realms: "upstream",
+  tokenKeys: "upstream",
+  trust: "upstream",
+  clientCertificate: "upstream",
+  httpProxy: "upstream",
+  users: "local",
+  allow: "all",
+  onMissing: "upstream",
+  onGone: "upstream",
+  readOnly: "all",
+  offline: "upstream",
+  failOpen: "upstream",
+  rules: "all",
+  freshFor: "upstream",
+  staleWhileRevalidate: "upstream",
+  staleIfError: "upstream",
+  grantFor: "upstream",
+  publicFor: "upstream",
+  staleAccess: "upstream",
+} as const satisfies Record<keyof SiteSettings, "all" | "upstream" | "local">;
+
+const OF_UPSTREAMS = (Object.keys(ABOUT) as (keyof SiteSettings)[]).filter((key) => ABOUT[key] === "upstream");
 
 /** What is wrong is given to `report`. The absolute path of the users' file; `undefined`: everybody may use it. */
 export const usersOf = async (
@@ -37,8 +62,6 @@ const localProblems = (merged: MergedSite): Problem[] => {
       path: merged.at("access"),
       text: "a site of `kind: local` has users of its own: `users: FILE`, or `access: anonymous`",
     });
-  if (isOwn(merged, "failOpen") && settings.failOpen === true)
-    problems.push({ path: merged.at("failOpen"), text: "a site of `kind: local` has no other address that could be answered" });
   const isOpen = settings.access === "anonymous";
   if (settings.users === undefined && !isOpen)
     problems.push({

@@ -45,8 +45,8 @@ export const buildSite = async (merged: MergedSite, trust: string | undefined, f
     httpProxy: settings.httpProxy,
     allow: settings.allow ?? [],
     readOnly: settings.readOnly ?? false,
-    offline: settings.offline ?? false,
-    failOpen: settings.failOpen ?? failsOpen(settings),
+    offline: settings.kind !== "local" && (settings.offline ?? false),
+    failOpen: settings.kind !== "local" && (settings.failOpen ?? failsOpen(settings)),
     policy: {
       freshFor: settings.freshFor ?? DEFAULTS.freshFor,
       staleWhileRevalidate: settings.staleWhileRevalidate ?? DEFAULTS.staleWhileRevalidate,
@@ -61,8 +61,8 @@ export const buildSite = async (merged: MergedSite, trust: string | undefined, f
 };
 
 /** Where a tag must not move by going round us, real addresses are never given. */
-const failsOpen = ({ kind, offline, onMissing, rules = [] }: SiteSettings): boolean =>
-  kind !== "local" && offline !== true && onMissing !== "refuse" && !rules.some(({ pin }) => pin === true);
+const failsOpen = ({ offline, onMissing, rules = [] }: SiteSettings): boolean =>
+  offline !== true && onMissing !== "refuse" && !rules.some(({ pin }) => pin === true);
 
 /** Without the keys that nothing was said for. */
 const given = (rule: NonNullable<SiteSettings["rules"]>[number]): Rule =>
