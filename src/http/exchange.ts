@@ -82,7 +82,7 @@ class ClientContext implements Context {
   constructor({ headers }: IncomingMessage, res: ServerResponse, client: string) {
     this.client = client;
     this.credential = isNobodys(headers.authorization) ? undefined : headers.authorization;
-    this.accept = headers.accept === undefined ? [] : parseAccept([headers.accept]);
+    this.accept = headers.accept === undefined ? [] : parseAccept(headers.accept);
     this.agent = headers["user-agent"];
     requests += 1;
     this.trace = `${TRACES}${requests.toString(16).padStart(4, "0")}`;

@@ -6,13 +6,9 @@ declare const brand: unique symbol;
 export type Digest = string & { readonly [brand]: "Digest" };
 export type Algorithm = "sha256" | "sha512";
 
-const HEX_LENGTH: Record<Algorithm, number> = { sha256: 64, sha512: 128 };
-const SHAPE = /^(sha256|sha512):([0-9a-f]+)$/;
+const SHAPE = /^(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$/;
 
-export const isDigest = (text: string): text is Digest => {
-  const match = SHAPE.exec(text);
-  return match !== null && match[2]!.length === HEX_LENGTH[match[1] as Algorithm];
-};
+export const isDigest = (text: string): text is Digest => SHAPE.test(text);
 
 /** Throws DIGEST_INVALID: the wrong form, or an algorithm other than sha256 and sha512. */
 export const parseDigest = (text: string): Digest => {

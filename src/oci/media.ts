@@ -1,4 +1,5 @@
 // Media types of manifests, and what an Accept header lets through.
+import { LRUCache } from "lru-cache";
 
 export const MANIFEST_TYPES = [
   "application/vnd.oci.image.index.v1+json",
@@ -20,10 +21,21 @@ export const isSchema1 = (mediaType: string): boolean => mediaType.startsWith("a
 /** `type/subtype` in lower case, without parameters. */
 export const bareType = (value: string): string => value.split(";", 1)[0]!.trim().toLowerCase();
 
-/** Accept as several header lines and comma lists → its media ranges, those with q=0 left out. */
-export const parseAccept = (values: readonly string[]): string[] =>
-  values
-    .flatMap((value) => value.split(","))
+/** Clients send the same one with each request, and there are few clients. Characters. */
+const parsed = new LRUCache<string, readonly string[]>({ maxSize: 64 * 1024, sizeCalculation: (_, value) => value.length + 1 });
+
+/** Accept → its media ranges, those with q=0 left out. */
+export const parseAccept = (value: string): readonly string[] => {
+  const known = parsed.get(value);
+  if (known !== undefined) return known;
+  const ranges = rangesOf(value);
+  parsed.set(value, ranges);
+  return ranges;
+};
+
+const rangesOf = (value: string): string[] =>
+  value
+    .split(",")
     .filter((range) => !/;\s*q\s*=\s*0(\.0*)?\s*(;|$)/i.test(range))
     .map(bareType)
     .filter((range) => range !== "");

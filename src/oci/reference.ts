@@ -1,5 +1,5 @@
 // Names of repositories and tags, checked once at the edge (distribution-spec, "Pulling manifests").
-import { type Digest, isDigest, parseDigest } from "./digest.ts";
+import { type Digest, parseDigest } from "./digest.ts";
 import { OciError } from "./error.ts";
 
 declare const brand: unique symbol;
@@ -29,4 +29,5 @@ export const parseReference = (text: string): Reference => {
   return text;
 };
 
-export const isDigestReference = (reference: Reference): reference is Digest => isDigest(reference);
+/** No tag has a colon. */
+export const isDigestReference = (reference: Reference): reference is Digest => reference.includes(":");

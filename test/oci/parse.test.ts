@@ -140,7 +140,7 @@ describe("ranges", () => {
 
 describe("accept", () => {
   it("reads several lines and lists, and leaves out q=0", () => {
-    expect(parseAccept(["a/b;q=0.5, C/D", "e/f; q=0", ""])).toEqual(["a/b", "c/d"]);
+    expect(parseAccept("a/b;q=0.5, C/D, e/f; q=0,, ")).toEqual(["a/b", "c/d"]);
   });
 
   it.each([
