@@ -1,13 +1,14 @@
 // Which pipe a request goes down: Layover's own pages, a site's registry, or straight through to the host that was asked for.
+import type { ServerResponse } from "node:http";
 import { isIP } from "node:net";
 import type { Logger } from "../lib/log.ts";
 import { isOciError, OciError } from "../oci/error.ts";
 import { parseRange } from "../oci/range.ts";
-import type { Registry } from "../oci/registry.ts";
+import type { Provenance, Registry } from "../oci/registry.ts";
 import { type OciRequest, parseRequest } from "../oci/request.ts";
 import type { Site, Sites } from "../sites.ts";
 import { ClientGone, type Exchange, logExchange } from "./exchange.ts";
-import { sendBlob, sendBlobStat, sendError, sendListing, sendManifest, sendManifestStat } from "./respond.ts";
+import { sendBlob, sendBlobStat, sendError, sendListing, sendListingStat, sendManifest, sendManifestStat } from "./respond.ts";
 
 /** What is behind a site's name. */
 export interface SiteDoor {
@@ -57,7 +58,8 @@ const fail = (log: Logger, exchange: Exchange, error: unknown): void => {
   sendError(res, error);
 };
 
-const route = async (parts: DispatchParts, exchange: Exchange): Promise<void> => {
+/** `undefined`: answered at once. */
+const route = (parts: DispatchParts, exchange: Exchange): Promise<void> | undefined => {
   const { host, serverName, note } = exchange;
   if (viaOf(exchange).includes(parts.viaToken))
     throw new OciError("LOOP_DETECTED", "this request has already been through here: upstream names resolve to Layover itself");
@@ -71,7 +73,7 @@ const route = async (parts: DispatchParts, exchange: Exchange): Promise<void> =>
   if (serverName !== undefined && parts.sites.byHost(serverName) !== site)
     throw new OciError("MISDIRECTED", `the connection is for ${serverName}, the request for ${host}`);
   if (exchange.door === "http") return redirectToHttps(exchange);
-  await serve(parts.doorOf(site), exchange);
+  return serve(parts.doorOf(site), exchange);
 };
 
 const viaOf = ({ req }: Exchange): string => String(req.headers["via"] ?? "");
@@ -79,12 +81,12 @@ const viaOf = ({ req }: Exchange): string => String(req.headers["via"] ?? "");
 /** By address as by name: a person types either. */
 const isOwn = (parts: DispatchParts, host: string): boolean => isIP(host) !== 0 || parts.isOwnName(host);
 
-const redirectToHttps = ({ res, req, host, note }: Exchange): void => {
+const redirectToHttps = ({ res, req, host, note }: Exchange): undefined => {
   note.verdict = "REDIRECT";
   res.writeHead(308, { location: `https://${host}${req.url ?? "/"}`, "content-length": 0 }).end();
 };
 
-const serve = async (door: SiteDoor, exchange: Exchange): Promise<void> => {
+const serve = (door: SiteDoor, exchange: Exchange): Promise<void> => {
   const { method, path, query, note } = exchange;
   const request = parseRequest(method, path, query);
   if ("repo" in request) note.repo = request.repo;
@@ -92,7 +94,7 @@ const serve = async (door: SiteDoor, exchange: Exchange): Promise<void> => {
   if ("reference" in request && request.reference !== undefined) note.reference = request.reference;
   if (request.kind === "ping") return door.ping(exchange);
   if (!isRead(request)) return door.passThrough(exchange, request);
-  await read(door.registry, exchange, request);
+  return read(door.registry, exchange, request);
 };
 
 type ReadRequest = Extract<OciRequest, { kind: "blob" | "manifest" | "tags" | "referrers" }>;
@@ -100,28 +102,32 @@ type ReadRequest = Extract<OciRequest, { kind: "blob" | "manifest" | "tags" | "r
 const isRead = (request: OciRequest): request is ReadRequest =>
   request.kind === "blob" || request.kind === "manifest" || request.kind === "tags" || request.kind === "referrers";
 
-const read = async (registry: Registry, exchange: Exchange, request: ReadRequest): Promise<void> => {
+const read = (registry: Registry, exchange: Exchange, request: ReadRequest): Promise<void> => {
   const { req, res, ctx } = exchange;
+  const isHead = req.method === "HEAD";
+  const answered = <T extends Provenanced>(answer: Promise<T>, send: (res: ServerResponse, answer: T) => Promise<void> | void) =>
+    answer.then((value) => send(res, noted(exchange, value)));
   switch (request.kind) {
     case "blob": {
-      if (request.head) return sendBlobStat(res, noted(exchange, await registry.statBlob(request, ctx)));
+      if (isHead) return answered(registry.statBlob(request, ctx), sendBlobStat);
       const range = parseRange(req.headers.range);
-      return sendBlob(
-        res,
-        noted(exchange, await registry.getBlob({ ...request, ...(range === undefined ? {} : { range }) }, ctx)),
-      );
+      return answered(registry.getBlob(range === undefined ? request : { ...request, range }, ctx), sendBlob);
     }
     case "manifest":
-      if (request.head) return sendManifestStat(res, noted(exchange, await registry.statManifest(request, ctx)));
-      return sendManifest(res, noted(exchange, await registry.getManifest(request, ctx)));
+      if (isHead) return answered(registry.statManifest(request, ctx), sendManifestStat);
+      return answered(registry.getManifest(request, ctx), sendManifest);
     case "tags":
-      return sendListing(res, noted(exchange, await registry.listTags(request, ctx)), req.method === "HEAD");
+      return answered(registry.listTags(request, ctx), isHead ? sendListingStat : sendListing);
     case "referrers":
-      return sendListing(res, noted(exchange, await registry.listReferrers(request, ctx)), req.method === "HEAD");
+      return answered(registry.listReferrers(request, ctx), isHead ? sendListingStat : sendListing);
   }
 };
 
-const noted = <T extends { readonly provenance: { readonly source: string } }>({ note }: Exchange, answer: T): T => {
+interface Provenanced {
+  readonly provenance: Provenance;
+}
+
+const noted = <T extends Provenanced>({ note }: Exchange, answer: T): T => {
   note.verdict = answer.provenance.source.toUpperCase();
   return answer;
 };

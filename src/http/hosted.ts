@@ -9,7 +9,7 @@ import { parseChunkRange } from "../oci/range.ts";
 import { isDigestReference, isTag, parseRepository, type Repository, type Tag } from "../oci/reference.ts";
 import type { OciRequest, WriteRequest } from "../oci/request.ts";
 import { ClientGone, type Exchange } from "./exchange.ts";
-import { sendListing } from "./respond.ts";
+import { sendListing, sendListingStat } from "./respond.ts";
 
 /** Of a site that has no upstream to pass anything to. */
 export const hostedDoor =
@@ -26,7 +26,10 @@ export const hostedDoor =
 
 const answer = async (hosted: Hosted, exchange: Exchange, request: OciRequest): Promise<void> => {
   const { ctx, res, method, path } = exchange;
-  if (request.kind === "catalog") return sendListing(res, await hosted.listRepositories(request, ctx), method === "HEAD");
+  if (request.kind === "catalog") {
+    const listing = await hosted.listRepositories(request, ctx);
+    return method === "HEAD" ? sendListingStat(res, listing) : sendListing(res, listing);
+  }
   if (request.kind !== "write") throw new OciError("NAME_UNKNOWN", `there is nothing at ${path.slice(0, 300)} here`);
   if (request.what === "upload") return upload(hosted, exchange, request);
   if (request.what === "manifest") return manifest(hosted, exchange, request);

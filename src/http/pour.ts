@@ -16,19 +16,19 @@ const QUICK = 25;
 const LARGE_BUFFERS = 8;
 
 /**
- * Ends the response when the body does. Rejects with what broke the body off, or with ClientGone; the response is cut then,
+ * Ends the response when the body does; `undefined` where all of it is here already. Rejects with what broke the body off, or with ClientGone; the response is cut then,
  * as it is where the body is not of the `promised` length: a client would take the next answer for the rest of this one.
  */
-export const pour = async (body: Readable, res: ServerResponse, promised: number | undefined): Promise<void> => {
+export const pour = (body: Readable, res: ServerResponse, promised: number | undefined): Promise<void> | undefined => {
   const bytes = byteStreamOf(body);
   if (bytes.whole !== undefined && (promised === undefined || bytes.whole.length === promised)) {
     endWith(bytes.whole, res);
-    return;
+    return undefined;
   }
   // a reader that waits for the first byte should learn at once that there is an answer;
   // of nothing the head alone is the whole answer: it waits until that is seen to be right
   if (promised !== 0) res.flushHeaders();
-  await pump(bytes, res, promised);
+  return pump(bytes, res, promised);
 };
 
 /**

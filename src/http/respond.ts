@@ -8,11 +8,10 @@ import { endWith, pour } from "./pour.ts";
 type Headers = string[];
 
 /** A body that breaks off must not look complete: the connection is cut, never ended cleanly. */
-export const sendBlob = async (res: ServerResponse, blob: Blob): Promise<void> => {
+export const sendBlob = (res: ServerResponse, blob: Blob): Promise<void> | undefined => {
   const { descriptor, range, body } = blob;
   const length = range === undefined ? descriptor.size : range.end - range.start + 1;
-  const headers = blobHeaders(blob);
-  if (length !== undefined) headers.push("content-length", String(length));
+  const headers = withLength(blobHeaders(blob), length);
   if (range !== undefined) headers.push("content-range", `bytes ${range.start}-${range.end}/${descriptor.size ?? "*"}`);
   try {
     res.writeHead(range === undefined ? 200 : 206, headers);
@@ -21,25 +20,27 @@ export const sendBlob = async (res: ServerResponse, blob: Blob): Promise<void> =
     body.destroy();
     throw error;
   }
-  await pour(body, res, length);
+  return pour(body, res, length);
 };
 
 export const sendBlobStat = (res: ServerResponse, stat: BlobStat): void => {
-  res.writeHead(200, [...blobHeaders(stat), ...lengthHeader(stat.descriptor.size)]).end();
+  res.writeHead(200, withLength(blobHeaders(stat), stat.descriptor.size)).end();
 };
 
 export const sendManifest = (res: ServerResponse, manifest: Manifest): void => {
-  endWith(manifest.bytes, res.writeHead(200, [...answerHeaders(manifest), ...lengthHeader(manifest.bytes.length)]));
+  endWith(manifest.bytes, res.writeHead(200, withLength(answerHeaders(manifest), manifest.bytes.length)));
 };
 
 export const sendManifestStat = (res: ServerResponse, stat: ManifestStat): void => {
-  res.writeHead(200, [...answerHeaders(stat), ...lengthHeader(stat.descriptor.size)]).end();
+  res.writeHead(200, withLength(answerHeaders(stat), stat.descriptor.size)).end();
 };
 
-export const sendListing = (res: ServerResponse, listing: Listing, head: boolean): void => {
-  const headers = common(listing.provenance, listing.metadata);
-  res.writeHead(200, [...headers, "content-type", listing.mediaType, ...lengthHeader(listing.bytes.length)]);
-  res.end(head ? undefined : listing.bytes);
+export const sendListing = (res: ServerResponse, listing: Listing): void => {
+  res.writeHead(200, listingHeaders(listing)).end(listing.bytes);
+};
+
+export const sendListingStat = (res: ServerResponse, listing: Listing): void => {
+  res.writeHead(200, listingHeaders(listing)).end();
 };
 
 /** Before the first byte: an OCI error, or what upstream itself said. After it: the connection is cut. */
@@ -51,14 +52,17 @@ export const sendError = (res: ServerResponse, error: unknown): void => {
   const failure = isOciError(error) ? error : new OciError("UNKNOWN", "internal error", { cause: error });
   const { upstream } = failure;
   const body = upstream === undefined || upstream.body === "" ? errorBody(failure) : upstream.body;
-  const headers = [...API, "content-type", upstream?.contentType ?? "application/json", ...lengthHeader(Buffer.byteLength(body))];
+  const headers = withLength([...API, "content-type", upstream?.contentType ?? "application/json"], Buffer.byteLength(body));
   for (const challenge of failure.challenges) headers.push("www-authenticate", challenge);
   res.writeHead(failure.status, [...headers, ...retryAfter(failure)]).end(body);
 };
 
 const API: readonly string[] = ["docker-distribution-api-version", "registry/2.0"];
 
-const lengthHeader = (length: number | undefined): Headers => (length === undefined ? [] : ["content-length", String(length)]);
+const withLength = (headers: Headers, length: number | undefined): Headers => {
+  if (length !== undefined) headers.push("content-length", String(length));
+  return headers;
+};
 
 const retryAfter = (failure: OciError): Headers => {
   if (failure.upstream?.retryAfter !== undefined) return ["retry-after", failure.upstream.retryAfter];
@@ -70,6 +74,12 @@ const blobHeaders = (stat: BlobStat): Headers => {
   const headers = answerHeaders(stat);
   headers.push("accept-ranges", "bytes");
   return headers;
+};
+
+const listingHeaders = ({ provenance, metadata, mediaType, bytes }: Listing): Headers => {
+  const headers = common(provenance, metadata);
+  headers.push("content-type", mediaType);
+  return withLength(headers, bytes.length);
 };
 
 const answerHeaders = ({ descriptor, provenance, metadata }: BlobStat | ManifestStat): Headers => {
@@ -86,6 +96,6 @@ const common = ({ source, age }: Provenance, { warnings, next, filtersApplied, r
   for (const warning of warnings ?? []) headers.push("warning", warning);
   if (next !== undefined) headers.push("link", `<${next}>; rel="next"`);
   if (filtersApplied !== undefined) headers.push("oci-filters-applied", filtersApplied);
-  for (const [name, value] of Object.entries(rateLimit ?? {})) headers.push(name, value);
+  if (rateLimit !== undefined) headers.push(...Object.entries(rateLimit).flat());
   return headers;
 };

@@ -47,10 +47,12 @@ const serve = async (bodies: readonly Body[], secure = true) => {
       provenance: { source: "hit" as const },
       metadata: { warnings },
     };
-    one.outcome = await sendBlob(res, blob).then(
-      () => "sent" as const,
-      (error: unknown) => error as Error,
-    );
+    one.outcome = await Promise.resolve(blob)
+      .then((ready) => sendBlob(res, ready))
+      .then(
+        () => "sent" as const,
+        (error: unknown) => error as Error,
+      );
     if (one.outcome instanceof Error) throw one.outcome;
   }, secure);
   /** Nothing is read any more, nothing is held, and nobody is still listened for. */
