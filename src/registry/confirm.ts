@@ -8,7 +8,7 @@ import type { Context, Provenance, Registry } from "../oci/registry.ts";
 import type { Site } from "../sites.ts";
 import type { FactStore } from "../store/facts.ts";
 import type { Policy } from "./policy.ts";
-import type { Rights } from "./rights.ts";
+import type { Rights, Standing } from "./rights.ts";
 import type { Health } from "./witness.ts";
 
 /** How long a client that could be served from what is held waits for upstream's word (the idea of RFC 8767 §5). Milliseconds. */
@@ -47,10 +47,23 @@ export interface Confirmation {
 const LIVE: Confirmation = { how: "live" };
 const ASKED: Confirmation = { how: "asked" };
 
-/** Resolves when the client may have the held thing. Throws upstream's refusal or 404, or UPSTREAM_UNREACHABLE without a right to go by. */
-export const confirm = async (parts: ConfirmParts, held: Held, ctx: Context): Promise<Confirmation> => {
-  const { rights, health } = parts;
-  const standing = held.linked ? await rights.standing(held.repo, ctx.credential) : "none";
+/**
+ * Says, at once where nobody need be asked, that the client may have the held thing. Rejects with upstream's refusal or 404,
+ * or with UPSTREAM_UNREACHABLE without a right to go by.
+ */
+export const confirm = (parts: ConfirmParts, held: Held, ctx: Context): Confirmation | Promise<Confirmation> => {
+  const standing = held.linked ? parts.rights.standing(held.repo, ctx.credential) : "none";
+  return standing === "live" ? LIVE : confirmBy(standing, parts, held, ctx);
+};
+
+const confirmBy = async (
+  known: Standing | Promise<Standing>,
+  parts: ConfirmParts,
+  held: Held,
+  ctx: Context,
+): Promise<Confirmation> => {
+  const { health } = parts;
+  const standing = await known;
   if (standing === "live") return LIVE;
   const mayServeStale = standing === "stale";
   if (mayServeStale && !health.up) return staleSince(parts, held.repo, ctx);

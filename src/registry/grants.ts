@@ -18,8 +18,8 @@ export interface GrantOptions {
 }
 
 export interface Grants {
-  /** `undefined`: upstream has not said yes lately. */
-  get(key: GrantKey): Promise<GrantFact | undefined>;
+  /** `undefined`: upstream has not said yes lately. What is in memory is told at once: every hit asks. */
+  get(key: GrantKey): GrantFact | undefined | Promise<GrantFact | undefined>;
   put(grant: GrantFact): void;
   end(key: GrantKey): Promise<void>;
   /** Whether the subject has been granted anything on this site since `since`. */
@@ -49,14 +49,16 @@ export const grants = (facts: FactStore, log: Logger, { clock, keepFor }: GrantO
       .catch((error: unknown) => log.error({ err: String(error) }, "grants could not be swept"));
   const sweeper = setInterval(() => void sweep(), SWEEP_EVERY);
   sweeper.unref();
+  const lookUp = async (key: GrantKey) => {
+    const fact = await facts.grant(key);
+    // a put that came by during the look-up is newer than what was looked up
+    if (!memory.has(keyOf(key))) memory.set(keyOf(key), { fact });
+    return memory.get(keyOf(key))?.fact;
+  };
   return {
-    async get(key) {
+    get(key) {
       const known = memory.get(keyOf(key));
-      if (known !== undefined) return known.fact;
-      const fact = await facts.grant(key);
-      // a put that came by during the look-up is newer than what was looked up
-      if (!memory.has(keyOf(key))) memory.set(keyOf(key), { fact });
-      return memory.get(keyOf(key))?.fact;
+      return known === undefined ? lookUp(key) : known.fact;
     },
     put(grant) {
       memory.set(keyOf(grant), { fact: grant });

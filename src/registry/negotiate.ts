@@ -11,13 +11,12 @@ export interface NegotiateParts {
 }
 
 export const negotiate = (inner: Registry, { upstream, tags }: NegotiateParts): Registry => {
-  const suited = async <T extends ManifestStat>(
+  const isSuited = ({ descriptor }: ManifestStat, { accept }: Context) => accepts(accept, descriptor.mediaType);
+  const instead = async <T extends ManifestStat>(
     answer: T,
     query: ManifestQuery,
-    ctx: Context,
     ask: (exact: ManifestQuery) => Promise<T>,
   ): Promise<T> => {
-    if (accepts(ctx.accept, answer.descriptor.mediaType)) return answer;
     try {
       return { ...(await ask({ ...(await tags.settled(query)), isExact: true })), provenance: { source: "uncached" } };
     } catch (error) {
@@ -28,9 +27,13 @@ export const negotiate = (inner: Registry, { upstream, tags }: NegotiateParts): 
   };
   return {
     ...inner,
-    getManifest: async (query, ctx) =>
-      suited(await inner.getManifest(query, ctx), query, ctx, (exact) => upstream.getManifest(exact, ctx)),
-    statManifest: async (query, ctx) =>
-      suited(await inner.statManifest(query, ctx), query, ctx, (exact) => upstream.statManifest(exact, ctx)),
+    async getManifest(query, ctx) {
+      const answer = await inner.getManifest(query, ctx);
+      return isSuited(answer, ctx) ? answer : instead(answer, query, (exact) => upstream.getManifest(exact, ctx));
+    },
+    async statManifest(query, ctx) {
+      const answer = await inner.statManifest(query, ctx);
+      return isSuited(answer, ctx) ? answer : instead(answer, query, (exact) => upstream.statManifest(exact, ctx));
+    },
   };
 };

@@ -14,7 +14,8 @@ import type { Proof, Standby, Subjects } from "./subjects.ts";
 export type Standing = "live" | "stale" | "none";
 
 export interface Rights {
-  standing(repo: Repository, credential: Credential | undefined): Promise<Standing>;
+  /** Of what everybody may read and is in memory at once: most hits are of that kind. */
+  standing(repo: Repository, credential: Credential | undefined): Standing | Promise<Standing>;
   /** When upstream last said yes, to it or to everybody. ms since the epoch; `undefined`: nobody knows. */
   confirmedAt(repo: Repository, credential: Credential | undefined): Promise<number | undefined>;
   /** The moment, to be taken before a question: where upstream has said no since, a yes to that question comes too late. */
@@ -49,7 +50,10 @@ export const clientRights = (site: Site, grants: Grants, subjects: Subjects, clo
     if (!isDated) return "none";
     return now - grant.grantedAt < site.staleAccess ? "stale" : "none";
   };
-  const standingOf = async (repo: Repository, subject: string) => judge(await grants.get(keyFor(repo, subject)));
+  const standingOf = (repo: Repository, subject: string) => {
+    const grant = grants.get(keyFor(repo, subject));
+    return grant instanceof Promise ? grant.then(judge) : judge(grant);
+  };
   // moments are counted in noes: between two of them nothing happens that a yes could come too late for
   let noes = 0;
   const refusedAt = new LRUCache<string, number>(upTo(MAX_REFUSED));
@@ -88,16 +92,20 @@ export const clientRights = (site: Site, grants: Grants, subjects: Subjects, clo
     const proven = who.proof === undefined || isOverruled(repo, who.own) ? "none" : await byProof(repo, who, who.proof);
     return proven === "live" ? proven : stronger(proven, await standingOf(repo, who.own));
   };
+  const orOwn = async (publicly: Standing | Promise<Standing>, repo: Repository, credential: Credential | undefined) => {
+    const everybody = await publicly;
+    if (everybody === "live" || credential === undefined) return everybody;
+    const own = await ownStanding(repo, await subjects.meet(credential, repo));
+    return own === "none" ? everybody : own;
+  };
   return {
-    async standing(repo, credential) {
-      const everybody = await standingOf(repo, PUBLIC);
-      if (everybody === "live" || credential === undefined) return everybody;
-      const own = await ownStanding(repo, await subjects.meet(credential, repo));
-      return own === "none" ? everybody : own;
+    standing(repo, credential) {
+      const everybody = standingOf(repo, PUBLIC);
+      return everybody === "live" ? everybody : orOwn(everybody, repo, credential);
     },
     async confirmedAt(repo, credential) {
       const { own, subject, proof } = credential === undefined ? NOBODY : subjects.of(credential, repo);
-      const facts = await Promise.all([PUBLIC, own, subject].map((one) => grants.get(keyFor(repo, one))));
+      const facts = await Promise.all([PUBLIC, own, subject].map(async (one) => grants.get(keyFor(repo, one))));
       const times = facts.flatMap((fact) => (fact === undefined ? [] : [fact.grantedAt]));
       if (proof?.by === "keys") times.push(proof.since);
       return times.length === 0 ? undefined : Math.max(...times);
@@ -140,7 +148,7 @@ const stronger = (a: Standing, b: Standing): Standing => (weaker(a, b) === a ? b
 
 /** `access: shared`: whoever reaches us may read what our own credentials may. */
 export const sharedRights: Rights = {
-  standing: () => Promise.resolve("live"),
+  standing: () => "live",
   confirmedAt: () => Promise.resolve(undefined),
   asking: () => 0,
   granted: () => undefined,

@@ -3,6 +3,7 @@
 import { LRUCache } from "lru-cache";
 import { ByteStream } from "../lib/byte-stream.ts";
 import { algorithmOf, type Digest, digestOf } from "../oci/digest.ts";
+import type { ByteRange } from "../oci/range.ts";
 import type { BlobStore } from "./blobs.ts";
 
 /** Manifests, configurations, and the small layers. Bytes. */
@@ -33,20 +34,32 @@ export const hot = (inner: BlobStore, spoilt: (digest: Digest) => Promise<unknow
     return bytes;
   };
 
+  const part = (bytes: Buffer, range: ByteRange | undefined) =>
+    ByteStream.of(range === undefined ? bytes : bytes.subarray(range.start, range.end + 1));
+
+  /** What is not remembered. */
+  const readInner = async (digest: Digest, range: ByteRange | undefined) => {
+    const bytes = await small(digest);
+    return bytes === undefined ? inner.read(digest, range) : part(bytes, range);
+  };
+  const readAllInner = async (digest: Digest, limit: number) => {
+    const bytes = limit >= SMALL ? await small(digest) : undefined;
+    return bytes ?? inner.readAll(digest, limit);
+  };
+
   return {
-    async stat(digest) {
+    stat(digest) {
       const bytes = memory.get(digest);
-      return bytes === undefined ? inner.stat(digest) : { size: bytes.length };
+      return bytes === undefined ? inner.stat(digest) : Promise.resolve({ size: bytes.length });
     },
-    async read(digest, range) {
-      const bytes = memory.get(digest) ?? (await small(digest));
-      if (bytes === undefined) return inner.read(digest, range);
-      return ByteStream.of(range === undefined ? bytes : bytes.subarray(range.start, range.end + 1));
+    read(digest, range) {
+      const bytes = memory.get(digest);
+      return bytes === undefined ? readInner(digest, range) : Promise.resolve(part(bytes, range));
     },
-    async readAll(digest, limit) {
-      const bytes = memory.get(digest) ?? (limit >= SMALL ? await small(digest) : undefined);
-      if (bytes === undefined) return inner.readAll(digest, limit);
-      return bytes.length > limit ? undefined : bytes;
+    readAll(digest, limit) {
+      const bytes = memory.get(digest);
+      if (bytes === undefined) return readAllInner(digest, limit);
+      return Promise.resolve(bytes.length > limit ? undefined : bytes);
     },
     async delete(digest) {
       deletes += 1;
