@@ -12,8 +12,8 @@ import type { Received } from "./transport.ts";
 /** Sends once with the `Authorization` that it is given. */
 export type Send = (authorization: string | undefined) => Promise<Received>;
 
-/** Sends, once or, after a challenge that it can meet, twice. */
-export type Asker = (send: Send, upstream: URL, ctx: Context) => Promise<Received>;
+/** Sends, once or, after a challenge that it can meet, twice. `repository` is what the question is about, where it is about one. */
+export type Asker = (send: Send, upstream: URL, ctx: Context, repository?: string) => Promise<Received>;
 
 /** With the client's own credential, verbatim; its challenge is the client's to meet. */
 export const asClient: Asker = (send, _upstream, ctx) => send(ctx.credential);
@@ -21,27 +21,28 @@ export const asClient: Asker = (send, _upstream, ctx) => send(ctx.credential);
 /** With no credential, fetching the anonymous token that the challenge asks for. */
 export const asAnybody =
   (tokens: Tokens): Asker =>
-  (send, upstream, ctx) =>
-    meetingBearer({ tokens, credential: undefined, realms: secureRealms }, send, upstream, ctx);
+  (send, upstream, ctx, repository) =>
+    meetingBearer({ tokens, credential: undefined, realms: secureRealms, repository }, send, upstream, ctx);
 
 /**
  * With Layover's own credentials, whoever the client is; they go to the upstream and to what `realms` lets them go to. What upstream refuses is
  * asked once more where there are others by then.
  */
 export const asLayover = (realms: OwnRealms, tokens: Tokens, credentials: Credentials): Asker => {
-  const askWith = (used: OwnCredentials, send: Send, upstream: URL, ctx: Context): Promise<Received> => {
+  const askWith = (used: OwnCredentials, ...[send, upstream, ctx, repository]: Parameters<Asker>): Promise<Received> => {
     if (used.token !== undefined) return send(`Bearer ${used.token}`);
     const credential = credentialOf(used);
-    return meetingBearer({ tokens, credential, realms: credential === undefined ? secureRealms : realms }, send, upstream, ctx);
+    const allowed = credential === undefined ? secureRealms : realms;
+    return meetingBearer({ tokens, credential, realms: allowed, repository }, send, upstream, ctx);
   };
-  return async (send, upstream, ctx) => {
+  return async (send, upstream, ctx, repository) => {
     const used = await credentials.for(upstream, ctx.signal);
-    const outcome = await outcomeOf(askWith(used, send, upstream, ctx), upstream);
+    const outcome = await outcomeOf(askWith(used, send, upstream, ctx, repository), upstream);
     if (!outcome.isRefused) return outcome.end();
     const others = await credentials.insteadOf(used, upstream, ctx.signal);
     if (others === undefined) return outcome.end();
     outcome.leave();
-    return askWith(others, send, upstream, ctx);
+    return askWith(others, send, upstream, ctx, repository);
   };
 };
 
@@ -85,10 +86,11 @@ interface Meeting {
   readonly credential: Credential | undefined;
   /** Throws where the realm is not to be asked. */
   readonly realms: OwnRealms;
+  readonly repository: string | undefined;
 }
 
 const meetingBearer = async (
-  { tokens, credential, realms }: Meeting,
+  { tokens, credential, realms, repository }: Meeting,
   send: Send,
   upstream: URL,
   ctx: Context,
@@ -101,7 +103,9 @@ const meetingBearer = async (
   if (bearer === undefined) return (await metBasic(challenges, credential, first, send)) ?? first;
   drop(first.body);
   await realms(bearer.realm, upstream);
-  const request: TokenRequest = { ...bearer, credential };
+  // some say no scope, and mean what was asked for
+  const scope = bearer.scope ?? (repository === undefined ? undefined : `repository:${repository}:pull`);
+  const request: TokenRequest = { ...bearer, scope, credential };
   const wasHeld = tokens.holds(request);
   const second = await send(await tokens.get(request, ctx));
   if (second.status !== 401) return second;

@@ -19,7 +19,7 @@ const WITHIN = 10_000;
 const MAX_TOKENS = 10_000;
 /** What a token lives when its server does not say (Docker token specification). Seconds. */
 const DEFAULT_LIFE = 60;
-/** Not used in its last moments, which the way to upstream may take. Milliseconds. */
+/** Not used in its last moments, which the way to upstream may take; of one that lives for moments, half its life. Milliseconds. */
 const MARGIN = 10_000;
 
 export interface TokenRequest {
@@ -114,7 +114,8 @@ export class Tokens {
     if (answer.status === 429) throw new TokensThrottled(host, parseRetryAfter(answer.header("retry-after"), this.#clock()));
     if (answer.status !== 200) throw new OciError("UPSTREAM_INVALID", `the token server ${host} answers ${answer.status}`);
     const { token, expiresIn } = parseToken(body, host);
-    this.#held.set(key, { token, until: this.#clock() + expiresIn * 1_000 - MARGIN });
+    const lives = expiresIn * 1_000;
+    this.#held.set(key, { token, until: this.#clock() + Math.max(lives - MARGIN, lives / 2) });
     return token;
   }
 }

@@ -5,6 +5,7 @@ import type { Context } from "../oci/registry.ts";
 import { invalid } from "./answer.ts";
 import type { Asker } from "./asker.ts";
 import type { Breaker, Kind } from "./breaker.ts";
+import { repositoryIn } from "./holds.ts";
 import type { Limits } from "./limits.ts";
 import { refusalOf } from "./refusal.ts";
 import { TokensThrottled } from "./token.ts";
@@ -111,6 +112,7 @@ const askOne = async (
       },
       origin,
       ctx,
+      repositoryIn(url.pathname),
     );
     const isPart = answer.status === 206 && headers?.["range"] !== undefined;
     if (answer.status === 200 || isPart) return answer;

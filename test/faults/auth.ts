@@ -22,6 +22,8 @@ export type Auth =
       readonly life?: number;
       /** In place of this server's own `/token`. */
       readonly realm?: string;
+      /** The challenge does not say what for. */
+      readonly noScope?: boolean;
       /** The token stands in this field of the answer. */
       readonly field?: "token" | "access_token";
     } & Accounts);
@@ -89,8 +91,8 @@ export class Gate {
     const granted = token === undefined ? undefined : this.#granted.get(token);
     const isAlive = granted !== undefined && this.#clock() < granted.until;
     if (isAlive && (repo === undefined || granted.scopes.has(`${repo}:${action}`))) return undefined;
-    const { realm = `${origin}/token` } = this.#auth as { realm?: string };
-    const scope = repo === undefined ? "" : `,scope="repository:${repo}:${action === "push" ? "pull,push" : "pull"}"`;
+    const { realm = `${origin}/token`, noScope = false } = this.#auth as { realm?: string; noScope?: boolean };
+    const scope = repo === undefined || noScope ? "" : `,scope="repository:${repo}:${action === "push" ? "pull,push" : "pull"}"`;
     const error = isAlive ? ',error="insufficient_scope"' : ',error="invalid_token"';
     const challenge = `Bearer realm="${realm}",service="${SERVICE}"${scope}${token === undefined ? "" : error}`;
     return refuse(401, "UNAUTHORIZED", { "www-authenticate": challenge });
