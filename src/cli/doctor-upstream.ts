@@ -3,9 +3,10 @@ import type { IncomingHttpHeaders } from "node:http";
 import { request as plainRequest } from "node:http";
 import { request as tlsRequest } from "node:https";
 import { isIP, type LookupFunction } from "node:net";
-import { getCACertificates } from "node:tls";
 import type { Address } from "../lib/listen.ts";
 import type { Site } from "../sites.ts";
+import { agentTo } from "../upstream/agents.ts";
+import { wayOut } from "../upstream/way.ts";
 import type { Ask } from "./doctor-ask.ts";
 import { type Finding, fail, ok, reasonOf, warn } from "./doctor-finding.ts";
 
@@ -31,17 +32,21 @@ export const checkUpstreams = async (check: UpstreamCheck): Promise<Finding[]> =
 };
 
 const probe = async (check: UpstreamCheck, site: Site, origin: URL): Promise<Probe> => {
-  const name = origin.host === site.host ? site.host : `${site.host} (${origin.origin})`;
+  const proxy = site.httpProxy;
+  const through = proxy === undefined ? "" : ` through ${proxy.host}`;
+  const name = `${origin.host === site.host ? site.host : `${site.host} (${origin.origin})`}${through}`;
   try {
-    const address = await addressOf(check, origin);
-    if (address === undefined) return unreachable(name, `no resolver knows ${origin.hostname}`, "see the resolvers above");
-    if (check.isOurs(address) && isIP(origin.hostname) === 0) {
+    // a proxy looks upstreams' names up itself
+    const { hostname } = proxy ?? origin;
+    const address = await addressOf(check, hostname);
+    if (address === undefined) return unreachable(name, `no resolver knows ${hostname}`, "see the resolvers above");
+    if (proxy === undefined && check.isOurs(address) && isIP(hostname) === 0) {
       return unreachable(name, `${address} is Layover itself: a loop`, "name `resolvers` that do not ask Layover");
     }
-    const { status, headers } = await get(new URL("/v2/", origin), address, site.trust, check.timeout);
+    const { status, headers } = await get(site, origin, address, check.timeout);
     return { finding: judgeAnswer(name, status, headers), skew: skewOf(headers) };
   } catch (error) {
-    return unreachable(name, explain(error), mendOf(error));
+    return unreachable(name, explain(error), proxy === undefined ? mendOf(error) : `${mendOf(error)}; and at \`httpProxy\``);
   }
 };
 
@@ -51,8 +56,8 @@ const unreachable = (name: string, reason: string, mend: string): Probe => ({
 });
 
 /** The first that any resolver gives: asked all at once, for the time is short. */
-const addressOf = async ({ ask, resolvers }: UpstreamCheck, origin: URL): Promise<string | undefined> => {
-  const host = origin.hostname.replace(/^\[|\]$/g, "");
+const addressOf = async ({ ask, resolvers }: UpstreamCheck, hostname: string): Promise<string | undefined> => {
+  const host = hostname.replace(/^\[|\]$/g, "");
   if (isIP(host) !== 0) return host;
   const questions = resolvers.flatMap((server) =>
     (["A", "AAAA"] as const).map((type) => ask({ server, name: host, type, transport: "udp" }).catch(() => undefined)),
@@ -66,21 +71,22 @@ interface Answer {
   readonly headers: IncomingHttpHeaders;
 }
 
-const get = (url: URL, address: string, trust: string | undefined, timeout: number): Promise<Answer> =>
+/** The way the server goes, but for its resolver: `address` is all that is known. */
+const get = (site: Site, origin: URL, address: string, timeout: number): Promise<Answer> =>
   new Promise((resolve, reject) => {
     const family = isIP(address);
     // Node asks for one address or for all of them.
     const lookup: LookupFunction = (_, { all }, done) =>
       all === true ? done(null, [{ address, family }]) : done(null, address, family);
-    const signal = AbortSignal.timeout(timeout);
-    const options = { lookup, signal, agent: false as const, headers: { "user-agent": "layover-doctor" } };
-    const ca = [...getCACertificates("default"), ...(trust === undefined ? [] : [trust])];
-    const request = url.protocol === "https:" ? tlsRequest(url, { ...options, ca }) : plainRequest(url, options);
+    const agent = agentTo(origin, wayOut(site, { lookupFor: () => lookup, refuseOurs: () => undefined }));
+    const options = { agent, signal: AbortSignal.timeout(timeout), headers: { "user-agent": "layover-doctor" } };
+    const request = (origin.protocol === "https:" ? tlsRequest : plainRequest)(new URL("/v2/", origin), options);
     request.on("error", reject);
     request.on("response", (response) => {
       resolve({ status: response.statusCode ?? 0, headers: response.headers });
       response.destroy();
     });
+    request.on("close", () => agent.destroy());
     request.end();
   });
 

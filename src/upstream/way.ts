@@ -6,8 +6,10 @@ import type { UpstreamResolver } from "./resolver.ts";
 import { trusting } from "./roots.ts";
 import type { HttpProxy } from "./tunnel.ts";
 
+type Resolver = Pick<UpstreamResolver, "lookupFor" | "refuseOurs">;
+
 export interface Way {
-  readonly resolver: UpstreamResolver;
+  readonly resolver: Resolver;
   /** Made once: parsing a system's worth of roots for each connection would cost more than the connection. */
   readonly secureContext: SecureContext;
   /** In its place towards the site's own upstreams alone: whoever a realm or a redirect leads to is shown no certificate of ours. */
@@ -17,7 +19,7 @@ export interface Way {
 
 export const wayOut = (
   site: Pick<Site, "trust" | "clientCertificate" | "httpProxy" | "upstreams">,
-  resolver: UpstreamResolver,
+  resolver: Resolver,
 ): Way => {
   const { trust, clientCertificate, httpProxy, upstreams } = site;
   const secureContext = trusting(trust);

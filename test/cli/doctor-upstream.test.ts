@@ -8,6 +8,7 @@ import type { Ask } from "../../src/cli/doctor-ask.ts";
 import { checkUpstreams, judgeClock } from "../../src/cli/doctor-upstream.ts";
 import type { Site } from "../../src/sites.ts";
 import { keyIdentifier, leafExtensions, signCertificate, subjectOf } from "../../src/tls/x509.ts";
+import { faultProxy } from "../faults/proxy.ts";
 import { makeRoot } from "./roots.ts";
 
 const root = makeRoot([]);
@@ -42,9 +43,16 @@ const knows =
 
 const check = async (
   upstream: string,
-  { isKnown = true, trust = undefined as string | undefined, ours = false, timeout = 2_000 } = {},
+  {
+    isKnown = true,
+    trust = undefined as string | undefined,
+    ours = false,
+    timeout = 2_000,
+    httpProxy = undefined as URL | undefined,
+  } = {},
 ) => {
-  const site = { host: "ghcr.io", kind: "upstream", offline: false, upstreams: [new URL(upstream)], trust } as unknown as Site;
+  const origin = new URL(upstream);
+  const site = { host: "ghcr.io", kind: "upstream", offline: false, upstreams: [origin], trust, httpProxy } as unknown as Site;
   const resolvers = [{ host: "127.0.0.1", port: 53 }];
   return checkUpstreams({ sites: [site], resolvers, isOurs: () => ours, ask: knows(isKnown ? "127.0.0.1" : undefined), timeout });
 };
@@ -58,6 +66,21 @@ describe("upstream", () => {
     ]);
     const tls = await listening(createTlsServer(leaf(["ghcr.io"]), REGISTRY));
     expect((await check(`https://ghcr.io:${tls}`, { trust: root.pem }))[0]).toMatchObject({ status: "ok" });
+  });
+
+  it("is asked through the site's HTTP proxy, which knows its name", async () => {
+    const proxy = await faultProxy({ login: "b:hunter2" });
+    const port = await listening(createTlsServer(leaf(["ghcr.io"]), REGISTRY));
+    const options = { trust: root.pem, httpProxy: proxy.url };
+    expect((await check(`https://ghcr.io:${port}`, options))[0]).toMatchObject({
+      status: "ok",
+      text: `ghcr.io (https://ghcr.io:${port}) through ${proxy.url.host} answers (401)`,
+    });
+    expect(proxy.targets).toEqual([`ghcr.io:${port}`]);
+    proxy.instead = "HTTP/1.1 407 No\r\n\r\n";
+    const [finding] = await check(`https://ghcr.io:${port}`, options);
+    expect(finding).toMatchObject({ status: "fail", text: expect.stringContaining("wants other credentials than its URL has") });
+    expect(JSON.stringify(finding)).not.toContain("hunter2");
   });
 
   it.each<[string, () => ReturnType<typeof check>, string, RegExp]>([
