@@ -50,8 +50,15 @@ export class Front {
     });
   }
 
-  /** `site` is what its settings are from now on, besides those it was made with. */
-  async start({ listen = {}, upstream = this.#upstream, site = {}, resolvers = ["127.0.0.1:9"] } = {}): Promise<void> {
+  /** `site` is what its settings are from now on, besides those it was made with; `files` lie beside the configuration. */
+  async start({
+    listen = {},
+    upstream = this.#upstream,
+    site = {},
+    resolvers = ["127.0.0.1:9"],
+    files = {},
+  } = {}): Promise<void> {
+    for (const [name, text] of Object.entries<string>(files)) writeFileSync(join(this.folder, name), text);
     const file = join(this.folder, "layover.yaml");
     const settings = {
       listen: { dns: [], https: ["127.0.0.1:0"], http: ["127.0.0.1:0"], admin: "127.0.0.1:0", ...listen },

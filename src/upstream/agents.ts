@@ -2,13 +2,14 @@
 // resolver and go the site's way out.
 import { Agent as HttpAgent } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { buildConnector as Connecting } from "undici";
 import buildConnector from "undici/lib/core/connect.js";
 import Agent from "undici/lib/dispatcher/agent.js";
 import { OciError } from "../oci/error.ts";
 import { portOf } from "./port.ts";
-import { type HttpProxy, openTunnel } from "./tunnel.ts";
+import { openTunnel } from "./tunnel.ts";
 import { secureContextFor, type Way } from "./way.ts";
 
 /** Of our own questions; a client waits. Milliseconds. */
@@ -53,7 +54,7 @@ export class Agents {
       connect:
         proxy === undefined
           ? { ...tls, lookup: resolver.lookupFor(port), autoSelectFamily: true }
-          : tunnelled(proxy, buildConnector({ ...tls, allowH2: false })),
+          : tunnelled(this.#way, buildConnector({ ...tls, allowH2: false })),
     });
     this.#agents.set(key, agent);
     return agent;
@@ -66,10 +67,10 @@ export class Agents {
 
 /** `secure` speaks TLS over the tunnel. */
 const tunnelled =
-  (proxy: HttpProxy, secure: Connecting.connector): Connecting.connector =>
+  (way: Way, secure: Connecting.connector): Connecting.connector =>
   (options, done) => {
     const { protocol, hostname, port } = options;
-    openTunnel(proxy, bracketed(hostname), Number(port) || portOf(new URL(`${protocol}//x`))).then(
+    tunnelTo(new URL(`${protocol}//${bracketed(hostname)}:${port}`), way).then(
       (socket) => {
         if (protocol === "https:") secure({ ...options, httpSocket: socket }, done);
         else done(null, socket);
@@ -77,6 +78,12 @@ const tunnelled =
       (error: Error) => done(error, null),
     );
   };
+
+const tunnelTo = async (upstream: URL, { resolver, proxy }: Way): Promise<Socket> => {
+  // a socket looks no address up
+  resolver.refuseOurs(proxy!.url);
+  return openTunnel(proxy!, upstream.hostname, portOf(upstream));
+};
 
 const bracketed = (host: string): string => (host.includes(":") ? `[${host}]` : host);
 
@@ -87,11 +94,10 @@ export const agentTo = (upstream: URL, way: Way): HttpAgent => {
   const agent = isSecure
     ? new HttpsAgent({ ...options, secureContext: secureContextFor(way, upstream.origin) })
     : new HttpAgent(options);
-  const { proxy } = way;
-  if (proxy === undefined) return agent;
+  if (way.proxy === undefined) return agent;
   const over = agent.createConnection.bind(agent);
   agent.createConnection = (asked, done) => {
-    openTunnel(proxy, upstream.hostname, portOf(upstream)).then(
+    tunnelTo(upstream, way).then(
       (socket) => {
         if (isSecure) inTime(over({ ...asked, socket } as typeof asked)!, done!);
         else done!(null, socket);

@@ -17,10 +17,7 @@ export interface Way {
   readonly proxy?: HttpProxy | undefined;
 }
 
-export const wayOut = (
-  site: Pick<Site, "trust" | "clientCertificate" | "httpProxy" | "upstreams">,
-  resolver: Resolver,
-): Way => {
+export const wayOut = (site: Pick<Site, "trust" | "clientCertificate" | "httpProxy" | "upstreams">, resolver: Resolver): Way => {
   const { trust, clientCertificate, httpProxy, upstreams } = site;
   const secureContext = trusting(trust);
   return {

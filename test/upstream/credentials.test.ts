@@ -124,6 +124,24 @@ describe("a credential helper", () => {
     expect(asked()).toEqual(["get https://index.docker.io/v1/", "get registry.example:5000"]);
   });
 
+  it("is asked for each of a site's upstreams, and what it said of one goes to no other", async () => {
+    helper(`host=$(cat)\nprintf '{"Username":"ann","Secret":"%s"}' "$host"`);
+    const users: Record<string, string> = {};
+    const second = await faultUpstream({ auth: { kind: "basic", users } });
+    second.content.seed({ repo: "ann/app", tag: "1" });
+    users["ann"] = second.url.host;
+    const first = await faultUpstream({ auth: { kind: "basic" } });
+    const credentials = credentialsOf({ helper: "test" }, silent);
+    const realms = ownRealms({ host: "registry.example", realms: [] }, silent);
+    const transport = transportFor();
+    const asker = asLayover(realms, new Tokens(transport, Date.now), credentials);
+    const registry = registryAt([first.url, second.url], asker, transport);
+    first.fault(({ hasAuthorization }) => hasAuthorization, status(502));
+    expect((await registry.getManifest(query, asking())).bytes.length).toBeGreaterThan(0);
+    const sent = [first, second].map((one) => one.requests(({ hasAuthorization }) => hasAuthorization)[0]!.headers.authorization);
+    expect(sent).toEqual([first, second].map(({ url }) => `Basic ${Buffer.from(`ann:${url.host}`).toString("base64")}`));
+  });
+
   it("is asked anew when upstream refuses what it said, and not at each further refusal", async () => {
     const users: Record<string, string> = { AWS: "one" };
     const secret = join(folder(), "secret");

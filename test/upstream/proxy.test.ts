@@ -162,6 +162,7 @@ describe("a proxy", () => {
     const ask = (url: string, by: string) =>
       failureOf(registryAt(new URL(url), undefined, through(by)).getManifest(query, asking()));
     expect((await ask(`http://${ours}:5000`, `http://127.0.0.1:${proxy.url.port}`)).code).toBe("LOOP_DETECTED");
+    expect((await ask("http://registry.example:5000", `http://${ours}:3128`)).code).toBe("LOOP_DETECTED");
     expect(proxy.targets).toEqual([]);
   });
 });

@@ -1,0 +1,57 @@
+// The whole front end where its way out is a company's: through an HTTP proxy, and with a certificate of its own.
+import { expect, it } from "vitest";
+import { faultProxy } from "./faults/proxy.ts";
+import { faultUpstream } from "./faults/upstream.ts";
+import { Front } from "./front.ts";
+import { certified, clientCertificate, rootPem } from "./upstream/secure.ts";
+
+const TAG = "/v2/acme/app/manifests/v1";
+
+const world = async () => {
+  const proxy = await faultProxy({ login: "builds:hunter2" });
+  proxy.url.hostname = "127.0.0.1";
+  const tls = certified(["registry.far.test"]);
+  const upstream = await faultUpstream({ name: "registry.far.test", tls, clientCa: rootPem });
+  const { layers } = upstream.content.seed({ repo: "acme/app", tag: "v1", layers: 50_000 });
+  const front = new Front(upstream.url.origin, {
+    freshFor: "0s",
+    httpProxy: proxy.url.href,
+    clientCertificate: clientCertificate(),
+  });
+  await front.start({ site: { trust: "trust.pem" }, files: { "trust.pem": rootPem } });
+  return { proxy, upstream, front, blob: `/v2/acme/app/blobs/${layers[0]!.digest}` };
+};
+
+it("pulls, pushes and answers /v2/ by tunnels alone, each with the certificate", async () => {
+  const { proxy, upstream, front, blob } = await world();
+  expect((await front.ask("/v2/")).status).toBe(200);
+  expect((await front.ask(TAG)).status).toBe(200);
+  expect((await front.ask(blob)).body.length).toBe(50_000);
+  const started = await front.ask("/v2/acme/app/blobs/uploads/", { method: "POST", body: Buffer.alloc(0) });
+  expect(started.status).toBe(202);
+  const location = String(started.headers["location"]);
+  expect((await front.ask(location, { method: "PATCH", body: Buffer.alloc(200_000, 1) })).status).toBe(202);
+  expect(upstream.count(({ method }) => method === "POST" || method === "PATCH")).toBe(2);
+  expect(new Set(proxy.targets)).toEqual(new Set([upstream.url.host]));
+  expect(new Set(upstream.log.map(({ certificate }) => certificate))).toEqual(new Set(["builds"]));
+  expect(JSON.stringify(upstream.log.map(({ headers }) => headers))).not.toContain("proxy-authorization");
+});
+
+it("goes on with what it holds while the proxy is ill, and finds it well again", async () => {
+  const { proxy, front, blob } = await world();
+  expect((await front.ask(TAG)).status).toBe(200);
+  proxy.instead = "HTTP/1.1 407 Proxy Authentication Required\r\n\r\n";
+  proxy.tear();
+  const stale = await front.ask(TAG);
+  expect(stale).toMatchObject({ status: 200, headers: { "x-cache": "STALE" } });
+  const cold = await front.ask(blob);
+  expect(cold.status).toBe(503);
+  expect(cold.body.toString()).toContain("wants other credentials than its URL has (407)");
+  expect(cold.body.toString()).not.toContain("hunter2");
+  const pushed = await front.ask("/v2/acme/app/blobs/uploads/", { method: "POST" });
+  expect(pushed.status).toBe(503);
+  expect(pushed.body.toString()).toContain("(407)");
+  proxy.instead = undefined;
+  await expect.poll(async () => (await front.ask(TAG)).headers["x-cache"], { timeout: 10_000 }).toBe("REVALIDATED");
+  expect((await front.ask(blob)).status).toBe(200);
+});
