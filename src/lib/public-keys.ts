@@ -34,9 +34,11 @@ export const parsePublicKeys = (text: string): PublicKeys => {
   const found = text.trimStart().startsWith("{") ? fromJwks(text) : fromPem(text);
   if (found.keys.length === 0)
     throw new Error("expected certificates or public keys in PEM form, or a JWKS, found no key that can be used");
-  if (found.keys.length > MAX_KEYS) throw new Error(`expected at most ${MAX_KEYS} keys, found ${found.keys.length}`);
+  if (found.keys.length > MAX_KEYS) throw tooMany(found.keys.length);
   return found;
 };
+
+const tooMany = (count: number) => new Error(`expected at most ${MAX_KEYS} keys, found ${count}`);
 
 const BLOCK = /-----BEGIN ([A-Z0-9 ]{1,40})-----[^-]+-----END \1-----/g;
 
@@ -65,8 +67,9 @@ const orWrong = <T>(work: () => T, what: string): T => {
 const fromJwks = (text: string): PublicKeys => {
   const entries = entriesOf(text);
   if (entries.some((entry) => "d" in entry)) throw new Error("holds a private key: only the public one is needed");
+  if (entries.length > MAX_KEYS) throw tooMany(entries.length);
   // a set may hold keys for other purposes and of kinds yet to come (RFC 7517 §5)
-  const keys = entries.slice(0, MAX_KEYS).filter(verifies).flatMap(fromJwk);
+  const keys = entries.filter(verifies).flatMap(fromJwk);
   return { keys, certificates: [] };
 };
 

@@ -71,9 +71,9 @@ export const clientRights = (site: Site, grants: Grants, subjects: Subjects, clo
     const now = clock();
     grants.put({ ...keyFor(repo, subject), grantedAt: now, expiresAt: Math.min(now + lifetime, end) });
   };
-  const isOverruled = (repo: Repository, subject: string): boolean => {
+  const isOverruled = (repo: Repository, subject: string, within: number): boolean => {
     const at = overruledAt.get(nameOf(repo, subject));
-    return at !== undefined && Math.abs(clock() - at) < site.grantFor;
+    return at !== undefined && Math.abs(clock() - at) < within;
   };
   /** A proof counts from when it was seen: it is none from the future, and in an outage it outlives its token like a grant. */
   const judgeProof = ({ since, until }: Proof): Standing => {
@@ -82,14 +82,17 @@ export const clientRights = (site: Site, grants: Grants, subjects: Subjects, clo
     if (now < until) return "live";
     return now - since < site.staleAccess ? "stale" : "none";
   };
-  const byProof = async (repo: Repository, { subject }: Standby, proof: Proof): Promise<Standing> => {
+  const byProof = async (repo: Repository, { own, subject }: Standby, proof: Proof): Promise<Standing> => {
     const most = judgeProof(proof);
-    // upstream's no is worth more than any proof, until it says yes
-    if (proof.by === "keys" && !isOverruled(repo, subject)) return most;
+    const isRight = proof.by === "keys" && most === "live";
+    // upstream's no is worth more than any proof, until it says yes; of a token that is right only for a while, as of all that it lets in
+    const within = isRight ? site.grantFor : Number.POSITIVE_INFINITY;
+    if (isOverruled(repo, own, within)) return "none";
+    if (proof.by === "keys" && !isOverruled(repo, subject, within)) return most;
     return weaker(most, await standingOf(repo, subject));
   };
   const ownStanding = async (repo: Repository, who: Standby): Promise<Standing> => {
-    const proven = who.proof === undefined || isOverruled(repo, who.own) ? "none" : await byProof(repo, who, who.proof);
+    const proven = who.proof === undefined ? "none" : await byProof(repo, who, who.proof);
     return proven === "live" ? proven : stronger(proven, await standingOf(repo, who.own));
   };
   const orOwn = async (publicly: Standing | Promise<Standing>, repo: Repository, credential: Credential | undefined) => {
