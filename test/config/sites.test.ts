@@ -1,4 +1,5 @@
 import { createPrivateKey } from "node:crypto";
+import { generateKeyPairSync } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { rootCertificates } from "node:tls";
 import { describe, expect, it } from "vitest";
@@ -227,6 +228,47 @@ describe("trust", () => {
   it("never ends up in a message", async () => {
     const found = await problems(`trust: ${import.meta.filename}`);
     expect(found.join()).not.toContain(readFileSync(import.meta.filename, "utf8").slice(0, 40));
+  });
+});
+
+describe("tokenKeys", () => {
+  const keys = (value: string) => `sites: { ghcr.io: { tokenKeys: ${value} } }`;
+  const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "prime256v1" });
+  const files = {
+    "key.pem": publicKey.export({ type: "spki", format: "pem" }) as string,
+    "private.pem": privateKey.export({ type: "pkcs8", format: "pem" }) as string,
+    "ca.pem": PEM[0]!,
+    "keys.json": JSON.stringify({ keys: [publicKey.export({ format: "jwk" })] }),
+    "none.json": '{"keys":[]}',
+    "words.txt": "hunter2",
+  };
+
+  it.each(["key.pem", "ca.pem", "keys.json"])("are read from %s at start", async (name) =>
+    expect((await site("ghcr.io", keys(name), {}, files))?.tokenKeys).toEqual({
+      file: expect.stringMatching(new RegExp(`^/.*/${name}$`)) as string,
+      text: files[name as keyof typeof files],
+    }),
+  );
+
+  it("may be at a URL, and are used only where clients show tokens", async () => {
+    const { sites, warnings } = await load(`defaults: { tokenKeys: "https://x.example/keys.json", access: shared }`);
+    expect(sites[0]?.tokenKeys).toEqual({ url: "https://x.example/keys.json" });
+    expect(warnings[0]).toContain("tokenKeys: clients show no tokens here (access: shared), so these are not used");
+  });
+
+  it.each([
+    ["http://x.example/keys", "expected a file, or an https:// URL without credentials"],
+    ["https://u:hunter2@x.example/keys", "expected a file, or an https:// URL without credentials"],
+    ["file:///etc/keys", "expected a file, or an https:// URL without credentials"],
+    ["nowhere.pem", "nowhere.pem: there is no such file"],
+    ["private.pem", "private.pem: holds a private key: only the public one is needed"],
+    ["none.json", "none.json: expected certificates or public keys in PEM form, or a JWKS, found no key that can be used"],
+    ["words.txt", "words.txt: expected certificates or public keys"],
+  ])("are refused as %s", async (value, message) => {
+    const found = await problems(keys(value), {}, files);
+    expect(found).toEqual([expect.stringContaining("layover.yaml:1:21 sites.ghcr.io.tokenKeys: ")]);
+    expect(found[0]).toContain(message);
+    expect(found[0]).not.toContain("hunter2");
   });
 });
 

@@ -1,5 +1,6 @@
 // Tokens got at a realm under a name that we stand in for: whom they then stand for, over real sockets.
 import { brotliCompressSync, deflateSync, gzipSync } from "node:zlib";
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Auth } from "../faults/auth.ts";
 import { type Behaviour, cutAt, header, redirectTo, status } from "../faults/behaviours.ts";
@@ -304,5 +305,32 @@ describe("nobody gets what is not theirs", () => {
     const fresh = bearerIn((await exchange()).body);
     // the no was to Ann
     expect(await cost(fresh)).toBe(1);
+  });
+});
+
+describe("whatever a token server says", () => {
+  it("is given on as it came, and is noted only where it is understood", async () => {
+    const { upstream, exchange, annPulls, pull } = await world();
+    await annPulls();
+    let content = Buffer.alloc(0);
+    let headers: Record<string, string> = {};
+    upstream.fault(/^\/token/, ({ answer }) => void Object.assign(answer, { content, headers: { ...headers } }));
+    const bytes = fc.oneof(
+      fc.uint8Array({ maxLength: 200 }).map((array) => Buffer.from(array)),
+      fc.json().map((json) => Buffer.from(json)),
+      fc
+        .dictionary(fc.constantFrom("token", "access_token", "expires_in", "scope"), fc.jsonValue())
+        .map((value) => Buffer.from(JSON.stringify(value))),
+    );
+    await fc.assert(
+      fc.asyncProperty(bytes, fc.constantFrom("", "gzip", "br", "deflate", "zstd", "gzip, br"), async (body, encoding) => {
+        content = body;
+        headers = encoding === "" ? {} : { "content-encoding": encoding };
+        expect((await exchange()).body).toEqual(body);
+      }),
+      { numRuns: 60 },
+    );
+    expect(await pull({ authorization: "Bearer undefined" })).toBe(401);
+    expect(await pull({ authorization: "Bearer null" })).toBe(401);
   });
 });
