@@ -1,4 +1,4 @@
-// The whole front end where its way out is a company's: through an HTTP proxy, and with a certificate of its own.
+// The whole front end where its way out is a company's: through an HTTP proxy, with a certificate of its own, to a registry and its copy.
 import { expect, it } from "vitest";
 import { faultProxy } from "./faults/proxy.ts";
 import { faultUpstream } from "./faults/upstream.ts";
@@ -54,4 +54,19 @@ it("goes on with what it holds while the proxy is ill, and finds it well again",
   proxy.instead = undefined;
   await expect.poll(async () => (await front.ask(TAG)).headers["x-cache"], { timeout: 10_000 }).toBe("REVALIDATED");
   expect((await front.ask(blob)).status).toBe(200);
+});
+
+it("reads from a copy while the first is away, and writes to the first alone", async () => {
+  const [first, copy] = [await faultUpstream(), await faultUpstream()];
+  for (const one of [first, copy]) one.content.seed({ repo: "acme/app", tag: "v1" });
+  const front = new Front(first.url.origin, { freshFor: "0s" });
+  await front.start({ upstream: `${first.url.origin}, ${copy.url.origin}` });
+  expect((await front.ask(TAG)).status).toBe(200);
+  expect((await front.ask("/v2/acme/app/manifests/none")).status).toBe(404);
+  expect(copy.count()).toBe(0);
+  await first.stop();
+  expect((await front.ask(TAG)).headers["x-cache"]).toBe("REVALIDATED");
+  copy.clear();
+  expect((await front.ask("/v2/acme/app/blobs/uploads/", { method: "POST" })).status).toBe(503);
+  expect(copy.count()).toBe(0);
 });

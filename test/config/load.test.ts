@@ -116,8 +116,8 @@ const onlyConfigErrors = (error: unknown) => {
 describe("the contract's example", () => {
   it("is known in every key; only what this version lacks is refused", async () => {
     expect(await problems(EXAMPLE, {}, { "corp-ca.pem": "", "gitlab-ca.pem": "" })).toEqual([
-      "layover.yaml:34:1 passthrough: not available in this version: passing TLS through",
-      "layover.yaml:35:1 mirror: not available in this version: the managed mirror",
+      "layover.yaml:37:1 passthrough: not available in this version: passing TLS through",
+      "layover.yaml:38:1 mirror: not available in this version: the managed mirror",
     ]);
   });
 
