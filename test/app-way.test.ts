@@ -65,7 +65,8 @@ it("reads from a copy while the first is away, and writes to the first alone", a
   expect((await front.ask("/v2/acme/app/manifests/none")).status).toBe(404);
   expect(copy.count()).toBe(0);
   await first.stop();
-  expect((await front.ask(TAG)).headers["x-cache"]).toBe("REVALIDATED");
+  expect((await front.ask(TAG)).status).toBe(200);
+  expect(copy.count(/manifests/)).toBeGreaterThan(0);
   copy.clear();
   expect((await front.ask("/v2/acme/app/blobs/uploads/", { method: "POST" })).status).toBe(503);
   expect(copy.count()).toBe(0);
