@@ -128,7 +128,7 @@ const openSite = (site: Site, resolver: UpstreamResolver, shared: Common): Opene
   const cacheOver = (asked: Registry, by = rights) =>
     siteRegistry({ ...shared, site, policy, upstream: asked, rights: by, publicity: finder, health });
   const asClient = heed(upstream.registry, { site: site.host, subjects, challenges: shared.challenges });
-  const registry = cacheOver(own ? upstream.registry : openly(asClient, upstream.anonymous, rights));
+  const registry = cacheOver(own ? upstream.registry : openly({ asClient, anonymous: upstream.anonymous, rights, health }));
   // with a token of anybody's, unlike a client's first question without one: what is refused to it is public no more
   const asAnybody = cacheOver(upstream.anonymous, { ...rights, refused: (repo) => rights.hidden(repo) });
   const registryFor = (credential: Credential | undefined): SiteRegistry => {

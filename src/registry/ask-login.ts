@@ -18,6 +18,8 @@ export const askLogin = (inner: Registry, { site, facts }: AskLoginParts): Regis
     if (ctx.credential !== undefined) return answer;
     return answer.catch(async (error: unknown) => {
       if (!isOciError(error) || !(error.isOutage || (site.offline && error.isUnknown))) throw error;
+      // upstream is there, and has said so itself
+      if (isOciError(error.cause) && error.cause.isRefusal) throw error.cause;
       const challenges = (await facts.ping(site.host).catch(() => undefined))?.challenges ?? [];
       if (!asksBasic(challenges)) throw error;
       const upstream = { status: 401, challenges, contentType: undefined, body: "", retryAfter: undefined };

@@ -94,7 +94,9 @@ export class Tags {
   async resolve(repo: Repository, tag: Tag, fact: TagFact, ctx: Context, fetch: FetchLate): Promise<Resolved> {
     const { state, age, mayFallBack } = freshnessOf(fact, this.#parts.policy.of(repo, tag), this.#parts.clock());
     if (fact.digest !== undefined && (state === "fresh" || state === "pinned")) return { digest: fact.digest, how: "fresh", age };
-    const fallback = mayFallBack ? fact.digest : undefined;
+    // who has no right has to ask for it all the same, and is to wait for that as he would for what is not held
+    const hasRight = (await this.#parts.rights.standing(repo, ctx.credential)) !== "none";
+    const fallback = mayFallBack && hasRight ? fact.digest : undefined;
     if (fallback !== undefined && !this.#parts.health.up) return { digest: fallback, how: "stale", age };
     let isLate = false;
     // whoever's credential it is asked with: the digest is then confirmed for this client before it is given anything
@@ -108,8 +110,6 @@ export class Tags {
       return { digest: answer.descriptor.digest, how: "confirmed", age: 0 };
     } catch (error) {
       if (fallback === undefined || !isOciError(error) || !error.isOutage) throw error;
-      // who has no right has to ask for it, and an upstream that has just said so would say so again
-      if (error.upstream !== undefined && (await this.#parts.rights.standing(repo, ctx.credential)) === "none") throw error;
       isLate = true;
       return { digest: fallback, how: "stale", age };
     }

@@ -64,6 +64,19 @@ describe("without a token, what is known to be public", () => {
     }
   });
 
+  it("but is not held, gets a challenge also while no token can be had here: it may be had elsewhere", async () => {
+    const { asked, pulled, upstream } = await world();
+    await pulled();
+    upstream.gate.revokeTokens();
+    upstream.fault(/^\/token/, status(503));
+    const none = `sha256:${"0".repeat(64)}`;
+    const challenge = expect.stringContaining('scope="repository:open/app:pull"') as string;
+    for (const method of ["GET", "HEAD"]) {
+      for (const path of ["manifests/none", `manifests/${none}`, `blobs/${none}`, `referrers/${none}`])
+        expect(await asked(`/v2/open/app/${path}`, {}, method)).toMatchObject({ code: 401, challenge });
+    }
+  });
+
   it("is had also where its layers are held from another repository, for one HEAD and no byte", async () => {
     const { asked, paths, pulled, token, upstream } = await world();
     await pulled();
