@@ -122,11 +122,11 @@ const openSite = (site: Site, resolver: UpstreamResolver, shared: Common): Opene
   const subjects = siteSubjects(site, upstream, shared);
   const own = site.access === "shared";
   const policy = policyOf(site);
-  const { health } = upstream;
+  const { health, realmAnswers } = upstream;
   const rights = own ? sharedRights : clientRights(site, shared.grants, subjects, clock);
   const finder = publicity(upstream.anonymous, rights, site.publicFor, log);
   const cacheOver = (asked: Registry, by = rights) =>
-    siteRegistry({ ...shared, site, policy, upstream: asked, rights: by, publicity: finder, health });
+    siteRegistry({ ...shared, site, policy, upstream: asked, rights: by, publicity: finder, health, realmAnswers });
   const asClient = heed(upstream.registry, { site: site.host, subjects, challenges: shared.challenges });
   const registry = cacheOver(own ? upstream.registry : openly({ asClient, anonymous: upstream.anonymous, rights, health }));
   // with a token of anybody's, unlike a client's first question without one: what is refused to it is public no more
@@ -153,7 +153,7 @@ const openSite = (site: Site, resolver: UpstreamResolver, shared: Common): Opene
       if (answer.status === 401) shared.challenges.heard(site.host, answer.challenges);
       return answer;
     },
-    realmAnswers: upstream.realmAnswers,
+    realmAnswers,
     facts,
     rights,
     health,

@@ -36,6 +36,8 @@ export interface SiteParts {
   readonly rights: Rights;
   readonly publicity: Pick<Publicity, "find">;
   readonly health: Health;
+  /** Whether the realm of one of these challenges can be reached: any HTTP answer counts. */
+  readonly realmAnswers: (challenges: readonly string[]) => Promise<boolean>;
   readonly clock: Clock;
   readonly log: Logger;
 }

@@ -105,6 +105,7 @@ export const stack = (
     rights,
     publicity: finder,
     health,
+    realmAnswers: () => Promise.resolve(true),
     clock,
     log: silent,
   });
