@@ -6,6 +6,7 @@ import type { Client } from "./clients/client.ts";
 import { CLIENTS, type ClientName } from "./clients/every.ts";
 import { Htpasswd } from "./htpasswd.ts";
 import { Image } from "./image.ts";
+import { asMeant, pull, type Step, tell } from "./story.ts";
 import { Upstream } from "./upstream.ts";
 import { GUARDED, QUAY, World } from "./world.ts";
 
@@ -27,10 +28,6 @@ afterAll(async () => {
   await basic?.stop();
   await world?.stop();
 });
-
-type Step = readonly [what: string, act: (client: Client) => Promise<unknown> | undefined, ends: "success" | "refusal"];
-
-const pull = (host: string, repository: string) => (client: Client) => client.pull(`${host}/${repository}:v1`);
 
 /** A token server tells users apart; htpasswd lets each of them read all, and nobody anything. */
 const STORIES: Readonly<Record<string, readonly Step[]>> = {
@@ -63,27 +60,6 @@ const STORIES: Readonly<Record<string, readonly Step[]>> = {
     ["bob logs out", (client) => client.logout?.(QUAY.host), "success"],
   ],
 };
-
-/** What a client said when it failed, without the time of day, folders, and the command line that we gave it. */
-const said = (error: unknown): string =>
-  (error as Error).message
-    .replace(/^.*: exit \d+ after \d+ ms\n/, "")
-    .replace(/time="[^"]*"/g, "")
-    .replaceAll(/\/run\/world\/\S+/g, "");
-
-const tell = async (client: Client, story: readonly Step[]): Promise<string[]> => {
-  const lines: string[] = [];
-  for (const [what, act] of story) {
-    const end = await Promise.resolve(act(client)).then(() => "success", said);
-    lines.push(`${what}: ${end}`);
-  }
-  return lines;
-};
-
-const asMeant = (lines: readonly string[], story: readonly Step[]): void =>
-  expect(lines.map((line, n) => [story[n]![0], line.endsWith(": success") ? "success" : "refusal"])).toEqual(
-    story.map(([what, , end]) => [what, end]),
-  );
 
 describe.each([
   ["behind a token server", GUARDED, () => world.guarded],
