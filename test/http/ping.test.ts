@@ -20,8 +20,8 @@ const accounts = { users: { ann: "pw", bob: "pw" }, owners: { "ann/app": "ann" }
 const AUTHS = { bearer: { kind: "bearer", ...accounts }, basic: { kind: "basic", ...accounts }, open: { kind: "none" } } as const;
 type Site = keyof typeof AUTHS;
 
-/** By nobody, by one who has pulled here, and by one who never has (by Basic: with a wrong password). */
-type Who = "nobody" | "known" | "unknown";
+/** By nobody, by podman without a login, by one who has pulled here, and by one who never has (by Basic: with a wrong password). */
+type Who = "nobody" | "podman" | "known" | "unknown";
 /** `in`: the login is taken to be good. `no`: it is refused. `out`: it cannot be checked. */
 type Login = "good" | "wrong";
 type Row<T> = Record<Outage, T>;
@@ -40,16 +40,19 @@ const PINGS: Record<Site, Record<Who, Row<200 | 401 | 503>>> = {
   //                     none 500  429  realm away silent
   bearer: {
     nobody: row(401, 401, 401, 401, 200, 200),
+    podman: row(401, 401, 401, 401, 200, 200),
     known: row(200, 200, 200, 200, 200, 200),
     unknown: row(200, 200, 200, 200, 503, 503),
   },
   basic: {
     nobody: row(401, 401, 401, 401, 401, 401),
+    podman: row(401, 401, 401, 401, 401, 401),
     known: row(200, 200, 200, 200, 200, 200),
     unknown: row(401, 503, 503, 401, 503, 503),
   },
   open: {
     nobody: row(200, 200, 200, 200, 200, 200),
+    podman: row(200, 200, 200, 200, 200, 200),
     known: row(200, 200, 200, 200, 200, 200),
     unknown: row(200, 200, 200, 200, 200, 200),
   },
@@ -102,6 +105,7 @@ const world = async (auth: Auth) => {
   };
   const who: Record<Who, string | undefined> = {
     nobody: undefined,
+    podman: "Basic Og==",
     known: await credential("ann", "pw"),
     unknown: await credential("bob", "wrong"),
   };

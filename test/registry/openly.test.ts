@@ -1,8 +1,9 @@
 // Clients without a token at a registry that wants one for everything: what is public needs none of theirs, what is not known to be gets a challenge.
 import { describe, expect, it } from "vitest";
 import { status } from "../faults/behaviours.ts";
-import { faultUpstream } from "../faults/upstream.ts";
-import { startFront } from "../front.ts";
+import { type FaultUpstream, faultUpstream } from "../faults/upstream.ts";
+import { siteDoor } from "../http/site-door.ts";
+import { HOUR } from "./stack.ts";
 
 const LAYER = Buffer.from("a layer of two repositories");
 const TAG = "/v2/open/app/manifests/v1";
@@ -13,7 +14,7 @@ const world = async (site: object = {}) => {
   const { top, layers } = upstream.content.seed({ repo: "open/app", tag: "v1", layers: [LAYER] });
   upstream.content.seed({ repo: "ann/app", tag: "v1", layers: [LAYER] });
   upstream.content.seed({ repo: "open/other", tag: "v1", layers: [LAYER] });
-  const front = await startFront(upstream, { freshFor: "0s", ...site });
+  const door = await siteDoor(upstream, { freshFor: "0s", ...site });
   const token = async (repo: string, login?: string) => {
     const headers = login === undefined ? {} : { authorization: `Basic ${Buffer.from(login).toString("base64")}` };
     const url = new URL(`/token?service=fault.example&scope=repository:${repo}:pull`, upstream.url);
@@ -28,7 +29,7 @@ const world = async (site: object = {}) => {
     referrers: `/v2/${repo}/referrers/${top.digest}`,
   });
   const asked = async (path: string, headers = {}, method = "GET") => {
-    const { status: code, headers: answer, body } = await front.ask(path, { headers, method });
+    const { status: code, headers: answer, body } = await door.ask(path, { headers, method });
     return { code, cache: answer["x-cache"], challenge: answer["www-authenticate"], body };
   };
   /** Pulled once with an anonymous token, and known to be public. */
@@ -38,7 +39,7 @@ const world = async (site: object = {}) => {
     await expect.poll(async () => (await asked(paths("open/app").digest)).code).toBe(200);
     upstream.clear();
   };
-  return { upstream, owners, front, token, paths, asked, pulled };
+  return { upstream, door, owners, token, paths, asked, pulled };
 };
 
 describe("without a token, what is known to be public", () => {
@@ -124,12 +125,17 @@ describe("without a token, what is not known to be public", () => {
     await refused();
   });
 
-  it("gets it also where it was public until now, and from then on", async () => {
-    const { asked, paths, pulled, owners, upstream } = await world({ publicFor: "1s" });
+  it.each([
+    ["the registry", () => undefined],
+    // as GHCR does
+    ["the token server", (upstream: FaultUpstream) => upstream.fault(/^\/token/, status(403))],
+  ])("gets it also where it was public until now, as %s says, and from then on", async (_whose, fault) => {
+    const { door, asked, paths, pulled, owners, upstream } = await world();
     await pulled();
-    await new Promise((resolve) => setTimeout(resolve, 1_100));
+    door.grant("open/app", undefined, 2 * HOUR, HOUR);
     owners["open/app"] = "ann";
     upstream.gate.revokeTokens();
+    fault(upstream);
     const challenge = expect.stringContaining('scope="repository:open/app:pull"') as string;
     expect(await asked(paths("open/app").digest)).toMatchObject({ code: 401, challenge });
     upstream.clear();
