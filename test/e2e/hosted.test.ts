@@ -1,0 +1,72 @@
+// A registry of Layover's own: the conformance suite with nothing skipped, real clients that log in, push and pull, and a crash.
+import { afterAll, beforeAll, describe, expect, onTestFailed, test } from "vitest";
+import { conformance, counted, type Suite } from "./conformance.ts";
+import type { Engine, Kind } from "./engine.ts";
+import { Htpasswd } from "./htpasswd.ts";
+import { Image } from "./image.ts";
+import { outcome } from "./part.ts";
+import { USERS } from "./tokens.ts";
+import { World } from "./world.ts";
+
+const OPEN = "images.build.example";
+const GUARDED = "private.build.example";
+const USER = "alice";
+const PASSWORD = USERS[USER]!;
+const KINDS: Kind[] = ["classic", "containerd"];
+
+let world: World;
+let suite: Suite;
+let engines: Record<Kind, Engine>;
+let start: () => Promise<void>;
+beforeAll(async () => {
+  world = await World.start();
+  const users = await Htpasswd.make(`${world.dir}/htpasswd`);
+  const sites = { [OPEN]: { kind: "local", access: "anonymous" }, [GUARDED]: { kind: "local", users: users.file } };
+  start = () => world.layover.start({}, { sites });
+  await start();
+  const behind = { ...world.behind, ca: { ...world.behind.ca!, hosts: [OPEN, GUARDED] } };
+  suite = await world.client(conformance, behind);
+  engines = { classic: await world.engine("classic", behind), containerd: await world.engine("containerd", behind) };
+});
+afterAll(() => world?.stop());
+
+describe("the conformance suite", () => {
+  test.each([
+    ["what is stable", OPEN, {}],
+    ["what is in the making", OPEN, { settings: { VERSION: "dev" } }],
+    ["with a login", GUARDED, { user: USER, password: PASSWORD, settings: { VERSION: "dev" } }],
+  ])("passes: %s", async (_, host, run) => {
+    onTestFailed(() => world.explain());
+    const verdicts = await suite.verdicts(host, run);
+    console.log(host, counted(verdicts));
+    expect(verdicts.filter(({ result }) => result !== "passed")).toEqual([]);
+    expect(verdicts.length).toBeGreaterThan(900);
+  });
+});
+
+describe.each(KINDS)("the %s engine", (kind) => {
+  const other = KINDS.find((each) => each !== kind)!;
+
+  test("pushes, and another engine pulls, also after a crash", async () => {
+    onTestFailed(() => world.explain());
+    const name = `${OPEN}/acme/${kind}:v1`;
+    await engines[kind].load(await Image.make(), name);
+    const pushed = await engines[kind].push(name);
+    expect(outcome(pushed)).toBe("success");
+    await world.layover.crash();
+    await start();
+    expect(outcome(await engines[other].pull(name))).toBe("success");
+  });
+
+  test("logs in, pushes and pulls where that is needed, and is refused where it has not", async () => {
+    onTestFailed(() => world.explain());
+    const name = `${GUARDED}/acme/${kind}:v1`;
+    await engines[kind].load(await Image.make(), name);
+    expect(outcome(await engines[kind].push(name))).not.toBe("success");
+    expect(outcome(await engines[kind].login(USER, GUARDED, PASSWORD))).toBe("success");
+    expect(outcome(await engines[kind].push(name, USER))).toBe("success");
+    expect(outcome(await engines[other].pull(name))).not.toBe("success");
+    expect(outcome(await engines[other].login(USER, GUARDED, PASSWORD))).toBe("success");
+    expect(outcome(await engines[other].pull(name, USER))).toBe("success");
+  });
+});
