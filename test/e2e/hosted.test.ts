@@ -30,17 +30,20 @@ beforeAll(async () => {
 });
 afterAll(() => world?.stop());
 
+/** With all that the specification makes optional, but for manifests whose parts are not there: those are refused here. */
+const ALL = { VERSION: "dev" };
+
 describe("the conformance suite", () => {
   test.each([
-    ["what is stable", OPEN, {}],
-    ["what is in the making", OPEN, { settings: { VERSION: "dev" } }],
-    ["with a login", GUARDED, { user: USER, password: PASSWORD, settings: { VERSION: "dev" } }],
-  ])("passes: %s", async (_, host, run) => {
+    ["without a login", OPEN, {}],
+    ["with a login", GUARDED, { user: USER, password: PASSWORD }],
+  ])("passes, and skips nothing, %s", async (_, host, user) => {
     onTestFailed(() => world.explain());
-    const verdicts = await suite.verdicts(host, run);
+    const verdicts = await suite.verdicts(host, { ...user, settings: ALL });
     console.log(host, counted(verdicts));
     expect(verdicts.filter(({ result }) => result !== "passed")).toEqual([]);
-    expect(verdicts.length).toBeGreaterThan(900);
+    expect(verdicts.length).toBeGreaterThan(750);
+    expect(verdicts.some(({ name }) => name.includes("sha512"))).toBe(true);
   });
 });
 
