@@ -168,12 +168,14 @@ const bodyOf = (req: IncomingMessage): Readable => {
   return req.pipe(body);
 };
 
-/** How long the rest of a body that was refused may still come, so that its sender gets to read why. Milliseconds. */
+/**
+ * How long the rest of a body that was refused may still come, so that its sender gets to read why: a connection that is closed over
+ * unread bytes takes the answer with it. Milliseconds.
+ */
 const LINGER = 5_000;
 
-const endUnread = ({ req, res }: Exchange): void => {
+const endUnread = ({ req }: Exchange): void => {
   if (req.complete || !hasBody(req)) return;
-  res.shouldKeepAlive = false;
   req.unpipe();
   req.resume();
   const timer = setTimeout(() => req.destroy(), LINGER).unref();
