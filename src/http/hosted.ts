@@ -1,14 +1,13 @@
 // A write to a hosted site: the request becomes one call of `Hosted`, and its result an answer (distribution-spec, end-4a … end-13).
-import type { IncomingMessage, ServerResponse } from "node:http";
-import { PassThrough, type Readable } from "node:stream";
-import { ByteStream } from "../lib/byte-stream.ts";
+import type { ServerResponse } from "node:http";
 import { type Algorithm, type Digest, parseDigest } from "../oci/digest.ts";
 import { isOciError, OciError } from "../oci/error.ts";
 import type { Hosted, UploadState } from "../oci/hosted.ts";
 import { parseChunkRange } from "../oci/range.ts";
 import { isDigestReference, isTag, parseRepository, type Repository, type Tag } from "../oci/reference.ts";
 import type { OciRequest, WriteRequest } from "../oci/request.ts";
-import { ClientGone, type Exchange } from "./exchange.ts";
+import type { Exchange } from "./exchange.ts";
+import { hasBody, requestBody } from "./request-body.ts";
 import { sendListing, sendListingStat } from "./respond.ts";
 
 /** Of a site that has no upstream to pass anything to. */
@@ -48,7 +47,7 @@ const manifest = async (hosted: Hosted, exchange: Exchange, request: WriteReques
   if (method === "PUT") {
     const tags = (request.tags ?? []).map(parseTag);
     const mediaType = req.headers["content-type"];
-    const { digest, subject } = await hosted.putManifest({ repo, reference, tags, mediaType, body: bodyOf(req) }, ctx);
+    const { digest, subject } = await hosted.putManifest({ repo, reference, tags, mediaType, body: requestBody(req, res) }, ctx);
     const called = [...new Set([...(isDigestReference(reference) ? [] : [reference]), ...tags])];
     return send(res, 201, [
       ...["location", `/v2/${repo}/manifests/${digest}`, "docker-content-digest", digest],
@@ -83,12 +82,12 @@ const upload = async (hosted: Hosted, exchange: Exchange, request: WriteRequest)
       return send(res, 204);
     case "PATCH":
       return continued(hosted, exchange, repo, id, async () =>
-        sendState(res, 202, repo, await hosted.appendUpload({ repo, id, ...incoming(exchange.req) }, ctx)),
+        sendState(res, 202, repo, await hosted.appendUpload({ repo, id, ...incoming(exchange) }, ctx)),
       );
     case "PUT": {
       const digest = parseDigest(request.digest ?? "");
       return continued(hosted, exchange, repo, id, async () => {
-        await hosted.finishUpload({ repo, id, digest, ...incoming(exchange.req) }, ctx);
+        await hosted.finishUpload({ repo, id, digest, ...incoming(exchange) }, ctx);
         sendBlob(res, repo, digest);
       });
     }
@@ -118,7 +117,8 @@ const continued = async (
 };
 
 /** A mount where that can be, all at once where the digest is given, else an upload to be gone on with. */
-const begin = async (hosted: Hosted, { req, res, ctx }: Exchange, request: WriteRequest): Promise<void> => {
+const begin = async (hosted: Hosted, exchange: Exchange, request: WriteRequest): Promise<void> => {
+  const { res, ctx } = exchange;
   const { repo, mount, from } = request;
   if (mount !== undefined) {
     const digest = parseDigest(mount);
@@ -129,7 +129,7 @@ const begin = async (hosted: Hosted, { req, res, ctx }: Exchange, request: Write
   const state = await hosted.openUpload({ repo, algorithm: algorithmFor(request.algorithm, digest) }, ctx);
   if (digest === undefined) return sendState(res, 202, repo, state);
   try {
-    await hosted.finishUpload({ repo, id: state.id, digest, ...incoming(req) }, ctx);
+    await hosted.finishUpload({ repo, id: state.id, digest, ...incoming(exchange) }, ctx);
   } catch (error) {
     // nobody has been told its name
     await hosted.cancelUpload({ repo, id: state.id }, ctx).catch(() => undefined);
@@ -143,43 +143,18 @@ const algorithmFor = (named: string | undefined, digest: Digest | undefined): Al
   return algorithm === "sha256" || algorithm === "sha512" ? algorithm : undefined;
 };
 
-const incoming = (req: IncomingMessage) => {
+const incoming = ({ req, res }: Exchange) => {
   const { "content-length": length, "content-range": range } = req.headers;
   return {
-    body: bodyOf(req),
+    body: requestBody(req, res),
     range: parseChunkRange(range),
     length: length === undefined ? (hasBody(req) ? undefined : 0) : Number(length),
   };
 };
 
-const hasBody = ({ headers }: IncomingMessage): boolean =>
-  headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
-
-/** Who stops reading it leaves the connection as it is: the request can still be answered. */
-const bodyOf = (req: IncomingMessage): Readable => {
-  if (!hasBody(req)) return ByteStream.of(Buffer.alloc(0));
-  const body = new PassThrough();
-  // it may break off before anybody reads it: its reader finds the error then
-  body.on("error", () => undefined);
-  req.on("error", () => undefined);
-  req.once("close", () => {
-    if (!req.complete) body.destroy(new ClientGone());
-  });
-  return req.pipe(body);
-};
-
-/**
- * How long the rest of a body that was refused may still come, so that its sender gets to read why: a connection that is closed over
- * unread bytes takes the answer with it. Milliseconds.
- */
-const LINGER = 5_000;
-
+/** The rest of a body that is refused is read by nobody, so that its sender gets to read why (server.ts lets it linger for that). */
 const endUnread = ({ req }: Exchange): void => {
-  if (req.complete || !hasBody(req)) return;
-  req.unpipe();
-  req.resume();
-  const timer = setTimeout(() => req.destroy(), LINGER).unref();
-  req.once("close", () => clearTimeout(timer));
+  if (!req.complete) req.resume();
 };
 
 const sendBlob = (res: ServerResponse, repo: Repository, digest: Digest): void =>

@@ -263,6 +263,37 @@ describe("a manifest", () => {
   });
 });
 
+describe("a body", () => {
+  /** All that a connection says to these bytes, until it is closed or says no more for a while. */
+  const said = async (front: Front, pieces: readonly (string | Buffer)[], until: RegExp): Promise<string> => {
+    const socket = await front.dial(HOST);
+    let text = "";
+    socket.on("data", (chunk: Buffer) => (text += chunk.toString("latin1")));
+    socket.on("error", () => undefined);
+    for (const piece of pieces) socket.write(piece);
+    await expect.poll(() => text, { timeout: 5_000 }).toMatch(until);
+    socket.destroy();
+    return text;
+  };
+  const post = (digest: string, length: number, more = "") =>
+    `POST /v2/acme/app/blobs/uploads/?digest=${digest} HTTP/1.1\r\nhost: ${HOST}\r\ncontent-length: ${length}\r\n${more}\r\n`;
+
+  it("that waits to be wanted is asked for where it is, and not where it is refused", async () => {
+    const { front } = await hosting({ access: "anonymous", rules: [{ match: "secret/**", deny: true }] });
+    const bytes = bytesOf(1_000);
+    const wanted = post(digestOf(bytes), bytes.length, "expect: 100-continue\r\n");
+    expect(await said(front, [wanted, bytes], /201 Created/)).toMatch(/^HTTP\/1\.1 100 Continue\r\n\r\nHTTP\/1\.1 201/);
+    expect(await said(front, [wanted.replace("acme/app", "secret/a")], /"DENIED"/)).toMatch(/^HTTP\/1\.1 403/);
+  });
+
+  it("that is refused while it comes leaves its sender the answer, however much more it sends", async () => {
+    const { front } = await hosting({ access: "anonymous", readOnly: true });
+    const piece = Buffer.alloc(1024 * 1024);
+    const pieces = [post(digestOf(piece), 20 * piece.length), ...Array.from({ length: 20 }, () => piece)];
+    expect(await said(front, pieces, /"UNSUPPORTED"/)).toMatch(/^HTTP\/1\.1 405/);
+  });
+});
+
 describe("lists", () => {
   it("of tags and repositories come in pages", async () => {
     const { ask } = await hosting();
