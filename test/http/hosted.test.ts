@@ -5,14 +5,12 @@ import { join } from "node:path";
 import { hashSync } from "bcryptjs";
 import { describe, expect, it } from "vitest";
 import { digestOf } from "../../src/oci/digest.ts";
-import { type Answer, type Ask, Front } from "../front.ts";
+import { type Answer, Front } from "../front.ts";
+import { bytesOf, type Client, manifestOf, pushBlob, pushImage, putManifest, TYPE } from "../pushing.ts";
 
 const HOST = "images.example";
 const NOWHERE = "http://127.0.0.1:9";
-const TYPE = "application/vnd.oci.image.manifest.v1+json";
 const INDEX = "application/vnd.oci.image.index.v1+json";
-
-type Client = (method: string, path: string, ask?: Omit<Ask, "method" | "host">) => Promise<Answer>;
 
 const hosting = async (site: object = { access: "anonymous" }, prepare: (front: Front) => void = () => undefined) => {
   const front = new Front(NOWHERE, {}, { [HOST]: { kind: "local", ...site } });
@@ -23,33 +21,6 @@ const hosting = async (site: object = { access: "anonymous" }, prepare: (front: 
 };
 
 const codeOf = ({ body }: Answer): string => (JSON.parse(body.toString()) as { errors: [{ code: string }] }).errors[0].code;
-const bytesOf = (length: number, seed = 1): Buffer => Buffer.alloc(length, `bytes ${seed}`);
-
-const pushBlob = async (ask: Client, repo: string, bytes: Buffer): Promise<string> => {
-  const digest = digestOf(bytes);
-  const answer = await ask("POST", `/v2/${repo}/blobs/uploads/?digest=${digest}`, { body: bytes });
-  expect(answer).toMatchObject({ status: 201, headers: { location: `/v2/${repo}/blobs/${digest}` } });
-  return digest;
-};
-
-const manifestOf = (config: Buffer, layers: readonly Buffer[], more: object = {}): Buffer => {
-  const descriptor = (bytes: Buffer) => ({ mediaType: "application/octet-stream", digest: digestOf(bytes), size: bytes.length });
-  return Buffer.from(
-    JSON.stringify({ schemaVersion: 2, mediaType: TYPE, config: descriptor(config), layers: layers.map(descriptor), ...more }),
-  );
-};
-
-const putManifest = (ask: Client, repo: string, reference: string, body: Buffer, type = TYPE): Promise<Answer> =>
-  ask("PUT", `/v2/${repo}/manifests/${reference}`, { body, headers: { "content-type": type } });
-
-const pushImage = async (ask: Client, repo: string, tag: string, seed = 1): Promise<string> => {
-  const [config, layer] = [bytesOf(20, seed), bytesOf(5_000, seed)];
-  for (const bytes of [config, layer]) await pushBlob(ask, repo, bytes);
-  const manifest = manifestOf(config, [layer]);
-  expect((await putManifest(ask, repo, tag, manifest)).status).toBe(201);
-  return digestOf(manifest);
-};
-
 const begin = async (ask: Client, repo = "acme/app"): Promise<string> => {
   const { status, headers } = await ask("POST", `/v2/${repo}/blobs/uploads/`);
   expect(status).toBe(202);
