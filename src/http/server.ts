@@ -55,9 +55,9 @@ type Handler = (req: IncomingMessage, res: ServerResponse) => void;
 export const openDoor = async (options: DoorOptions): Promise<OpenDoor> => {
   const silent = new Silent();
   const handler: Handler = (req, res) => {
-    silent.spoke(req.socket);
+    const talk = talks.get(req.socket) ?? beginTalk(req.socket, silent);
     if (hasBody(req)) lingerAfter(req, res);
-    inTurn(req, res, () => void options.dispatch(exchangeOf(req, res, options.door)));
+    inTurn(talk, res, () => void options.dispatch(exchangeOf(req, res, options.door)));
   };
   const server = options.secure === undefined ? createHttp(LIMITS, handler) : tlsServer(options.secure, handler);
   server.timeout = IDLE;
@@ -79,7 +79,7 @@ export const openDoor = async (options: DoorOptions): Promise<OpenDoor> => {
 
 /** A malformed request is answered where an answer can still be told from what goes out; a broken socket needs no more than closing. */
 const refuseMalformed = (error: NodeJS.ErrnoException, socket: Duplex): void => {
-  const res = answering.get(socket);
+  const res = talks.get(socket)?.answering;
   const isHalfSent = res?.headersSent === true && !res.writableFinished;
   if (error.code === "ECONNRESET" || !socket.writable || isHalfSent) {
     socket.destroy();
@@ -119,27 +119,39 @@ const lingerAfter = (req: IncomingMessage, res: ServerResponse): void => {
 
 /** Requests of one connection that wait for their turn; who sends more at once means no good. */
 const MAX_WAITING = 100;
-const waiting = new WeakMap<Socket, number>();
-/** The last request of a connection whose turn has come. */
-const answering = new WeakMap<object, ServerResponse>();
+
+/** What goes on on a connection. */
+interface Talk {
+  readonly socket: Socket;
+  waiting: number;
+  /** Of the last request whose turn has come. */
+  answering: ServerResponse | undefined;
+}
+
+const talks = new WeakMap<object, Talk>();
+
+const beginTalk = (socket: Socket, silent: Silent): Talk => {
+  const talk: Talk = { socket, waiting: 0, answering: undefined };
+  talks.set(socket, talk);
+  silent.spoke(socket);
+  return talk;
+};
 
 /**
  * A client may send requests before the last is answered (RFC 9112 §9.3.2). Each is begun when its answer may go out:
  * a thousand of them in one packet open no thousand files, and hold no thousand buffers.
  */
-const inTurn = ({ socket }: IncomingMessage, res: ServerResponse, dispatch: () => void): void => {
-  const others = waiting.get(socket) ?? 0;
-  const begin = () => {
-    answering.set(socket, res);
+const inTurn = (talk: Talk, res: ServerResponse, dispatch: () => void): void => {
+  if (res.socket !== null) {
+    talk.answering = res;
     dispatch();
-  };
-  if (res.socket !== null) begin();
-  else if (others === MAX_WAITING) socket.destroy();
+  } else if (talk.waiting === MAX_WAITING) talk.socket.destroy();
   else {
-    waiting.set(socket, others + 1);
+    talk.waiting += 1;
     res.once("socket", () => {
-      waiting.set(socket, waiting.get(socket)! - 1);
-      begin();
+      talk.waiting -= 1;
+      talk.answering = res;
+      dispatch();
     });
   }
 };
@@ -166,7 +178,6 @@ const listening = (server: HttpServer, { host, port }: Address): Promise<void> =
  */
 class Silent {
   readonly #sockets = new Map<string, Socket>();
-  readonly #spoken = new WeakSet<Socket>();
 
   add(socket: Socket): void {
     const end = endOf(socket);
@@ -177,8 +188,6 @@ class Silent {
   }
 
   spoke(socket: Socket): void {
-    if (this.#spoken.has(socket)) return;
-    this.#spoken.add(socket);
     this.#sockets.delete(endOf(socket));
   }
 

@@ -11,11 +11,17 @@ export type Around = <Q extends { readonly repo: Repository }, R>(
   next: (query: Q, ctx: Context) => Promise<R>,
 ) => Promise<R>;
 
-export const intercept = (inner: Registry, around: Around): Registry => ({
-  getBlob: (query, ctx) => around("getBlob", query, ctx, (q, c) => inner.getBlob(q, c)),
-  statBlob: (query, ctx) => around("statBlob", query, ctx, (q, c) => inner.statBlob(q, c)),
-  getManifest: (query, ctx) => around("getManifest", query, ctx, (q, c) => inner.getManifest(q, c)),
-  statManifest: (query, ctx) => around("statManifest", query, ctx, (q, c) => inner.statManifest(q, c)),
-  listTags: (query, ctx) => around("listTags", query, ctx, (q, c) => inner.listTags(q, c)),
-  listReferrers: (query, ctx) => around("listReferrers", query, ctx, (q, c) => inner.listReferrers(q, c)),
-});
+export const intercept = (inner: Registry, around: Around): Registry => {
+  const wrapped =
+    <Q extends { readonly repo: Repository }, R>(operation: Operation, next: (query: Q, ctx: Context) => Promise<R>) =>
+    (query: Q, ctx: Context): Promise<R> =>
+      around(operation, query, ctx, next);
+  return {
+    getBlob: wrapped("getBlob", (query, ctx) => inner.getBlob(query, ctx)),
+    statBlob: wrapped("statBlob", (query, ctx) => inner.statBlob(query, ctx)),
+    getManifest: wrapped("getManifest", (query, ctx) => inner.getManifest(query, ctx)),
+    statManifest: wrapped("statManifest", (query, ctx) => inner.statManifest(query, ctx)),
+    listTags: wrapped("listTags", (query, ctx) => inner.listTags(query, ctx)),
+    listReferrers: wrapped("listReferrers", (query, ctx) => inner.listReferrers(query, ctx)),
+  };
+};

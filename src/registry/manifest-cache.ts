@@ -36,7 +36,10 @@ export const manifestCache = (parts: ManifestCacheParts): ManifestCache => {
   const { upstream, tags, fetch } = parts;
   const served = meanwhile(parts);
 
-  const byTag = async (repo: Repository, tag: Tag, fact: TagFact, ctx: Context): Promise<Manifest | undefined> => {
+  const byTag = async (repo: Repository, tag: Tag, ctx: Context): Promise<Manifest | undefined> => {
+    const fact = await tags.fact(repo, tag);
+    // a tag that nothing is known of is fetched at once: a HEAD before it would be a question more
+    if (fact?.digest === undefined) return undefined;
     const early = served(repo, tag, fact, ctx);
     const resolved = (early && (await early)) ?? (await resolveOrKeep(parts, repo, tag, fact, ctx));
     const manifest = await held(parts, { repo, reference: tag }, resolved.digest, ctx);
@@ -44,11 +47,9 @@ export const manifestCache = (parts: ManifestCacheParts): ManifestCache => {
     return { ...manifest, provenance: tagProvenance(resolved, manifest.provenance) };
   };
 
-  const find = async ({ repo, reference }: ManifestQuery, ctx: Context): Promise<Manifest | undefined> => {
-    if (isDigestReference(reference)) return held(parts, { repo, reference }, reference, ctx);
-    // a tag that nothing is known of is fetched at once: a HEAD before it would be a question more
-    const fact = await tags.fact(repo, reference);
-    return fact?.digest === undefined ? undefined : byTag(repo, reference, fact, ctx);
+  const find = (query: ManifestQuery, ctx: Context): Promise<Manifest | undefined> => {
+    const { repo, reference } = query;
+    return isDigestReference(reference) ? held(parts, query, reference, ctx) : byTag(repo, reference, ctx);
   };
 
   return {
