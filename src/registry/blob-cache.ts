@@ -23,21 +23,18 @@ export interface BlobCache {
   statBlob(query: BlobQuery, ctx: Context): Promise<BlobStat>;
 }
 
+interface BlobSize {
+  readonly size: number;
+}
+
 export const blobCache = (parts: BlobCacheParts): BlobCache => {
   const { blobs, flights, upstream, site, policy, facts, rights } = parts;
-  const isLinked = async ({ repo, digest }: BlobQuery) => (await facts.link({ site: site.host, repo, digest })) !== undefined;
-  const allow = async ({ repo, digest }: BlobQuery, ctx: Context): Promise<Confirmation> =>
-    confirm(
-      parts,
-      {
-        repo,
-        digest,
-        linked: await isLinked({ repo, digest }),
-        onGone: policy.of(repo, digest).onGone,
-        ask: (c) => upstream.statBlob({ repo, digest }, c),
-      },
-      ctx,
-    );
+  const allow = async ({ repo, digest }: BlobQuery, ctx: Context): Promise<Confirmation> => {
+    const link = await facts.link({ site: site.host, repo, digest });
+    const { onGone } = policy.of(repo, digest);
+    const ask = (c: Context) => upstream.statBlob({ repo, digest }, c);
+    return confirm(parts, { repo, digest, linked: link !== undefined, onGone, ask }, ctx);
+  };
 
   const fromStore = async (query: BlobRead, size: number, confirmation: Confirmation): Promise<Blob | undefined> => {
     const range = query.range === undefined ? undefined : resolveRange(query.range, size);
@@ -83,13 +80,13 @@ export const blobCache = (parts: BlobCacheParts): BlobCache => {
     return { ...verified({ ...blob, body }), provenance: { source: "uncached" } };
   };
 
-  /** For a client whose right to the blob has been seen. */
-  const entitled = async (query: BlobRead, ctx: Context, confirmation: Confirmation): Promise<Blob> => {
+  /** For a client whose right to the blob has been seen; `known`: what was held before, which may have gone since. */
+  const entitled = async (query: BlobRead, ctx: Context, right: Confirmation, known: BlobSize | undefined): Promise<Blob> => {
     const flight = flights.get(query.digest);
     // it costs upstream nothing more: for this client that is a hit
     if (flight !== undefined) return fromFlight(flight, query, ctx, "hit");
-    const held = await blobs.stat(query.digest);
-    const blob = held === undefined ? undefined : await fromStore(query, held.size, confirmation);
+    const held = known ?? (await blobs.stat(query.digest));
+    const blob = held === undefined ? undefined : await fromStore(query, held.size, right);
     return blob ?? fromFlight(flights.get(query.digest) ?? flights.begin(query.digest), query, ctx, "miss");
   };
 
@@ -101,7 +98,7 @@ export const blobCache = (parts: BlobCacheParts): BlobCache => {
       const begins = held === undefined && flights.get(query.digest) === undefined;
       if (begins && isFarAhead(query.range, blobs.leftover(query.digest))) return straight(query, ctx);
       if (begins) return fromFlight(flights.begin(query.digest), query, ctx, "miss");
-      return entitled(query, ctx, await allow(query, ctx));
+      return entitled(query, ctx, await allow(query, ctx), held);
     },
     async statBlob(query, ctx) {
       const held = await blobs.stat(query.digest);
