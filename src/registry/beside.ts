@@ -4,10 +4,10 @@ import type { Logger } from "../lib/log.ts";
 import type { Digest } from "../oci/digest.ts";
 import { type Stage, StoreFull } from "../store/blobs.ts";
 
-/** Bytes of one push that wait for the disk. */
-const MOST_WAITING = 4 * 1024 * 1024;
-/** What is written at a time, between which the event loop turns. Bytes. */
-const PORTION = 1024 * 1024;
+/** Bytes of one push that wait for the disk: a quarter of a second of a gigabit line, which a busy disk may well not answer for. */
+const MOST_WAITING = 32 * 1024 * 1024;
+/** What is written at a time: each turn of the event loop may bring 2 MiB more, and one write must be worth more than that. Bytes. */
+const PORTION = 4 * 1024 * 1024;
 
 /** Bytes of all pushes that wait, in memory. */
 export class Waiting {

@@ -43,7 +43,7 @@ const begin = async (front: Front, query = ""): Promise<string> => {
 const withDigest = (location: string, digest: string): string => {
   const url = new URL(location, `https://${HOST}`);
   url.searchParams.set("digest", digest);
-  return `${url.pathname}?${url.searchParams}`;
+  return `${url.pathname}${url.search}`;
 };
 
 const patch = async (front: Front, location: string, body: Buffer, headers: Record<string, string> = {}): Promise<string> => {
