@@ -4,6 +4,7 @@ import type { Authority, Pair } from "./authority.ts";
 import { Htpasswd } from "./htpasswd.ts";
 import type { Image, Index } from "./image.ts";
 import { listens } from "./internet.ts";
+import { OwnRealm } from "./own-realm.ts";
 import { Part } from "./part.ts";
 import { ISSUER, SERVICE, type TokenServer } from "./tokens.ts";
 import { until } from "./until.ts";
@@ -12,7 +13,7 @@ export type Hit = { method: string; path: string; status: number; bytes: number 
 /** distribution 3, Debian's 2.8 of it, or go-containerregistry's, which has the referrers API and forgets all when it stops. */
 export type Software = "registry" | "docker-registry" | "referrers-registry";
 /** What says who may do what. */
-export type Guard = TokenServer | Htpasswd;
+export type Guard = TokenServer | OwnRealm | Htpasswd;
 type Where = { host: string; address: string; dir: string };
 type Answer = { status: number; headers: Headers; bytes: Buffer };
 
@@ -185,7 +186,8 @@ export class Upstream {
 
   #allRights(repository: string): string | undefined {
     if (this.#guard instanceof Htpasswd) return this.#guard.lab;
-    const token = this.#guard?.mint([{ type: "repository", name: repository, actions: ["pull", "push", "delete"] }]);
+    const tokens = this.#guard instanceof OwnRealm ? this.#guard.tokens : this.#guard;
+    const token = tokens?.mint([{ type: "repository", name: repository, actions: ["pull", "push", "delete"] }]);
     return token && `Bearer ${token}`;
   }
 
@@ -219,7 +221,8 @@ export class Upstream {
 
   #auth(guard: Guard) {
     if (guard instanceof Htpasswd) return { htpasswd: { realm: "lab", path: guard.file } };
-    return { token: { realm: "https://gitlab.com/jwt/auth", service: SERVICE, issuer: ISSUER, rootcertbundle: this.#roots } };
+    const realm = guard instanceof OwnRealm ? guard.realm : "https://gitlab.com/jwt/auth";
+    return { token: { realm, service: SERVICE, issuer: ISSUER, rootcertbundle: this.#roots } };
   }
 
   #front(rate: number, throttle: string): string {
@@ -242,6 +245,7 @@ export class Upstream {
           proxy_set_header Host $http_host; proxy_set_header X-Forwarded-Proto https; proxy_set_header Connection "";
           location / { proxy_pass http://registry; }
           ${throttle}
+          ${this.#guard instanceof OwnRealm ? this.#guard.location : ""}
           location ~ /blobs/sha256: { limit_rate ${rate}; proxy_pass http://registry; }
         }
       }`;
