@@ -1,7 +1,7 @@
 // What is behind each site's name put together: its upstream, its cache, its ping, its pass-through.
 
 import { openLocal } from "./app-local.ts";
-import { siteSubjects } from "./app-subjects.ts";
+import { siteChallenges, siteSubjects } from "./app-subjects.ts";
 import { noUpstream, openUpstream } from "./app-upstream.ts";
 import type { Config } from "./config/config.ts";
 import { refuseDisguise } from "./http/disguise.ts";
@@ -74,6 +74,7 @@ interface Common extends SharedParts {
   readonly challenges: Challenges;
   readonly exchanges: Exchanges;
   readonly realmTap: RealmTap;
+  readonly isHijacked: (host: string) => boolean;
   readonly pushes: PushesUnderWay;
 }
 
@@ -94,7 +95,9 @@ export const openSites = (config: Config, shared: SharedParts): SiteDoors => {
   const heard = { challenges: challengesOf(shared.facts, bearerOf), exchanges: exchanges() };
   const tap = realmTap({ ...heard, sites: config.sites, secret: shared.subjectKey, clock: shared.clock });
   const pushes = pushesUnderWay();
-  const common = { ...shared, ...heard, pushes, data: config.data, realmTap: tap };
+  const names = new Set(config.sites.flatMap(({ hijackNames }) => hijackNames));
+  const isHijacked = (host: string) => names.has(host);
+  const common = { ...shared, ...heard, pushes, isHijacked, data: config.data, realmTap: tap };
   // most installations use a few of the sites: the others cost nothing until they are asked for
   const opened = new Map<Site, Opened>();
   return {
@@ -119,15 +122,20 @@ const openSite = (site: Site, resolver: UpstreamResolver, shared: Common): Opene
   const way = wayOut(site, resolver);
   const subjectOf = (credential: Credential | undefined) => (credential === undefined ? PUBLIC : subjects.of(credential).subject);
   const upstream = site.offline ? noUpstream(site.host) : openUpstream(site, { ...shared, way, subjectOf });
-  const subjects = siteSubjects(site, upstream, shared);
+  const challenges = siteChallenges(site, upstream, shared);
+  const subjects = siteSubjects(site, upstream, { ...shared, challenges });
   const own = site.access === "shared";
   const policy = policyOf(site);
   const { health, realmAnswers } = upstream;
   const rights = own ? sharedRights : clientRights(site, shared.grants, subjects, clock);
   const finder = publicity(upstream.anonymous, rights, site.publicFor, log);
+  const tellsTokens = async () => {
+    const realm = (await challenges.of(site.host))?.realm;
+    return site.tokenKeys !== undefined || (realm !== undefined && shared.isHijacked(realm.hostname));
+  };
   const cacheOver = (asked: Registry, by = rights) =>
-    siteRegistry({ ...shared, site, policy, upstream: asked, rights: by, publicity: finder, health, realmAnswers });
-  const asClient = heed(upstream.registry, { site: site.host, subjects, challenges: shared.challenges });
+    siteRegistry({ ...shared, site, policy, upstream: asked, rights: by, publicity: finder, health, realmAnswers, tellsTokens });
+  const asClient = heed(upstream.registry, { site: site.host, subjects, challenges });
   const registry = cacheOver(own ? upstream.registry : openly({ asClient, anonymous: upstream.anonymous, rights, health }));
   // with a token of anybody's, unlike a client's first question without one: what is refused to it is public no more
   const asAnybody = cacheOver(upstream.anonymous, { ...rights, refused: (repo) => rights.hidden(repo) });

@@ -27,20 +27,25 @@ export interface SubjectParts {
 
 type Asked = Pick<OpenUpstream, "ping" | "document">;
 
+const ASK_WITHIN = 10_000;
+
+/** The site's own among all that are heard. */
+export const siteChallenges = (site: Site, upstream: Asked, parts: SubjectParts): Challenges => {
+  const { facts, clock } = parts;
+  return askingFor(parts.challenges, facts, async () => {
+    const { status, challenges } = await upstream.ping(ownContext("challenge?", AbortSignal.timeout(ASK_WITHIN)));
+    if (status === 200 || status === 401) await facts.putPing(site.host, { status, challenges, at: clock() });
+  });
+};
+
 export const siteSubjects = (site: Site, upstream: Asked, parts: SubjectParts): Subjects => {
   const { subjectKey: secret, clock, exchanges } = parts;
   return subjectsOf({ site: site.host, secret, clock, exchanges, voucher: voucherOf(site, upstream, parts) });
 };
 
-const ASK_WITHIN = 10_000;
-
 const voucherOf = (site: Site, upstream: Asked, parts: SubjectParts): Voucher | undefined => {
   if (site.tokenKeys === undefined) return undefined;
-  const { subjectKey: secret, facts, clock } = parts;
-  const challenges = askingFor(parts.challenges, async () => {
-    const { status, challenges } = await upstream.ping(ownContext("challenge?", AbortSignal.timeout(ASK_WITHIN)));
-    if (status === 200 || status === 401) await facts.putPing(site.host, { status, challenges, at: clock() });
-  });
+  const { subjectKey: secret, challenges, clock } = parts;
   const audience = async () => (await challenges.of(site.host))?.service;
   return voucher({ keys: keysOf(site.tokenKeys, site, upstream, parts), audience, secret, clock });
 };

@@ -1,5 +1,5 @@
 // While upstream cannot be asked: many clients show their login only to who asks for it. Where a login can be told here, because the
-// site asks everybody by Basic or its tokens can be checked with its keys, the challenge is repeated from memory, as `GET /v2/` does;
+// site asks everybody by Basic or it can be told whom its tokens are for, the challenge is repeated from memory, as `GET /v2/` does;
 // whoever then shows what was good here, or shows what is, has what is held.
 import { isOciError, OciError } from "../oci/error.ts";
 import type { Repository } from "../oci/reference.ts";
@@ -13,6 +13,8 @@ export interface AskLoginParts {
   readonly facts: FactStore;
   /** Whether the realm of one of these challenges can be reached: any HTTP answer counts. */
   readonly realmAnswers: (challenges: readonly string[]) => Promise<boolean>;
+  /** Whether it can be told here whom a token is for. */
+  readonly tellsTokens: () => Promise<boolean>;
 }
 
 /** It asks whatever is held or not: who has shown nothing learns nothing. */
@@ -31,10 +33,11 @@ export const askLogin = (inner: Registry, parts: AskLoginParts): Registry =>
     });
   });
 
-const remembered = async ({ site, facts, realmAnswers }: AskLoginParts, repo: Repository): Promise<string[] | undefined> => {
+const remembered = async (parts: AskLoginParts, repo: Repository): Promise<string[] | undefined> => {
+  const { site, facts, realmAnswers, tellsTokens } = parts;
   const challenges = (await facts.ping(site.host).catch(() => undefined))?.challenges ?? [];
   if (asksBasic(challenges)) return [...challenges];
-  if (site.tokenKeys === undefined || !(await realmAnswers(challenges))) return undefined;
+  if (!(await tellsTokens()) || !(await realmAnswers(challenges))) return undefined;
   return challenges.map((challenge) => forPull(challenge, repo));
 };
 

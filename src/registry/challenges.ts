@@ -34,14 +34,25 @@ export const challengesOf = (
   };
 };
 
-/** As `challenges`, with a question of ours where nobody has heard a site's: `ask` is begun once a minute at most, and never waited for. */
-export const askingFor = (challenges: Challenges, ask: () => Promise<unknown>): Challenges => {
+/**
+ * As `challenges`, for one site: where `GET /v2/` has never been asked, as some clients never do, `ask` asks it for us, so that what it is
+ * answered outlives a restart. It is begun once a minute at most, and never waited for.
+ */
+export const askingFor = (challenges: Challenges, facts: Pick<FactStore, "ping">, ask: () => Promise<unknown>): Challenges => {
   const seldom = new Seldom();
+  let isKept = false;
+  const askOnce = async (site: string): Promise<void> => {
+    isKept ||= (await facts.ping(site)) !== undefined;
+    if (!isKept) seldom.tell(() => void ask().catch(() => undefined));
+  };
   return {
-    ...challenges,
+    heard(site, values) {
+      challenges.heard(site, values);
+      if (!isKept) void askOnce(site).catch(() => undefined);
+    },
     async of(site) {
       const known = await challenges.of(site);
-      if (known === undefined) seldom.tell(() => void ask().catch(() => undefined));
+      if (known === undefined) await askOnce(site).catch(() => undefined);
       return known;
     },
   };

@@ -38,6 +38,8 @@ export interface SiteParts {
   readonly health: Health;
   /** Whether the realm of one of these challenges can be reached: any HTTP answer counts. */
   readonly realmAnswers: (challenges: readonly string[]) => Promise<boolean>;
+  /** Whether it can be told here whom a token is for. */
+  readonly tellsTokens: () => Promise<boolean>;
   readonly clock: Clock;
   readonly log: Logger;
 }

@@ -106,6 +106,7 @@ export const stack = (
     publicity: finder,
     health,
     realmAnswers: () => Promise.resolve(true),
+    tellsTokens: () => Promise.resolve(false),
     clock,
     log: silent,
   });
