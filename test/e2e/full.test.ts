@@ -68,6 +68,23 @@ describe("others fill the disk", () => {
     expect(said(FULL)).toBe(1);
   });
 
+  test.each([
+    ["with too little room", 8 * MiB],
+    ["with none", 0],
+  ])("a push goes through %s, and is pulled then", async (what, left) => {
+    onTestFailed(() => world.explain());
+    await fillUp(left);
+    const image = await Image.make();
+    const repository = `acme/pushed-${left}`;
+    for (const name of ["crane", "docker-29"] as const) {
+      const client = await world.client(CLIENTS[name]);
+      const digest = await client.push!(image, `${OPEN}/${repository}:${name}`);
+      expect(await world.open.whole(repository, name), what).toBe(digest);
+    }
+    expect(await (await world.client(CLIENTS.crane)).pull(`${OPEN}/${repository}:crane`)).toBe(image.manifest.digest);
+    expect(await spool()).toEqual([]);
+  });
+
   test("when there is room again it is kept", async () => {
     onTestFailed(() => world.explain());
     const name = `${OPEN}/acme/large:v1`;

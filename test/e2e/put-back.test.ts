@@ -1,5 +1,5 @@
-// Nothing that Layover holds makes a pusher skip: what upstream has lost, and a tag that was moved behind Layover's back, are put back
-// by the next push of every client that pushes.
+// Every client that pushes: what was pushed is held, so that the next pull asks upstream for no blob; and nothing that is held makes a
+// pusher skip: what upstream has lost, and a tag that was moved behind Layover's back, are put back by the next push.
 import { afterAll, beforeAll, describe, expect, onTestFailed, test } from "vitest";
 import type { Client } from "./clients/client.ts";
 import { CLIENTS, type ClientName, NAMES } from "./clients/every.ts";
@@ -35,7 +35,12 @@ describe.each(NAMES.filter((name) => !PULL_ONLY.includes(name)))("%s", (name) =>
     const push = async (): Promise<string | undefined> => {
       const digest = await client.push!(image, reference);
       expect(await upstream.whole(repository, "v1")).toBe(digest);
+      const mark = await upstream.mark();
       expect(await another.pull(reference)).toBe(digest);
+      expect(
+        (await upstream.hits(mark)).filter(({ path }) => path.includes("/blobs/")),
+        "what was pushed is held",
+      ).toEqual([]);
       return digest;
     };
     const digest = await push();

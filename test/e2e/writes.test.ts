@@ -153,8 +153,12 @@ describe.each(Object.entries(TOOLS))("%s", (name, tool) => {
     const through = await tell(tool, image, `alice/${name}-through`);
     expect(through).toEqual(straight);
     const [app, other] = through.held as Record<string, string>[];
-    for (const [tag, digest] of Object.entries(app!))
-      expect(await reader.pull(`${GUARDED}/alice/${name}-through/app:${tag}`)).toBe(digest);
+    const mark = await world.guarded.mark();
+    for (const [repository, tags] of Object.entries({ app, other }))
+      for (const [tag, digest] of Object.entries(tags!))
+        expect(await reader.pull(`${GUARDED}/alice/${name}-through/${repository}:${tag}`)).toBe(digest);
+    const blobs = (await world.guarded.hits(mark)).filter(({ path }) => path.includes("/blobs/"));
+    expect(blobs, "what was pushed or mounted is held").toEqual([]);
     if (other!["v1"] === undefined)
       await expect(reader.pull(`${GUARDED}/alice/${name}-through/other:v1`)).rejects.toThrow(/MANIFEST_UNKNOWN/);
   });
