@@ -23,10 +23,10 @@ export class Authority {
     return authority;
   }
 
-  /** A server certificate for one hostname. */
-  async issue(host: string): Promise<Pair> {
+  /** A certificate for one hostname, or for whoever is to show it as a client. */
+  async issue(host: string, use: "serverAuth" | "clientAuth" = "serverAuth"): Promise<Pair> {
     const base = `${this.#dir}/${host}`;
-    await writeFile(`${base}.ext`, `subjectAltName=DNS:${host}\nbasicConstraints=CA:false\nextendedKeyUsage=serverAuth\n`);
+    await writeFile(`${base}.ext`, `subjectAltName=DNS:${host}\nbasicConstraints=CA:false\nextendedKeyUsage=${use}\n`);
     await openssl("req", ...EC, "-subj", `/CN=${host}`, "-keyout", `${base}.key`, "-out", `${base}.csr`);
     const ca = ["-CA", this.certificate, "-CAkey", `${this.#dir}/public-ca.key`, "-CAcreateserial"];
     await openssl("x509", "-req", ...ca, "-in", `${base}.csr`, "-days", "30", "-extfile", `${base}.ext`, "-out", `${base}.pem`);

@@ -30,12 +30,16 @@ export class Layover {
   }
 
   /** Starts it and waits until it is ready, every site with these `defaults`; what it held before, it holds again. */
-  async start(defaults: Record<string, unknown> = {}, more: Record<string, unknown> = {}): Promise<void> {
+  async start(
+    defaults: Record<string, unknown> = {},
+    more: Record<string, unknown> = {},
+    env: Record<string, string> = {},
+  ): Promise<void> {
     await mkdir(this.#dir, { recursive: true });
     const config = `${this.#dir}/layover.yaml`;
     await writeFile(config, JSON.stringify({ ...this.#settings(), defaults, ...more }, undefined, 2)); // JSON is YAML
     const argv = [process.execPath, SCRIPT, "serve", "--config", config];
-    this.#part = await Part.start("layover", argv, `${this.#dir}/log`, () => this.ready(), { cwd: this.#dir });
+    this.#part = await Part.start("layover", argv, `${this.#dir}/log`, () => this.ready(), { cwd: this.#dir, env });
   }
 
   /** One of its commands, as whoever runs the machine would give it. */

@@ -33,6 +33,7 @@ export class Upstream {
   readonly #roots: string;
   readonly #guard: Guard | undefined;
   readonly #software: Software;
+  #asksCertificate = false;
   #registry: Part | undefined;
   #nginx: Part | undefined;
 
@@ -74,6 +75,12 @@ export class Upstream {
   async throttle(seconds: number): Promise<void> {
     await this.#nginx?.stop();
     await this.#startNginx(0, seconds);
+  }
+
+  /** From now on only who shows a certificate of the public CA's is let in. */
+  async askForCertificate(): Promise<void> {
+    this.#asksCertificate = true;
+    await this.limit(0);
   }
 
   async stop(): Promise<void> {
@@ -242,6 +249,7 @@ export class Upstream {
           listen ${this.address}:443 ssl http2;
           server_name ${this.host};
           ssl_certificate ${this.#pair.certificate}; ssl_certificate_key ${this.#pair.key};
+          ${this.#asksCertificate ? `ssl_client_certificate ${this.#roots}; ssl_verify_client on;` : ""}
           proxy_set_header Host $http_host; proxy_set_header X-Forwarded-Proto https; proxy_set_header Connection "";
           location / { proxy_pass http://registry; }
           ${throttle}
