@@ -10,7 +10,7 @@ import { moveTag, untag } from "./hosted-tags.ts";
 import { type LocalParts, linkOf, listing, pageOf, unknown } from "./local.ts";
 import type { Policy } from "./policy.ts";
 import { putManifest } from "./put-manifest.ts";
-import type { Uploads } from "./uploads.ts";
+import { goneAgain, type Uploads } from "./uploads.ts";
 
 export interface HostedParts extends LocalParts {
   readonly facts: FactStore;
@@ -22,14 +22,15 @@ export interface HostedParts extends LocalParts {
 }
 
 export const hosted = (parts: HostedParts): Hosted => {
-  const { site, facts, blobs, uploads, subjectOf, clock } = parts;
+  const { site, facts, blobs, uploads, subjectOf, policy, clock } = parts;
   const { hosting } = facts;
   // what is put and deleted of one repository at once ends as if it had been one after the other
   const turns = new Turns<Repository>();
   const find = ({ repo, id }: { repo: Repository; id: string }, ctx: Context) =>
     uploads.find(id, { repo, subject: subjectOf(ctx) });
-  const link = ({ repo, digest }: BlobName) =>
-    hosting.host({ site: site.host, repo, digest }, { mediaType: undefined, at: clock() });
+  /** False: its bytes have had to make way already. */
+  const link = async ({ repo, digest }: BlobName): Promise<boolean> =>
+    (await hosting.host({ site: site.host, repo, digest }, { mediaType: undefined, at: clock() })).length === 0;
 
   return {
     openUpload: async ({ repo, algorithm }, ctx) =>
@@ -42,14 +43,13 @@ export const hosted = (parts: HostedParts): Hosted => {
     },
     async finishUpload(chunk: LastChunk, ctx) {
       await find(chunk, ctx).finish(chunk, chunk.digest);
-      await link(chunk);
+      if (!(await link(chunk))) throw goneAgain();
     },
     cancelUpload: async (query, ctx) => find(query, ctx).cancel(),
     async mountBlob({ repo, digest, from }) {
       if ((await blobs.stat(digest)) === undefined) return false;
       if (!(await isWithin(parts, digest, from))) return false;
-      await link({ repo, digest });
-      return true;
+      return link({ repo, digest });
     },
     putManifest: (manifest) => turns.take(manifest.repo, () => putManifest(parts, manifest)),
     deleteManifest: ({ repo, digest }) =>
@@ -72,8 +72,9 @@ export const hosted = (parts: HostedParts): Hosted => {
       }),
     async listRepositories({ n, last }) {
       const page = await pageOf(n, (limit) => hosting.repositories(site.host, { after: last as Repository | undefined, limit }));
+      const repositories = page.names.filter((repo) => policy.refusal(repo) === undefined);
       const query = page.next && new URLSearchParams({ n: String(page.names.length), last: page.next });
-      return listing("application/json", { repositories: page.names }, query ? { next: `/v2/_catalog?${query.toString()}` } : {});
+      return listing("application/json", { repositories }, query ? { next: `/v2/_catalog?${query.toString()}` } : {});
     },
   };
 };

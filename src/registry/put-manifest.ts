@@ -10,7 +10,7 @@ import type { Referrer } from "../store/hosting.ts";
 import type { HostedParts } from "./hosted.ts";
 import { moveTag, refusePinned } from "./hosted-tags.ts";
 import { storeManifest } from "./keep-manifest.ts";
-import { refusingFull } from "./uploads.ts";
+import { goneAgain, refusingFull } from "./uploads.ts";
 
 /** More would have to be a mistake. */
 const MOST_TAGS = 100;
@@ -29,6 +29,7 @@ export const putManifest = async (parts: HostedParts, manifest: NewManifest): Pr
   await refusingFull(storeManifest(blobs, bytes, digest));
   const referrer = referrerOf(submitted, digest, bytes.length);
   const missing = await facts.hosting.host({ site: site.host, repo, digest }, { mediaType, at: clock(), needs, referrer });
+  if (missing.includes(digest)) throw goneAgain();
   if (missing.length > 0)
     throw new OciError(
       "MANIFEST_BLOB_UNKNOWN",

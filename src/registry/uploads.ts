@@ -208,6 +208,9 @@ const asRefusal = (error: unknown): unknown =>
     ? new OciError("STORE_FULL", `there is no room for it here: ${error.message}`, { cause: error })
     : error;
 
+/** Bytes that came and had to make way for others, before they were anybody's. */
+export const goneAgain = (): OciError => new OciError("STORE_FULL", "there is no room for it here: others needed it at once");
+
 /** The same for whatever else is stored. */
 export const refusingFull = async <T>(work: Promise<T>): Promise<T> => {
   try {

@@ -36,7 +36,10 @@ export interface ReferrerRow {
 }
 
 export interface Hosting {
-  /** Durable when it returns. What of `needs` is missing; with anything missing nothing was done. What is a manifest once stays one. */
+  /**
+   * Durable when it returns. What is missing of `needs`, and of its own bytes: they may have had to make way since they came. With
+   * anything missing nothing was done, otherwise nothing of it goes from now on. What is a manifest once stays one.
+   */
   host(key: LinkKey, hosted: NewHosted): Promise<Digest[]>;
   /** Durable when it returns: the link goes, and what it said of a subject. True: it was hosted. */
   unhost(key: LinkKey): Promise<boolean>;

@@ -38,6 +38,7 @@ export const memoryHosting = (known: Known, holdings: Holdings, links: Links): H
         const there = links.get({ ...key, digest })?.hostedAt !== undefined && (await isHeld(digest));
         if (!there) missing.push(digest);
       }
+      if (!(await isHeld(key.digest))) missing.push(key.digest);
       if (missing.length > 0) return missing;
       links.set(key, { mediaType: mediaType ?? links.get(key)?.mediaType, hostedAt: at });
       if (referrer !== undefined) referrers.set(place(key), { ...key, ...referrer });

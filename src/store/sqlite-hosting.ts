@@ -16,6 +16,8 @@ const UNNAMED = `
 
 /** `changed` is called for every link that comes or goes. */
 export const sqliteHosting = (hot: Connection, durable: Connection, changed: (key: LinkKey) => void): Hosting => {
+  const isHeld = (digest: Digest): boolean => durable.get("SELECT 1 AS yes FROM holdings WHERE digest = ?", digest) !== undefined;
+
   const isThere = ({ site, repo }: LinkKey, digest: Digest): boolean =>
     durable.get(
       `SELECT 1 AS yes FROM links JOIN holdings USING (digest)
@@ -53,6 +55,7 @@ export const sqliteHosting = (hot: Connection, durable: Connection, changed: (ke
     host: async (key, hosted) => {
       const missing = durable.atomically(() => {
         const lacking = (hosted.needs ?? []).filter((digest) => !isThere(key, digest));
+        if (!isHeld(key.digest)) lacking.push(key.digest);
         if (lacking.length === 0) put(key, hosted);
         return lacking;
       });

@@ -42,13 +42,18 @@ export const hostingSuite = (name: string, make: () => Promise<FactStore>): void
       expect(await idle(facts)).toEqual([named("a")]);
     });
 
-    it("may not go when it was a mirror's before, came before its bytes, or is held anew", async () => {
+    it("is nothing that had to make way before", async () => {
       const facts = await make();
-      await hold(facts, "a");
+      expect(await facts.hosting.host(key("a"), { mediaType: undefined, at: 1 })).toEqual([named("a")]);
+      expect(await facts.link(key("a"))).toBeUndefined();
+    });
+
+    it("may not go when it was a mirror's before, or is held anew", async () => {
+      const facts = await make();
+      for (const text of ["a", "b"]) await hold(facts, text);
       await facts.addLink(key("a"), { mediaType: undefined });
-      expect(await idle(facts)).toEqual([named("a")]);
+      expect(await idle(facts)).toEqual([named("a"), named("b")].toSorted());
       for (const text of ["a", "b"]) await facts.hosting.host(key(text), { mediaType: undefined, at: 5 });
-      await hold(facts, "b");
       expect(await idle(facts)).toEqual([]);
       await facts.holdings.release(named("b"));
       await hold(facts, "b");
@@ -115,6 +120,7 @@ export const hostingSuite = (name: string, make: () => Promise<FactStore>): void
         ["r2", "signature"],
         ["r3", "sbom"],
       ] as const) {
+        await hold(facts, text);
         const referrer = { subject: named("s"), artifactType, descriptor: `{"name":"${text}"}` };
         await facts.hosting.host(key(text), { mediaType: TYPE, at: 1, referrer });
       }
