@@ -3,14 +3,11 @@ import { isOciError, OciError } from "../oci/error.ts";
 import type { Context } from "../oci/registry.ts";
 import type { OwnCredentials } from "../sites.ts";
 import { drop } from "./body.ts";
-import { bearerOf, parseChallenges } from "./challenge.ts";
 import type { Credentials } from "./credentials.ts";
+import { meeting, type Send, type Who } from "./meet.ts";
 import type { OwnRealms } from "./own-realms.ts";
-import { type Credential, isRealmSecure, type TokenRequest, type Tokens } from "./token.ts";
+import { type Credential, isRealmSecure, type Tokens } from "./token.ts";
 import type { Received } from "./transport.ts";
-
-/** Sends once with the `Authorization` that it is given. */
-export type Send = (authorization: string | undefined) => Promise<Received>;
 
 /** Sends, once or, after a challenge that it can meet, twice. `repository` is what the question is about, where it is about one. */
 export type Asker = (send: Send, upstream: URL, ctx: Context, repository?: string) => Promise<Received>;
@@ -19,21 +16,21 @@ export type Asker = (send: Send, upstream: URL, ctx: Context, repository?: strin
 export const asClient: Asker = (send, _upstream, ctx) => send(ctx.credential);
 
 /** With no credential, fetching the anonymous token that the challenge asks for. */
-export const asAnybody =
-  (tokens: Tokens): Asker =>
-  (send, upstream, ctx, repository) =>
-    meetingBearer({ tokens, credential: undefined, realms: secureRealms, repository }, send, upstream, ctx);
+export const asAnybody = (tokens: Tokens): Asker => {
+  const meet = meeting(tokens);
+  return (send, upstream, ctx, repository) => meet(ANYBODY, { upstream, repository, ctx }, send);
+};
 
 /**
  * With Layover's own credentials, whoever the client is; they go to the upstream and to what `realms` lets them go to. What upstream refuses is
  * asked once more where there are others by then.
  */
 export const asLayover = (realms: OwnRealms, tokens: Tokens, credentials: Credentials): Asker => {
+  const meet = meeting(tokens);
   const askWith = (used: OwnCredentials, ...[send, upstream, ctx, repository]: Parameters<Asker>): Promise<Received> => {
     if (used.token !== undefined) return send(`Bearer ${used.token}`);
     const credential = credentialOf(used);
-    const allowed = credential === undefined ? secureRealms : realms;
-    return meetingBearer({ tokens, credential, realms: allowed, repository }, send, upstream, ctx);
+    return meet(credential === undefined ? ANYBODY : { credential, realms }, { upstream, repository, ctx }, send);
   };
   return async (send, upstream, ctx, repository) => {
     const used = await credentials.for(upstream, ctx.signal);
@@ -80,41 +77,6 @@ const credentialOf = ({ username, password, identityToken }: OwnCredentials): Cr
   return { basic: `Basic ${Buffer.from(`${username}:${password ?? ""}`).toString("base64")}` };
 };
 
-interface Meeting {
-  readonly tokens: Tokens;
-  /** `undefined` for nobody's. */
-  readonly credential: Credential | undefined;
-  /** Throws where the realm is not to be asked. */
-  readonly realms: OwnRealms;
-  readonly repository: string | undefined;
-}
-
-const meetingBearer = async (
-  { tokens, credential, realms, repository }: Meeting,
-  send: Send,
-  upstream: URL,
-  ctx: Context,
-): Promise<Received> => {
-  const first = await send(undefined);
-  // what a redirect has led to challenges nobody: the answer would never come to it
-  if (first.status !== 401 || first.url.origin !== upstream.origin) return first;
-  const challenges = first.headers("www-authenticate");
-  const bearer = bearerOf(challenges);
-  if (bearer === undefined) return (await metBasic(challenges, credential, first, send)) ?? first;
-  drop(first.body);
-  await realms(bearer.realm, upstream);
-  // some say no scope, and mean what was asked for
-  const scope = bearer.scope ?? (repository === undefined ? undefined : `repository:${repository}:pull`);
-  const request: TokenRequest = { ...bearer, scope, credential };
-  const wasHeld = tokens.holds(request);
-  const second = await send(await tokens.get(request, ctx));
-  if (second.status !== 401) return second;
-  tokens.forget(request);
-  if (!wasHeld) return second;
-  drop(second.body);
-  return send(await tokens.get(request, ctx));
-};
-
 /** For a token of anybody's any realm will do that an upstream on https has business with. */
 const secureRealms: OwnRealms = async (realm, upstream) => {
   if (isRealmSecure(realm, upstream)) return;
@@ -122,14 +84,4 @@ const secureRealms: OwnRealms = async (realm, upstream) => {
   throw new OciError("UPSTREAM_INVALID", `the realm ${named} is not one that a secure upstream may send to`);
 };
 
-const metBasic = async (
-  challenges: readonly string[],
-  credential: Credential | undefined,
-  first: Received,
-  send: Send,
-): Promise<Received | undefined> => {
-  const isBasic = parseChallenges(challenges).some(({ scheme }) => scheme === "basic");
-  if (!isBasic || credential === undefined || !("basic" in credential)) return undefined;
-  drop(first.body);
-  return send(credential.basic);
-};
+const ANYBODY: Who = { credential: undefined, realms: secureRealms };

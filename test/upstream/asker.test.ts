@@ -99,6 +99,7 @@ describe("as Layover", () => {
     const registry = own({ username: "ann", password: "pw" });
     await registry.getManifest({ repo, reference }, asking());
     await registry.getManifest({ repo, reference }, asking());
+    expect(upstream.count(/manifests/)).toBe(3);
     expect(upstream.count(/token/)).toBe(1);
     expect(upstream.requests(/token/)[0]!.headers.authorization).toBe(basic("ann", "pw"));
   });
@@ -108,8 +109,10 @@ describe("as Layover", () => {
     const registry = own({ username: "ann", password: "pw" });
     await registry.getManifest({ repo, reference }, asking());
     upstream.gate.revokeTokens();
+    upstream.clear();
     await registry.getManifest({ repo, reference }, asking());
-    expect(upstream.count(/token/)).toBe(2);
+    expect(upstream.count(/token/)).toBe(1);
+    expect(upstream.count(/manifests/)).toBe(2);
   });
 
   it("a fresh token that is not enough is not asked for twice", async () => {
@@ -128,6 +131,15 @@ describe("as Layover", () => {
     expect((await failureOf(own({ username: "ann", password: "no" }).getManifest({ repo, reference }, asking()))).code).toBe(
       "UNAUTHORIZED",
     );
+  });
+
+  it("what a repository takes goes along at once the next time, and is no use for another", async () => {
+    const { upstream, own } = await world({ kind: "basic", ...USERS });
+    const registry = own({ username: "ann", password: "pw" });
+    for (let n = 0; n < 3; n += 1) await registry.getManifest({ repo, reference }, asking());
+    expect(upstream.log.map(({ status: code }) => code)).toEqual([401, 200, 200, 200]);
+    await registry.getManifest({ repo: open, reference }, asking());
+    expect(upstream.log.map(({ status: code }) => code).slice(4)).toEqual([401, 200]);
   });
 
   it("a token of ours goes along at once", async () => {
