@@ -1,10 +1,12 @@
 // Layover as its users run it: both processes, the default log into a file, and a configuration of addresses and places alone.
 import { mkdir, writeFile } from "node:fs/promises";
 import { DNS as INTERNET, lookup } from "../e2e/internet.ts";
-import { ADDRESS, DNS } from "../e2e/layover.ts";
+import { DNS } from "../e2e/layover.ts";
 import { HOST } from "./origin.ts";
 import { type Door, Server } from "./server.ts";
 
+/** As its neighbours, on loopback: this world has no other. */
+const ADDRESS = "127.0.0.3";
 const SCRIPT = new URL("../../scripts/layover.mjs", import.meta.url).pathname;
 
 export class Ours extends Server implements Door {
