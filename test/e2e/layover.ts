@@ -8,7 +8,7 @@ import { until } from "./until.ts";
 export const DNS = "127.0.0.4";
 export const ADDRESS = "10.77.0.3";
 
-const SCRIPT = new URL("../../scripts/layover.mjs", import.meta.url).pathname;
+export const SCRIPT = new URL("../../scripts/layover.mjs", import.meta.url).pathname;
 
 /** Whether a page of the HTTP door says 200. */
 const says200 = async (page: string): Promise<boolean> => {

@@ -118,7 +118,7 @@ describe("both are away", () => {
 describe("a registry whose tokenKeys Layover has is away", () => {
   beforeAll(async () => {
     await world.layover.stop();
-    await world.layover.start(LONG_AGO, { sites: { [GUARDED]: { tokenKeys: world.tokens.signer } } });
+    await world.layover.start(LONG_AGO, { sites: { [GUARDED]: { tokenKeys: world.authority.certificate } } });
     await before(GUARDED);
     await world.guarded.stop();
   });

@@ -51,11 +51,6 @@ export class TokenServer {
     return new TokenServer(await authority.issue(HOST), await authority.issue("token-signer.invalid"));
   }
 
-  /** The certificate that its tokens are signed by. */
-  get signer(): string {
-    return this.#signer.certificate;
-  }
-
   /** A token with exactly this access: what the test itself shows at the registry's plain port. */
   mint(access: readonly Access[], subject = ""): string {
     const pem = readFileSync(this.#signer.certificate, "utf8");

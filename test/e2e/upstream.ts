@@ -4,14 +4,18 @@ import type { Authority, Pair } from "./authority.ts";
 import { Htpasswd } from "./htpasswd.ts";
 import type { Image, Index } from "./image.ts";
 import { listens } from "./internet.ts";
+import { SCRIPT } from "./layover.ts";
 import { OwnRealm } from "./own-realm.ts";
 import { Part } from "./part.ts";
 import { ISSUER, SERVICE, type TokenServer } from "./tokens.ts";
 import { until } from "./until.ts";
 
 export type Hit = { method: string; path: string; status: number; bytes: number };
-/** distribution 3, Debian's 2.8 of it, or go-containerregistry's, which has the referrers API and forgets all when it stops. */
-export type Software = "registry" | "docker-registry" | "referrers-registry";
+/**
+ * distribution 3, Debian's 2.8 of it, go-containerregistry's, which has the referrers API and forgets all when it stops, or another
+ * Layover, which hosts it.
+ */
+export type Software = "registry" | "docker-registry" | "referrers-registry" | "layover";
 /** What says who may do what. */
 export type Guard = TokenServer | OwnRealm | Htpasswd;
 type Where = { host: string; address: string; dir: string };
@@ -200,10 +204,15 @@ export class Upstream {
 
   async #startRegistry(): Promise<void> {
     const settings = `${this.#dir}/registry.json`;
-    await writeFile(settings, JSON.stringify(this.#settings()));
-    const args = this.#software === "referrers-registry" ? [`${this.address}:5000`] : ["serve", settings];
-    const place = this.#software === "docker-registry" ? "/usr" : process.env["LAYOVER_LAB"];
-    const argv = [`${place}/bin/${this.#software}`, ...args];
+    await writeFile(settings, JSON.stringify(this.#software === "layover" ? this.#hosting() : this.#settings()));
+    const lab = `${process.env["LAYOVER_LAB"]}/bin`;
+    const commands: Record<Software, string[]> = {
+      registry: [`${lab}/registry`, "serve", settings],
+      "docker-registry": ["/usr/bin/docker-registry", "serve", settings],
+      "referrers-registry": [`${lab}/referrers-registry`, `${this.address}:5000`],
+      layover: [process.execPath, SCRIPT, "serve", "--only", "front", "--config", settings],
+    };
+    const argv = commands[this.#software];
     const [name, log, env] = [`registry ${this.host}`, `${this.#dir}/registry.log`, { OTEL_TRACES_EXPORTER: "none" }];
     this.#registry = await Part.start(name, argv, log, () => listens(this.address, 5000), { env });
   }
@@ -226,6 +235,16 @@ export class Upstream {
     };
   }
 
+  #hosting() {
+    return {
+      listen: { dns: [], https: [`${this.address}:5000`], http: [], admin: [] },
+      answer: this.address,
+      data: `${this.#dir}/storage`,
+      ca: { certificate: `${this.#dir}/ca.crt`, key: `${this.#dir}/ca.key` },
+      sites: { [this.host]: { kind: "local", access: "anonymous" } },
+    };
+  }
+
   #auth(guard: Guard) {
     if (guard instanceof Htpasswd) return { htpasswd: { realm: "lab", path: guard.file } };
     const realm = guard instanceof OwnRealm ? guard.realm : "https://gitlab.com/jwt/auth";
@@ -236,6 +255,7 @@ export class Upstream {
     const paths = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(
       (each) => `${each}_temp_path ${this.#dir}/nginx/${each};`,
     );
+    const scheme = this.#software === "layover" ? "https" : "http";
     return `
       daemon off; master_process off; pid ${this.#dir}/nginx/pid; error_log stderr;
       events {}
@@ -251,10 +271,11 @@ export class Upstream {
           ssl_certificate ${this.#pair.certificate}; ssl_certificate_key ${this.#pair.key};
           ${this.#asksCertificate ? `ssl_client_certificate ${this.#roots}; ssl_verify_client on;` : ""}
           proxy_set_header Host $http_host; proxy_set_header X-Forwarded-Proto https; proxy_set_header Connection "";
-          location / { proxy_pass http://registry; }
+          proxy_ssl_server_name on; proxy_ssl_name ${this.host};
+          location / { proxy_pass ${scheme}://registry; }
           ${throttle}
           ${this.#guard instanceof OwnRealm ? this.#guard.location : ""}
-          location ~ /blobs/sha256: { limit_rate ${rate}; proxy_pass http://registry; }
+          location ~ /blobs/sha256: { limit_rate ${rate}; proxy_pass ${scheme}://registry; }
         }
       }`;
   }
