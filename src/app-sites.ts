@@ -147,7 +147,7 @@ const openSite = (site: Site, resolver: UpstreamResolver, shared: Common): Opene
     return login === undefined ? registry : cacheOver(upstream.withLogin(login, credential));
   };
   const first = site.upstreams[0]!;
-  const through = passThrough({ site, upstream: first, agent: agentTo(first, way), via });
+  const through = passThrough({ site, upstream: first, agent: agentTo(first, way), passing: upstream.passing, via });
   const keeping = { ...shared, ...shared.pushes, site };
   const writes = writeThrough(
     { ...shared, site, policy, watch: (push, request) => watchPush(keeping, push, request) },

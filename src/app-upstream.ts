@@ -15,6 +15,7 @@ import { readDocument } from "./upstream/document.ts";
 import { UpstreamHealth } from "./upstream/health.ts";
 import { Limits } from "./upstream/limits.ts";
 import { ownRealms } from "./upstream/own-realms.ts";
+import { Passing } from "./upstream/passing.ts";
 import { lookAt, type PingAnswer, pingUpstream } from "./upstream/ping.ts";
 import { realmProbe } from "./upstream/realm.ts";
 import { Tokens } from "./upstream/token.ts";
@@ -44,6 +45,8 @@ export interface OpenUpstream {
   readonly document: (url: URL, signal: AbortSignal) => Promise<string>;
   readonly realmAnswers: (challenges: readonly string[]) => Promise<boolean>;
   readonly health: Health;
+  /** For what is passed through to the first of them. */
+  readonly passing: Pick<Passing, "enter" | "answered" | "unreachable">;
   readonly standing: () => readonly OriginStanding[];
   close(): Promise<void>;
 }
@@ -57,6 +60,7 @@ export const openUpstream = (site: Site, parts: UpstreamParts): OpenUpstream => 
   const transport = new Transport({ ...way, via, userAgent: `layover/${version}`, concurrency });
   const upstreams = site.upstreams.map((url) => upstreamAt(site, url, transport, parts));
   const health = new UpstreamHealth(upstreams, transport);
+  const passing = new Passing(upstreams[0]!.breaker);
   const tokens = new Tokens(transport, clock);
   const realms = ownRealms(site, log);
   const own = site.access === "shared" ? credentialsOf(site.credentials ?? {}, log) : undefined;
@@ -79,7 +83,8 @@ export const openUpstream = (site: Site, parts: UpstreamParts): OpenUpstream => 
     document: (url, signal) => readDocument(transport, url, signal),
     realmAnswers: realmProbe(transport, site.upstreams[0]!, () => performance.now()),
     health,
-    standing: () => health.standing,
+    passing,
+    standing: () => health.standing.map((one, nth) => (nth === 0 ? { ...one, passing: passing.underWay } : one)),
     async close() {
       health.close();
       await transport.close();
@@ -98,6 +103,11 @@ export const noUpstream = (host: string): OpenUpstream => {
     document: () => Promise.reject(offline(host, "UPSTREAM_UNREACHABLE")),
     realmAnswers: () => Promise.resolve(false),
     health: offlineHealth,
+    passing: {
+      enter: () => Promise.reject(offline(host, "UPSTREAM_UNREACHABLE")),
+      answered: () => undefined,
+      unreachable: () => undefined,
+    },
     standing: () => [],
     close: () => Promise.resolve(),
   };

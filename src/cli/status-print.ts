@@ -47,11 +47,13 @@ const upstreamLine = ({
   why,
   running,
   waiting,
+  passing = 0,
   budgets,
 }: Status["sites"][number]["upstreams"][number]): string => {
   const parts = [
     `${origin} is ${state}${why === undefined ? "" : ` (${why})`}`,
     ...(running + waiting === 0 ? [] : [`${running} requests under way, ${waiting} waiting`]),
+    ...(passing === 0 ? [] : [`${passing} passed through`]),
     ...budgets.map(({ limit, remaining, retryInMs }) =>
       retryInMs === undefined
         ? `${remaining ?? "?"} of ${limit ?? "?"} requests left`

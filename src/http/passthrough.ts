@@ -14,11 +14,21 @@ const CONNECT_WITHIN = 10_000;
 /** Upstream may take this long to say that a body may come, as patient as clients are themselves. Milliseconds. */
 const CONTINUE_WITHIN = 1_000;
 
+/** Who keeps watch over the upstream. */
+export interface Passing {
+  /** Gives what to call when it is over. Throws UPSTREAM_UNREACHABLE where it is no use. */
+  enter(signal: AbortSignal): Promise<() => void>;
+  answered(status: number): void;
+  /** There was no connection. */
+  unreachable(error: OciError): void;
+}
+
 export interface PassThroughParts {
   readonly site: Site;
   readonly upstream: URL;
   /** Never asks the system's resolver, which may be us; refuses addresses that are ours; ended with `close`. */
   readonly agent: Agent;
+  readonly passing: Passing;
   readonly via: string;
 }
 
@@ -40,7 +50,7 @@ export interface Tap {
 export type PassThrough = (exchange: Exchange, tap?: Tap) => Promise<Answered>;
 
 export const passThrough = (parts: PassThroughParts): { forward: PassThrough; close: () => void } => {
-  const { upstream, agent, site } = parts;
+  const { upstream, agent, passing, site } = parts;
   const proxy = createProxyServer({
     target: upstream,
     agent,
@@ -67,15 +77,16 @@ export const passThrough = (parts: PassThroughParts): { forward: PassThrough; cl
     ownLocation(answer, site, upstream);
     waiting.get(req)?.(answer);
   });
-  const forward: PassThrough = (exchange, tap) => {
-    const { req, res, note, ctx } = exchange;
+  const forward: PassThrough = async ({ req, res, note, ctx }, tap) => {
     note.verdict = "PASS";
+    res.once("close", await passing.enter(ctx.signal));
     stripHopByHop(req);
     ctx.tally.upstreamRequests += 1;
     return new Promise((resolve, reject) => {
       let isAnswered = false;
       waiting.set(req, (answer) => {
         isAnswered = true;
+        passing.answered(answer.statusCode ?? 0);
         answer.on("data", (chunk: Buffer) => {
           ctx.tally.upstreamBytes += chunk.length;
         });
@@ -86,7 +97,10 @@ export const passThrough = (parts: PassThroughParts): { forward: PassThrough; cl
       tap?.request?.(req);
       proxy.web(req, res, bodyOf(req), (error) => {
         // upstream may well stop listening once it has answered: its answer is whole, or it is cut by what closes it
-        if (!isAnswered) reject(asOciError(error, upstream));
+        if (isAnswered) return;
+        const failure = asOciError(error, upstream);
+        if (isUnconnected(error)) passing.unreachable(failure);
+        reject(failure);
       });
     });
   };
@@ -123,6 +137,19 @@ const askToContinue = (asked: ClientRequest, res: ServerResponse): void => {
   asked.setHeader("expect", "100-continue");
   asked.flushHeaders();
 };
+
+const UNCONNECTED = new Set([
+  "ECONNREFUSED",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "ETIMEDOUT",
+  "ECONNECT_TIMEOUT",
+  "ENOTFOUND",
+  "UPSTREAM_UNREACHABLE",
+]);
+
+/** What breaks off later may be the client's, or the way's. */
+const isUnconnected = (error: Error): boolean => UNCONNECTED.has((error as NodeJS.ErrnoException).code ?? "");
 
 const asOciError = (error: Error, upstream: URL): OciError => {
   if (error instanceof OciError) return error;

@@ -24,5 +24,7 @@ export interface OriginStanding extends Standing {
   readonly running: number;
   /** For their turn. */
   readonly waiting: number;
+  /** What clients send through to it, pushes above all: in no queue and no budget. */
+  readonly passing?: number;
   readonly budgets: readonly BudgetStanding[];
 }

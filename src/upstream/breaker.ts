@@ -35,8 +35,8 @@ const SAME_AGAIN = 1_000;
 /** A question that has waited for so long makes upstream late when its client loses patience. Milliseconds. */
 const LATE = 1_500;
 
-/** `look`: our own, by which an upstream that is away is found again. `question`: a manifest, a list, a HEAD. `blob`: the body of one. */
-export type Kind = "look" | "ping" | "token" | "question" | "blob";
+/** `look`: our own, by which an upstream that is away is found again. `question`: a manifest, a list, a HEAD. `blob`: the body of one. `pass`: a client's own. */
+export type Kind = "look" | "ping" | "token" | "question" | "blob" | "pass";
 
 export interface BreakerOptions {
   readonly site: string;
@@ -123,11 +123,7 @@ export class Breaker {
   /** Before the question `key`. Gives what to call when it is over. Throws UPSTREAM_UNREACHABLE while upstream is known to be away. */
   async enter(key: string, signal: AbortSignal): Promise<() => void> {
     const until = this.#options.now() + COLD_PATIENCE;
-    if (this.#state === "unreachable") {
-      this.look();
-      await this.#lookout.end(COLD_PATIENCE, signal);
-      if (this.isUnreachable) throw this.#away();
-    }
+    await this.reach(signal);
     const repository = repositoryIn(key);
     const held = this.#holds.of(repository);
     if (this.#options.now() < held) throw this.#away(held);
@@ -138,6 +134,14 @@ export class Breaker {
       if (!(await other.isOver(until - this.#options.now(), signal))) throw this.#away();
     }
     return () => undefined;
+  }
+
+  /** Waits for one look where it cannot be reached. Throws UPSTREAM_UNREACHABLE when that does not find it. */
+  async reach(signal: AbortSignal): Promise<void> {
+    if (this.#state !== "unreachable") return;
+    this.look();
+    await this.#lookout.end(COLD_PATIENCE, signal);
+    if (this.isUnreachable) throw this.#away();
   }
 
   /** Looks for an upstream that cannot be reached, at once. */

@@ -320,6 +320,42 @@ describe("an answer that comes early", () => {
   });
 });
 
+describe("an upstream that takes nothing", () => {
+  it.each([
+    ["in one length", ["Content-Length: 1000000000"], ""],
+    ["in chunks", ["Transfer-Encoding: chunked"], "10000\r\n"],
+  ])("stops the client, whose body %s is held nowhere", { timeout: 30_000 }, async (_what, headers, before) => {
+    const { upstream, client } = await world();
+    const location = "/v2/acme/app/blobs/uploads/9";
+    ask(client, "POST /v2/acme/app/blobs/uploads/", ["Content-Length: 0"]);
+    const asked = await upstream.connection();
+    await asked.came("\r\n\r\n");
+    // it is an upload that is kept beside: that must not go on by itself
+    asked.say(["HTTP/1.1 202 Accepted", `Location: ${location}`, "Content-Length: 0"]);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    const piece = Buffer.from(before + "x".repeat(64 * 1024) + (before === "" ? "" : "\r\n"));
+    ask(client, `PATCH ${location}`, headers);
+    client.write(piece);
+    await asked.came("PATCH");
+    asked.socket.pause();
+    const memory = process.memoryUsage().rss;
+    let [taken, idle] = [0, 0];
+    while (idle < 50) {
+      const isTaken = client.writableLength < piece.length * 2;
+      if (isTaken) client.write(piece);
+      if (isTaken) taken += piece.length;
+      idle = isTaken ? 0 : idle + 1;
+      await new Promise((resolve) => setTimeout(resolve, isTaken ? 0 : 10));
+      if (taken > 200_000_000) break;
+    }
+    expect(taken).toBeLessThan(40_000_000);
+    expect(process.memoryUsage().rss - memory).toBeLessThan(150_000_000);
+    asked.socket.resume();
+    const soFar = taken;
+    await vi.waitUntil(() => asked.length > soFar - 1_000_000, { timeout: 10_000 });
+  });
+});
+
 describe("who leaves", () => {
   it("a client in the midst of its body: upstream's request ends", async () => {
     const { upstream, client } = await world();
