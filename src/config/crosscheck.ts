@@ -1,4 +1,5 @@
 // What no key can know alone: names and addresses that clash with one another, and choices that are allowed but odd.
+import { X509Certificate } from "node:crypto";
 import { networkInterfaces } from "node:os";
 import { type Address, formatAddress, isWildcard, parseAddress } from "../lib/listen.ts";
 import type { Site } from "../sites.ts";
@@ -59,10 +60,17 @@ const isSelf = (door: string, host: string): boolean => {
 export const oddSites = (sites: readonly Site[]): string[] =>
   sites.flatMap((site) => [
     ...oddCredentials(site),
+    ...oddCertificate(site),
     ...(site.tokenKeys !== undefined && site.access === "shared"
       ? [`sites.${site.host}.tokenKeys: clients show no tokens here (access: shared), so these are not used`]
       : []),
   ]);
+
+const oddCertificate = ({ host, clientCertificate }: Site): string[] => {
+  if (clientCertificate === undefined) return [];
+  const { validTo, validToDate } = new X509Certificate(clientCertificate.certificate);
+  return validToDate.getTime() > Date.now() ? [] : [`sites.${host}.clientCertificate: has expired (${validTo})`];
+};
 
 const oddCredentials = (site: Site): string[] => {
   const at = `sites.${site.host}.credentials`;

@@ -60,7 +60,8 @@ const failed = ({ host }: URL, why: string, cause?: unknown): OciError =>
   new OciError("UPSTREAM_UNREACHABLE", `the HTTP proxy ${host} ${why}`, { cause });
 
 const refusalOf = (status: number, target: string): string => {
-  if (status === 407) return "wants other credentials than its URL has (407)";
+  // 401 is tinyproxy's way of saying it
+  if (status === 407 || status === 401) return `wants other credentials than its URL has (${status})`;
   if (status >= 200 && status < 300) return `does not keep to HTTP: it speaks in place of ${target}`;
   return `opens no tunnel to ${target}: it answers ${status}`;
 };

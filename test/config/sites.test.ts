@@ -188,6 +188,12 @@ describe("a certificate of our own", () => {
     expect(showConfig(await load(yaml, {}, files))).not.toContain("BEGIN");
   });
 
+  it("that has expired is warned about", async () => {
+    const old = clientCertificate(Date.now() - 86_400_000);
+    const { warnings } = await load(yaml, {}, { "own.crt": old.certificate, "own.key": old.key });
+    expect(warnings).toEqual([expect.stringContaining("sites.ghcr.io.clientCertificate: has expired (")]);
+  });
+
   const encrypted = createPrivateKey(own.key).export({ type: "pkcs8", format: "pem", cipher: "aes-256-cbc", passphrase: "x" });
   it.each([
     ["key", { "own.crt": own.certificate }, "own.key: there is no such file"],

@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { pino } from "pino";
 import { describe, expect, it } from "vitest";
 import { silent } from "../../src/lib/log.ts";
@@ -9,6 +10,14 @@ import { failureOf } from "./asking.ts";
 const refusalOf = async (realm: string, upstream: string, site = new URL(upstream).hostname, realms: string[] = []) => {
   const url = bearerOf([`Bearer realm="${realm}",service="x"`])!.realm;
   return ownRealms({ host: site, realms }, silent)(url, new URL(upstream)).then(
+    () => "",
+    (error: unknown) => (error as Error).message,
+  );
+};
+
+const whyNot = (url: URL): Promise<string> => {
+  const realms = ownRealms({ host: "registry.acme.com", realms: [] }, silent);
+  return realms(url, new URL(ACME)).then(
     () => "",
     (error: unknown) => (error as Error).message,
   );
@@ -65,6 +74,39 @@ describe("our own credentials do not go", () => {
     ["https://sub.login.other.org/token", ACME, "registry.acme.com", ["login.other.org"]],
     ["https://auth.docker.io/token", ACME],
   ])("to %s of %s", async (...realm) => expect(await refusalOf(...realm)).toContain("our credentials are not sent to the realm"));
+
+  it("to anywhere but that domain, however its name is written", () => {
+    const part = fc.constantFrom(
+      "acme",
+      ".",
+      "com",
+      "@",
+      "/",
+      ":",
+      "\\",
+      "%2e",
+      "#",
+      "?",
+      "evil",
+      "org",
+      "ACME",
+      "443",
+      "。",
+      "xn--",
+      "[::1]",
+      " ",
+    );
+    const realm = fc.array(part, { maxLength: 12 }).map((parts) => `https://${parts.join("")}`);
+    return fc.assert(
+      fc.asyncProperty(realm, async (text) => {
+        const url = URL.parse(text);
+        if (url === null || (await whyNot(url)) !== "") return;
+        expect(url.username + url.password).toBe("");
+        expect(url.hostname.replace(/\.$/, "")).toMatch(/^(.+\.)?acme\.com$/);
+      }),
+      { numRuns: 2_000 },
+    );
+  });
 
   it("and the log says once in a while where to and why, with nothing of the realm's but its host", async () => {
     const lines: Record<string, unknown>[] = [];

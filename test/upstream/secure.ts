@@ -29,10 +29,10 @@ export const certified = (names: readonly string[], at = Date.now()): { cert: st
   return { cert: chain, key: key.export({ type: "pkcs8", format: "pem" }) as string };
 };
 
-/** One of a client called `builds`, and its key, by the same issuer. */
-export const clientCertificate = (): { certificate: string; key: string } => {
+/** One of a client called `builds`, and its key, by the same issuer; it began a minute before `at`, and lives an hour. */
+export const clientCertificate = (at = Date.now()): { certificate: string; key: string } => {
   const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
-  const notBefore = Date.now() - 60_000;
+  const notBefore = at - 60_000;
   // without what keeps it to servers
   const extensions = leafExtensions(root.keyId, ["builds"]).slice(0, 2);
   const draft = { subject: subjectOf("builds"), publicKey, notBefore, notAfter: notBefore + 3_600_000, extensions };
