@@ -162,6 +162,7 @@ const openSite = (site: Site, resolver: UpstreamResolver, shared: Common): Opene
       return answer;
     },
     realmAnswers,
+    realmIsGone: upstream.realmIsGone,
     facts,
     rights,
     health,

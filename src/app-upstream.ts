@@ -18,6 +18,7 @@ import { ownRealms } from "./upstream/own-realms.ts";
 import { Passing } from "./upstream/passing.ts";
 import { lookAt, type PingAnswer, pingUpstream } from "./upstream/ping.ts";
 import { realmProbe } from "./upstream/realm.ts";
+import { realmWatch } from "./upstream/realm-watch.ts";
 import { Tokens } from "./upstream/token.ts";
 import { Transport } from "./upstream/transport.ts";
 import type { Upstream } from "./upstream/turn.ts";
@@ -44,6 +45,7 @@ export interface OpenUpstream {
   /** A text at any URL, by the same ways and under the same roots. */
   readonly document: (url: URL, signal: AbortSignal) => Promise<string>;
   readonly realmAnswers: (challenges: readonly string[]) => Promise<boolean>;
+  readonly realmIsGone: (challenges: readonly string[]) => Promise<boolean>;
   readonly health: Health;
   /** For what is passed through to the first of them. */
   readonly passing: Pick<Passing, "enter" | "answered" | "unreachable">;
@@ -82,6 +84,7 @@ export const openUpstream = (site: Site, parts: UpstreamParts): OpenUpstream => 
     ping: (ctx) => pingUpstream(asSite, ctx),
     document: (url, signal) => readDocument(transport, url, signal),
     realmAnswers: realmProbe(transport, site.upstreams[0]!, () => performance.now()),
+    realmIsGone: realmWatch(transport, site.upstreams[0]!, () => performance.now()),
     health,
     passing,
     standing: () => health.standing.map((one, nth) => (nth === 0 ? { ...one, passing: passing.underWay } : one)),
@@ -102,6 +105,7 @@ export const noUpstream = (host: string): OpenUpstream => {
     ping: () => Promise.reject(offline(host, "UPSTREAM_UNREACHABLE")),
     document: () => Promise.reject(offline(host, "UPSTREAM_UNREACHABLE")),
     realmAnswers: () => Promise.resolve(false),
+    realmIsGone: () => Promise.resolve(false),
     health: offlineHealth,
     passing: {
       enter: () => Promise.reject(offline(host, "UPSTREAM_UNREACHABLE")),

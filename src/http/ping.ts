@@ -24,6 +24,8 @@ export interface PingParts {
   readonly ask: (ctx: Context) => Promise<PingAnswer>;
   /** Whether the realm of one of these challenges can be reached: any HTTP answer counts. */
   readonly realmAnswers: (challenges: readonly string[]) => Promise<boolean>;
+  /** Whether it has been reached before, and surely cannot be now. */
+  readonly realmIsGone: (challenges: readonly string[]) => Promise<boolean>;
   readonly facts: FactStore;
   readonly rights: Rights;
   readonly health: Health;
@@ -33,10 +35,21 @@ export interface PingParts {
 export const pingDoor = (parts: PingParts) => {
   return async ({ res, ctx, note }: Exchange): Promise<void> => {
     const answer = await askUpstream(parts, ctx);
-    if (answer !== undefined) note.verdict = "PASS";
-    send(res, answer ?? (await remembered(parts, ctx)));
-    note.verdict ??= "STALE";
+    const isUseless = answer !== undefined && (await leadsNowhere(parts, answer, ctx));
+    const given = isUseless ? welcome : (answer ?? (await remembered(parts, ctx)));
+    note.verdict = given === answer ? "PASS" : "STALE";
+    send(res, given);
   };
+};
+
+/** With its realm alone away nobody can meet upstream's challenge, and many clients then ask for nothing more: what is public needs no token. */
+const leadsNowhere = async (
+  { realmIsGone, rights }: PingParts,
+  { status, challenges }: PingAnswer,
+  { credential }: Context,
+): Promise<boolean> => {
+  if (status !== 401 || credential !== undefined || asksBasic(challenges)) return false;
+  return (await realmIsGone(challenges)) && (await rights.anyPublic().catch(() => false));
 };
 
 /** `undefined`: an outage. */

@@ -28,6 +28,8 @@ export interface Rights {
   hidden(repo: Repository): Promise<void>;
   /** Whether it is known to be public, without a question. */
   isPublic(repo: Repository): Promise<boolean>;
+  /** Whether anything of this site has been found to be, within `staleAccess`. */
+  anyPublic(): Promise<boolean>;
   /** Upstream said 401 or 403 to this credential. */
   refused(repo: Repository, credential: Credential | undefined): Promise<void>;
   /** Whether the credential has been good for anything on this site within `staleAccess`. */
@@ -124,6 +126,7 @@ export const clientRights = (site: Site, grants: Grants, subjects: Subjects, clo
     published: (repo, asked) => put(repo, PUBLIC, asked, site.publicFor),
     hidden: (repo) => takeAway(repo, PUBLIC),
     isPublic: async (repo) => (await standingOf(repo, PUBLIC)) === "live",
+    anyPublic: () => grants.any(site.host, PUBLIC, clock() - site.staleAccess),
     async refused(repo, credential) {
       // without a credential a 401 is the challenge that every token registry begins with: it says nothing of the repository
       if (credential === undefined) return;
@@ -158,6 +161,7 @@ export const sharedRights: Rights = {
   published: () => undefined,
   hidden: () => Promise.resolve(),
   isPublic: () => Promise.resolve(true),
+  anyPublic: () => Promise.resolve(true),
   refused: () => Promise.resolve(),
   known: () => Promise.resolve(true),
 };

@@ -35,8 +35,8 @@ export const realmProbe = (
     return known.running;
   };
   return async (challenges) => {
-    const realm = bearerOf(challenges)?.realm;
-    if (realm === undefined || !isRealmSecure(realm, upstream)) return false;
+    const realm = realmIn(challenges, upstream);
+    if (realm === undefined) return false;
     const known = realms.get(realm.href) ?? { says: undefined, at: 0, running: undefined };
     realms.set(realm.href, known);
     const age = now() - known.at;
@@ -46,8 +46,14 @@ export const realmProbe = (
   };
 };
 
-/** Never rejects. */
-const probe = async (transport: Transport, url: URL): Promise<boolean> => {
+/** `undefined`: none, or none that may be asked. */
+export const realmIn = (challenges: readonly string[], upstream: URL): URL | undefined => {
+  const realm = bearerOf(challenges)?.realm;
+  return realm !== undefined && isRealmSecure(realm, upstream) ? realm : undefined;
+};
+
+/** Whether it gives any answer. Never rejects. */
+export const probe = async (transport: Transport, url: URL): Promise<boolean> => {
   try {
     const { signal, tally } = ownContext("realm", AbortSignal.timeout(WITHIN));
     const answer = await transport.send({ method: "GET", url, kind: "token", headers: {}, signal, tally });

@@ -1,8 +1,13 @@
 // `GET /v2/` and `docker login` in each kind of outage. The tables are total: what is left out of one does not compile.
+import { once } from "node:events";
 import { describe, expect, it } from "vitest";
+import { pingDoor } from "../../src/http/ping.ts";
+import { memoryFacts } from "../../src/store/memory-facts.ts";
 import type { Auth } from "../faults/auth.ts";
 import { status } from "../faults/behaviours.ts";
 import { type FaultUpstream, faultUpstream } from "../faults/upstream.ts";
+import { stack } from "../registry/stack.ts";
+import { get, openTestDoor } from "./door.ts";
 import { siteDoor } from "./site-door.ts";
 
 type Outage = "none" | "500" | "429" | "realm" | "away" | "silent";
@@ -116,6 +121,39 @@ const world = async (auth: Auth) => {
 };
 
 const SITES = Object.keys(AUTHS) as Site[];
+
+describe("while the token server alone is away, for sure, GET /v2/", () => {
+  const asked = async (realm: "there" | "gone", isAnyPublic: boolean, authorization?: string, challenge = BEARER) => {
+    const { site, rights } = stack();
+    const door = await openTestDoor(
+      pingDoor({
+        site,
+        ask: () => Promise.resolve({ status: 401, challenges: [challenge], contentType: undefined, body: "" }),
+        realmAnswers: () => Promise.resolve(true),
+        realmIsGone: () => Promise.resolve(realm === "gone"),
+        facts: memoryFacts(),
+        rights: { ...rights, anyPublic: () => Promise.resolve(isAnyPublic) },
+        health: { up: true, answersPings: true, late: () => undefined },
+        clock: Date.now,
+      }),
+      false,
+    );
+    const socket = await door.connect();
+    socket.write(get("/v2/", authorization === undefined ? {} : { headers: `authorization: ${authorization}\r\n` }));
+    const [head] = (await once(socket, "data")) as [Buffer];
+    return Number(head.toString().split(" ")[1]);
+  };
+  const BEARER = 'Bearer realm="https://auth.test/token"';
+
+  it("lets nobody in to what is public, and is upstream's own answer otherwise", async () => {
+    expect(await asked("gone", true)).toBe(200);
+    expect(await asked("gone", true, "Basic Og==")).toBe(200);
+    expect(await asked("gone", true, "Bearer none")).toBe(401);
+    expect(await asked("gone", true, undefined, 'Basic realm="x"')).toBe(401);
+    expect(await asked("gone", false)).toBe(401);
+    expect(await asked("there", true)).toBe(401);
+  });
+});
 
 describe.each(Object.keys(OUTAGES) as Outage[])("in an outage (%s)", (outage) => {
   it.each(SITES)("GET /v2/ of a site that asks everybody by %s, and docker login", async (site) => {
