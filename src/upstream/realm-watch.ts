@@ -7,7 +7,7 @@ import type { Transport } from "./transport.ts";
 
 /** How often one that answers is looked for, while anybody is sent there; what is older says nothing of one that does not. Milliseconds. */
 const EVERY = 10_000;
-/** How soon again after it was not there. Milliseconds. */
+/** How soon after one no there may be a second. Milliseconds. */
 const AGAIN_AFTER = 1_000;
 /** Noes in a row that are enough to go by. */
 const SURE = 2;
@@ -41,7 +41,8 @@ export const realmWatch = (
     const watched = realms.get(realm.href) ?? { hasAnswered: false, noes: 0, at: Number.NEGATIVE_INFINITY, running: undefined };
     realms.set(realm.href, watched);
     const age = now() - watched.at;
-    if (watched.noes > 0 && age >= AGAIN_AFTER) await look(realm, watched);
+    // one that is gone is looked for each time: whoever comes when it is back must not be kept from it
+    if (watched.noes >= SURE || (watched.noes > 0 && age >= AGAIN_AFTER)) await look(realm, watched);
     else if (age >= EVERY) void look(realm, watched);
     return watched.hasAnswered && watched.noes >= SURE;
   };
