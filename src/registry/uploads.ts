@@ -17,11 +17,13 @@ export interface UploadLimits {
   readonly perClient: number;
   /** An upload that nobody has come back to for so long is over. Milliseconds. */
   readonly idle: number;
+  /** And after so long, where others find no room. Milliseconds. */
+  readonly spare: number;
   /** A writer from whom nothing comes for so long has gone, whatever the socket says. Milliseconds. */
   readonly silence: number;
 }
 
-export const LIMITS: UploadLimits = { inAll: 1_000, perClient: 200, idle: 60 * 60_000, silence: 60_000 };
+export const LIMITS: UploadLimits = { inAll: 1_000, perClient: 200, idle: 60 * 60_000, spare: 10_000, silence: 60_000 };
 
 /** Whose it is: everything that has to be the same for an id to be known. */
 export interface Owner {
@@ -49,7 +51,7 @@ export class Uploads {
     this.#blobs = blobs;
     this.#clock = clock;
     this.#limits = limits;
-    this.#sweeping = setInterval(() => void this.#sweep(), Math.max(100, limits.idle / 10)).unref();
+    this.#sweeping = setInterval(() => void this.#drop(limits.idle), Math.max(100, limits.idle / 10)).unref();
   }
 
   /** Throws TOOMANYREQUESTS. */
@@ -62,7 +64,9 @@ export class Uploads {
       throw new OciError("TOOMANYREQUESTS", "too many uploads are under way: finish or cancel some", { retryAfterMs: idle / 10 });
     const id = randomBytes(16).toString("base64url");
     const over = () => this.#open.delete(id);
-    const upload = new Upload({ id, opening, blobs: this.#blobs, clock: this.#clock, silence: this.#limits.silence, over });
+    const makeWay = () => this.#drop(this.#limits.spare);
+    const parts = { id, opening, blobs: this.#blobs, clock: this.#clock, silence: this.#limits.silence };
+    const upload = new Upload({ ...parts, makeWay, over });
     this.#open.set(id, upload);
     return upload;
   }
@@ -80,10 +84,12 @@ export class Uploads {
     await Promise.all([...this.#open.values()].map((upload) => upload.cancel()));
   }
 
-  async #sweep(): Promise<void> {
-    const before = this.#clock() - this.#limits.idle;
-    const idle = [...this.#open.values()].filter((upload) => !upload.isBusy && upload.touchedAt < before);
-    await Promise.all(idle.map((upload) => upload.cancel()));
+  /** Ends what nobody has come back to for so long, in ms. True: there was something. */
+  async #drop(idle: number): Promise<boolean> {
+    const before = this.#clock() - idle;
+    const over = [...this.#open.values()].filter((upload) => !upload.isBusy && upload.touchedAt < before);
+    await Promise.all(over.map((upload) => upload.cancel()));
+    return over.length > 0;
   }
 }
 
@@ -93,6 +99,8 @@ interface UploadParts {
   readonly blobs: BlobStore;
   readonly clock: Clock;
   readonly silence: number;
+  /** Others that are idle end. False: there were none. */
+  readonly makeWay: () => Promise<boolean>;
   readonly over: () => void;
 }
 
@@ -156,7 +164,7 @@ export class Upload {
     this.#admit(incoming);
     this.#writer = incoming.body;
     try {
-      this.#stage ??= await this.#parts.blobs.stage(incoming.length, this.opening.algorithm);
+      this.#stage ??= await this.#begin(incoming.length);
       await write(this.#stage);
     } catch (error) {
       // of what the store says nothing can be made good: the stage is lost with it
@@ -166,6 +174,16 @@ export class Upload {
       this.#writer = undefined;
       this.touchedAt = this.#parts.clock();
       if (this.#isOver) await this.#stage?.discard(new Error("the upload is over"));
+    }
+  }
+
+  async #begin(length: number | undefined): Promise<Stage> {
+    const { blobs, makeWay } = this.#parts;
+    try {
+      return await blobs.stage(length, this.opening.algorithm);
+    } catch (error) {
+      if (!(error instanceof StoreFull) || !(await makeWay())) throw error;
+      return blobs.stage(length, this.opening.algorithm);
     }
   }
 

@@ -34,7 +34,7 @@ const PAGE = 200;
 /** What has just come may have its link still to come. Milliseconds. */
 const GRACE = 10 * 60_000;
 /** A push may be under way for as long, between its first blob and its manifest. Milliseconds. */
-const UNNAMED_FOR = 24 * 60 * 60_000;
+const UNNAMED_FOR = 6 * 60 * 60_000;
 /** An index goes, then its manifests, then their layers; and once more to see that nothing is left. */
 const MOST_ROUNDS = 5;
 

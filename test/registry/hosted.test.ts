@@ -22,7 +22,8 @@ const SITE = { host: "images.example" };
 const MIRROR = "mirror.example";
 const APP = "acme/app" as Repository;
 const TYPE = "application/vnd.oci.image.manifest.v1+json";
-const DAY = 24 * 60 * 60_000;
+const HOUR = 60 * 60_000;
+const DAY = 24 * HOUR;
 const ctx = ownContext("test", new AbortController().signal);
 const nobody = () => undefined;
 const never = () => new AbortController().signal;
@@ -100,13 +101,13 @@ describe("what is hosted stays", () => {
     ]);
   });
 
-  it("for a day where no manifest names it yet", async () => {
+  it("for hours where no manifest names it yet", async () => {
     const kept = await keeping();
     const { writes } = registryOver(kept);
     const digest = await pushBlob(writes, body(1_000, 1));
-    kept.pass(DAY / 2);
+    kept.pass(5 * HOUR);
     expect((await tidy(kept)).links).toBe(0);
-    kept.pass(DAY);
+    kept.pass(2 * HOUR);
     expect(await tidy(kept)).toMatchObject({ links: 1, blobs: { count: 1 } });
     expect(await holds(kept.blobs, digest)).toBe(false);
   });
@@ -164,6 +165,17 @@ describe("a store that is full of it", () => {
 });
 
 describe("uploads", () => {
+  it("that nobody goes on with make way where others find no room", async () => {
+    const kept = await keeping({ maxSize: 100_000 });
+    const { writes } = registryOver(kept);
+    const { id } = await writes.openUpload({ repo: APP }, ctx);
+    await writes.appendUpload({ repo: APP, id, body: Readable.from([body(60_000, 1)]) }, ctx);
+    expect(await refusal(pushBlob(writes, body(60_000, 2)))).toBe("STORE_FULL");
+    kept.pass(11_000);
+    expect(await refusal(pushBlob(writes, body(60_000, 2)))).toBe("done");
+    expect(await refusal(writes.uploadStatus({ repo: APP, id }, ctx))).toBe("BLOB_UPLOAD_UNKNOWN");
+  });
+
   it("are bounded in number and in idleness", async () => {
     const kept = await keeping();
     const { writes } = registryOver(kept, { ...LIMITS, inAll: 3, perClient: 2, idle: 1_000 });
