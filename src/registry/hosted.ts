@@ -10,7 +10,8 @@ import { moveTag, untag } from "./hosted-tags.ts";
 import { type LocalParts, linkOf, listing, pageOf, unknown } from "./local.ts";
 import type { Policy } from "./policy.ts";
 import { putManifest } from "./put-manifest.ts";
-import { goneAgain, type Uploads } from "./uploads.ts";
+import { goneAgain } from "./upload.ts";
+import type { Uploads } from "./uploads.ts";
 
 export interface HostedParts extends LocalParts {
   readonly facts: FactStore;

@@ -10,7 +10,7 @@ import type { Referrer } from "../store/hosting.ts";
 import type { HostedParts } from "./hosted.ts";
 import { moveTag, refusePinned } from "./hosted-tags.ts";
 import { storeManifest } from "./keep-manifest.ts";
-import { goneAgain, refusingFull } from "./uploads.ts";
+import { goneAgain, refusingFull } from "./upload.ts";
 
 /** More would have to be a mistake. */
 const MOST_TAGS = 100;
