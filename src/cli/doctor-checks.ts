@@ -9,6 +9,7 @@ import { asking } from "./doctor-ask.ts";
 import { checkAuthority, checkDockerTrust } from "./doctor-ca.ts";
 import { checkNames, checkResolvers, checkSystemResolver } from "./doctor-dns.ts";
 import { type Finding, ok, warn } from "./doctor-finding.ts";
+import { checkHelpers } from "./doctor-helper.ts";
 import { checkContainer, checkDisk, checkPorts, type Door } from "./doctor-host.ts";
 import { checkUpstreams } from "./doctor-upstream.ts";
 
@@ -39,6 +40,7 @@ export const checksOf = (config: Config, timeout: number): PlannedCheck[] => {
     { check: "docker", run: () => dockerTrust(ca.certificate, names) },
     { check: "ports", run: () => checkPorts(doorsOf(config.listen)) },
     { check: "upstream", run: () => checkUpstreams({ sites, resolvers, isOurs, ask: asking(timeout / 2), timeout }) },
+    { check: "helper", run: () => checkHelpers(sites, timeout) },
     { check: "disk", run: () => checkDisk(data, maxSize) },
     { check: "container", run: () => checkContainer(answer) },
   ];

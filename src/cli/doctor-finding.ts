@@ -1,7 +1,7 @@
 // What a check says: how it is, and how to mend it.
 
 export interface Finding {
-  readonly check: "dns" | "resolvers" | "ca" | "ports" | "upstream" | "disk" | "clock" | "container" | "docker";
+  readonly check: "dns" | "resolvers" | "ca" | "ports" | "upstream" | "helper" | "disk" | "clock" | "container" | "docker";
   readonly status: "ok" | "warn" | "fail";
   readonly text: string;
   readonly mend?: string;

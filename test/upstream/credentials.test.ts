@@ -1,9 +1,8 @@
 // Our own credentials out of files that change and programs that are asked, towards a registry that refuses the old ones.
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { delimiter, join } from "node:path";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { pino } from "pino";
-import { describe, expect, it, onTestFinished, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { type Logger, silent } from "../../src/lib/log.ts";
 import { parseReference, parseRepository } from "../../src/oci/reference.ts";
 import type { SiteCredentials } from "../../src/sites.ts";
@@ -14,28 +13,11 @@ import { Tokens } from "../../src/upstream/token.ts";
 import { redirectTo, status } from "../faults/behaviours.ts";
 import { type FaultOptions, faultUpstream } from "../faults/upstream.ts";
 import { asking, failureOf, registryAt, transportFor } from "./asking.ts";
+import { folder, helper } from "./helper-script.ts";
 
 const query = { repo: parseRepository("ann/app"), reference: parseReference("1") };
 const NEVER = new AbortController().signal;
 const UPSTREAM = new URL("https://registry.example:5000");
-
-const folder = (): string => {
-  const made = mkdtempSync(join(tmpdir(), "layover-credentials-"));
-  onTestFinished(() => rmSync(made, { recursive: true, force: true }));
-  return made;
-};
-
-/** `docker-credential-test` on the PATH; it is a shell script, and `$asked` what it notes in. Gives what it was asked. */
-const helper = (script: string): (() => string[]) => {
-  const at = folder();
-  const asked = join(at, "asked");
-  writeFileSync(asked, "");
-  writeFileSync(join(at, "docker-credential-test"), `#!/bin/sh\nasked='${asked}'\n${script}\n`);
-  chmodSync(join(at, "docker-credential-test"), 0o755);
-  vi.stubEnv("PATH", `${at}${delimiter}${process.env["PATH"]}`);
-  onTestFinished(() => void vi.unstubAllEnvs());
-  return () => readFileSync(asked, "utf8").split("\n").filter(Boolean);
-};
 
 const NOTES = 'echo "$1 $(cat)" >> "$asked"';
 const says = (username: string, secret: string) => `echo '${JSON.stringify({ Username: username, Secret: secret })}'`;
