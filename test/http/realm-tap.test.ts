@@ -128,7 +128,8 @@ describe("a token that changes with every pull", () => {
 });
 
 /** Each is a token of Ann's that may pull; nothing is known of it, so that upstream is asked. */
-const UNKNOWN: Record<string, (w: Awaited<ReturnType<typeof world>>) => Promise<Buffer>> = {
+type Get = (w: Awaited<ReturnType<typeof world>>) => Promise<Buffer>;
+const UNKNOWN: Record<string, Get> = {
   "at a path that only looks like it": async ({ upstream, front, exchange }) => {
     const mint = (await front.ask("/v2/", { headers: ANN })) && (await minted(upstream));
     upstream.fault(
@@ -200,6 +201,17 @@ const UNKNOWN: Record<string, (w: Awaited<ReturnType<typeof world>>) => Promise<
     expect((await exchange(tokenPath(), basic("ann", "wrong"))).status).toBe(401);
     return mint;
   },
+  ...Object.fromEntries(
+    [201, 302, 401, 403, 500].map((code): [string, Get] => [
+      `with a ${code} to the right password`,
+      async ({ upstream, exchange }) => {
+        const mint = await minted(upstream);
+        await spoiling(({ answer }) => void Object.assign(answer, { status: code, content: mint }), upstream);
+        expect(await exchange()).toMatchObject({ status: code, body: mint });
+        return mint;
+      },
+    ]),
+  ),
   "of a form with two names": async ({ upstream, post, front }) => {
     const mint = await minted(upstream);
     upstream.fault(/^\/token/, ({ answer }) => void Object.assign(answer, { status: 200, content: mint }));

@@ -1,4 +1,4 @@
-import { createPublicKey, X509Certificate } from "node:crypto";
+import { createPublicKey, generateKeyPairSync, X509Certificate } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { parsePublicKeys } from "../../src/lib/public-keys.ts";
@@ -6,6 +6,7 @@ import { fixedKeys, type TokenKeys } from "../../src/registry/token-keys.ts";
 import { voucher } from "../../src/registry/vouch.ts";
 import { mintLeaf } from "../../src/tls/leaf.ts";
 import { makeRoot, type SigningRoot } from "../../src/tls/root.ts";
+import { signCertificate, subjectOf } from "../../src/tls/x509.ts";
 import {
   access,
   claimsAt,
@@ -246,6 +247,21 @@ describe("certificates that a token shows", () => {
     expect(
       await withKeys(root.certificate.toString()).check(shown(below.signer, [der(below.pem), der(leaf.pem)])),
     ).toBeUndefined();
+  });
+
+  it("lead nowhere from a certificate that does not say what it may do", async () => {
+    const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "prime256v1" });
+    const subject = subjectOf("plain");
+    const times = { notBefore: NOW - 1_000, notAfter: NOW + 1_000_000 };
+    const plain = signCertificate({ subject, publicKey, ...times, extensions: [] }, { subject, key: privateKey });
+    const below = generateKeyPairSync("ec", { namedCurve: "prime256v1" });
+    const last = signCertificate(
+      { subject: subjectOf("below"), publicKey: below.publicKey, ...times, extensions: [] },
+      { subject, key: privateKey },
+    );
+    const { check } = withKeys(plain.toString());
+    expect(await check(shown({ privateKey, publicKey, algorithm: "ES256" }, [der(plain)]))).toBeDefined();
+    expect(await check(shown({ ...below, algorithm: "ES256" }, [der(last), der(plain)]))).toBeUndefined();
   });
 
   it("lead nowhere once they are over", async () => {
