@@ -176,9 +176,9 @@ const openSite = (site: Site, resolver: UpstreamResolver, shared: Common): Opene
     ping: own ? async ({ res }) => void res.writeHead(200, { "content-type": "application/json" }).end("{}") : ping,
     async passThrough(exchange, request) {
       refuseDisguise(request, exchange.path);
-      refuseByPolicy(site, policy, exchange.method, request);
-      resolver.refuseOurs(first);
       const tap = request.kind === "other" ? await shared.realmTap(exchange) : undefined;
+      refuseByPolicy(site, policy, exchange.method, request, tap !== undefined);
+      resolver.refuseOurs(first);
       await writes.pass(exchange, request, tap);
     },
   };
@@ -193,10 +193,11 @@ const openSite = (site: Site, resolver: UpstreamResolver, shared: Common): Opene
   };
 };
 
-const refuseByPolicy = (site: Site, policy: Policy, method: string, request: OciRequest): void => {
+/** Who asks for a token by POST writes nothing. */
+const refuseByPolicy = (site: Site, policy: Policy, method: string, request: OciRequest, isForToken: boolean): void => {
   const refusal = request.kind === "write" ? policy.refusal(request.repo, request.reference) : undefined;
   if (refusal !== undefined) throw refusal;
   const isWrite = method !== "GET" && method !== "HEAD" && method !== "OPTIONS";
   if (site.offline) throw offline(site.host, "UPSTREAM_UNREACHABLE");
-  if (site.readOnly && isWrite) throw new OciError("UNSUPPORTED", `${site.host} is read-only here`);
+  if (site.readOnly && isWrite && !isForToken) throw new OciError("UNSUPPORTED", `${site.host} is read-only here`);
 };

@@ -71,6 +71,7 @@ export const fetchedKeys = (options: FetchedKeysOptions): TokenKeys => {
   const loaded = load(file, url)
     .then((saved) => saved && take(saved.text, saved.at))
     .catch(() => undefined);
+  const { origin, pathname } = new URL(url);
   const ask = async (): Promise<void> => {
     const text = await fetch(AbortSignal.timeout(ASK_WITHIN));
     take(text, clock());
@@ -81,7 +82,9 @@ export const fetchedKeys = (options: FetchedKeysOptions): TokenKeys => {
     if (running === undefined && now() - begunAt < AGAIN_AFTER) return undefined;
     if (running === undefined) begunAt = now();
     running ??= ask()
-      .catch((error: unknown) => log.warn({ url, err: String(error) }, "the keys for tokens could not be renewed or kept"))
+      .catch((error: unknown) =>
+        log.warn({ url: origin + pathname, err: String(error) }, "the keys for tokens could not be renewed or kept"),
+      )
       .finally(() => {
         running = undefined;
       });

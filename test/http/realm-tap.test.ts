@@ -258,6 +258,27 @@ describe("nothing is known of a token", () => {
   });
 });
 
+describe("what a site needs to know of its realm", () => {
+  it("is kept over a restart though no client ever asks GET /v2/", async () => {
+    const { upstream, front, exchange, annPulls, pull, path } = await world({}, {}, false);
+    expect((await front.ask(path)).status).toBe(401);
+    await annPulls();
+    await expect.poll(() => upstream.count(/^\/v2\/$/)).toBe(1);
+    await front.stop();
+    await front.start();
+    upstream.fault(/^\/v2\//, status(503));
+    expect(await pull(bearerIn((await exchange()).body))).toBe(200);
+    expect(await pull(bearerIn((await exchange(tokenPath(), basic("bob", "bob's"))).body))).toBe(503);
+  });
+
+  it("lets a form through to it where nobody may write", async () => {
+    const { post } = await world({}, { readOnly: true });
+    expect((await post({ grant_type: "refresh_token", refresh_token: "none", service: SERVICE })).status).toBe(400);
+    const { front } = await world({}, { readOnly: true });
+    expect((await front.ask("/elsewhere", { method: "POST" })).status).toBe(405);
+  });
+});
+
 describe("nobody gets what is not theirs", () => {
   it("by another's name and a wrong password", async () => {
     const { exchange, annPulls, pull } = await world();
