@@ -70,8 +70,14 @@ const wholeBeside = (parts: KeepPushParts, { client, length }: Push, digest: str
 const besideOf = ({ blobs, waiting, log, site }: KeepPushParts, algorithm: Algorithm): Beside =>
   new Beside({ stage: () => blobs.stage(undefined, algorithm), waiting, log: log.child({ site: site.host }) });
 
-const begun = (parts: KeepPushParts, { client }: Push, repo: Repository, algorithm = "sha256", { location }: Pushed): void => {
-  const key = location === undefined ? undefined : uploadKey(parts.site, location);
+const begun = (
+  parts: KeepPushParts,
+  { client, target }: Push,
+  repo: Repository,
+  algorithm = "sha256",
+  { location }: Pushed,
+): void => {
+  const key = location === undefined ? undefined : uploadKey(parts.site, location, target);
   if (key === undefined || (algorithm !== "sha256" && algorithm !== "sha512")) return;
   parts.uploads.begin(key, { repo, client, beside: besideOf(parts, algorithm) });
 };
@@ -97,7 +103,7 @@ const watchPart = (parts: KeepPushParts, push: Push): Watch | undefined => {
         uploads.end(key, isKept ? undefined : new Error("it is not what upstream has taken"));
         return undefined;
       }
-      const next = isTaken && push.method === "PATCH" ? nextOf(site, key, upload, pushed) : undefined;
+      const next = isTaken && push.method === "PATCH" ? nextOf(site, push, key, upload, pushed) : undefined;
       const isUntouched = beside.size === start && pushed !== undefined && REFUSED.has(pushed.status);
       if (next !== undefined || isUntouched) uploads.giveBack(key, upload, next ?? key);
       else uploads.end(key, new Error(`${push.method} was answered ${pushed?.status ?? "by nobody"}`));
@@ -123,11 +129,17 @@ const cameWhole = ({ contentRange, length }: Push, came: number): boolean => {
 };
 
 /** Where the next part comes to; `undefined` where upstream has not taken this one as it was appended here. */
-const nextOf = (site: Site, key: string, { beside }: Upload, { status, location, range }: Pushed): string | undefined => {
+const nextOf = (
+  site: Site,
+  { target }: Push,
+  key: string,
+  { beside }: Upload,
+  { status, location, range }: Pushed,
+): string | undefined => {
   if (status !== 202) return undefined;
   const end = /^(?:bytes[ =])?0-(\d{1,15})$/.exec(range ?? "")?.[1];
   if (end !== undefined && Number(end) !== Math.max(0, beside.size - 1)) return undefined;
-  return location === undefined ? key : uploadKey(site, location);
+  return location === undefined ? key : uploadKey(site, location, target);
 };
 
 const keepBlob = async (

@@ -92,10 +92,14 @@ export class UploadsSeen {
   }
 }
 
-/** What a request target or a Location stands for on this site, however its query is ordered or escaped; `undefined`: it leads elsewhere. */
-export const uploadKey = (site: Site, target: string): string | undefined => {
-  if (!URL.canParse(target, `https://${site.host}`)) return undefined;
-  const url = new URL(target, `https://${site.host}`);
+/**
+ * What a request target or a Location stands for on this site, however its query is ordered or escaped; `undefined`: it leads elsewhere.
+ * `base` is the target of the request that it answers.
+ */
+export const uploadKey = (site: Site, target: string, base = "/"): string | undefined => {
+  const origin = `https://${site.host}`;
+  if (!URL.canParse(base, origin) || !URL.canParse(target, new URL(base, origin).href)) return undefined;
+  const url = new URL(target, new URL(base, origin));
   if (!site.hijackNames.includes(url.hostname)) return undefined;
   const query = [...url.searchParams].filter(([name]) => name !== "digest").map((pair) => pair.join("="));
   return [site.host, url.pathname, ...query.sort()].join("\n");
