@@ -38,6 +38,9 @@ const docker = (dir: string, user: string, args: readonly string[]): string[] =>
   ...args,
 ];
 
+/** The Hub goes without a name: `docker logout docker.io` forgets nothing. */
+const server = (host: string): string[] => (host === "docker.io" ? [] : [host]);
+
 export class Engine {
   readonly kind: Kind;
   readonly name: string;
@@ -89,7 +92,11 @@ export class Engine {
 
   /** Logs in, with the password that the registries know unless another is given; their credentials stay with that user. */
   login(user: string, host: string, secret = USERS[user] ?? ""): Promise<Ran> {
-    return run(docker(this.#dir, user, ["login", host, "-u", user, "--password-stdin"]), { input: secret });
+    return run(docker(this.#dir, user, ["login", ...server(host), "-u", user, "--password-stdin"]), { input: secret });
+  }
+
+  logout(user: string, host: string): Promise<Ran> {
+    return this.docker(["logout", ...server(host)], user);
   }
 
   /** Gives the engine an image under a name, without any registry. */

@@ -28,7 +28,7 @@ const docker =
         user = name;
       },
       async logout(host) {
-        await must(engine.docker(["logout", host], user));
+        if (user !== undefined) await must(engine.logout(user, host));
       },
       stop: () => engine.stop(),
     };
