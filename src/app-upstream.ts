@@ -7,7 +7,7 @@ import type { OriginStanding } from "./oci/standing.ts";
 import { offline, offlineHealth, offlineRegistry } from "./registry/offline.ts";
 import type { Health } from "./registry/witness.ts";
 import type { OwnCredentials, Site } from "./sites.ts";
-import { asAnybody, asClient, asLayover } from "./upstream/asker.ts";
+import { asAnybody, asClient, asLayover, withoutChallenge } from "./upstream/asker.ts";
 import { Breaker } from "./upstream/breaker.ts";
 import { upstreamRegistry } from "./upstream/client.ts";
 import { credentialsOf, fixed } from "./upstream/credentials.ts";
@@ -69,7 +69,7 @@ export const openUpstream = (site: Site, parts: UpstreamParts): OpenUpstream => 
   const asking = { upstreams, transport, clock };
   const asSite = {
     ...asking,
-    asker: own === undefined ? asClient : asLayover(realms, tokens, own),
+    asker: own === undefined ? asClient : withoutChallenge(asLayover(realms, tokens, own)),
     payer: own === undefined ? ({ credential }: Context) => subjectOf(credential) : () => "ourselves",
   };
   return {

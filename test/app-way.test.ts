@@ -71,3 +71,23 @@ it("reads from a copy while the first is away, and writes to the first alone", a
   expect((await front.ask("/v2/acme/app/blobs/uploads/", { method: "POST" })).status).toBe(503);
   expect(copy.count()).toBe(0);
 });
+
+it.each(["basic", "bearer"] as const)("asks no client for what a registry with %s refuses to us", async (kind) => {
+  const users = { ann: "pw" };
+  const upstream = await faultUpstream({ auth: { kind, users, owners: { "acme/app": "ann", "ben/app": "ben" } } });
+  for (const repo of ["acme/app", "ben/app"]) upstream.content.seed({ repo, tag: "v1" });
+  const front = new Front(upstream.url.origin, { access: "shared", credentials: { username: "ann", password: "pw" } });
+  await front.start();
+  const client = { authorization: `Basic ${Buffer.from("ben:secret").toString("base64")}` };
+  expect((await front.ask("/v2/")).status).toBe(200);
+  expect((await front.ask(TAG, { headers: client })).status).toBe(200);
+  const refused = async (path: string) => {
+    const { status, headers } = await front.ask(path, { headers: client });
+    return [status, headers["www-authenticate"]];
+  };
+  expect(await refused("/v2/ben/app/manifests/v1")).toEqual([403, undefined]);
+  users.ann = "other";
+  upstream.gate.revokeTokens();
+  expect(await refused("/v2/acme/app/manifests/v2")).toEqual([403, undefined]);
+  expect(upstream.log.some(({ headers }) => headers.authorization === client.authorization)).toBe(false);
+});

@@ -43,6 +43,22 @@ export const asLayover = (realms: OwnRealms, tokens: Tokens, credentials: Creden
   };
 };
 
+/**
+ * For clients whom nobody has asked who they are: what upstream refuses is Layover's own credential, so its challenge is none of theirs to meet,
+ * with a password that is none of its business. Throws DENIED in place of a 401.
+ */
+export const withoutChallenge =
+  (asker: Asker): Asker =>
+  async (send, upstream, ctx, repository) => {
+    const denied = (cause?: unknown) => new OciError("DENIED", `${upstream.host} refuses Layover's own credentials`, { cause });
+    const answer = await asker(send, upstream, ctx, repository).catch((error: unknown) => {
+      throw isOciError(error) && error.code === "UNAUTHORIZED" ? denied(error) : error;
+    });
+    if (answer.status !== 401 || answer.url.origin !== upstream.origin) return answer;
+    drop(answer.body);
+    throw denied();
+  };
+
 interface Outcome {
   readonly isRefused: boolean;
   readonly end: () => Received;
