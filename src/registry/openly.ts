@@ -23,7 +23,7 @@ export const openly = ({ asClient, anonymous, rights, health }: OpenlyParts): Re
       // the same operation of the same interface: its query and answer are of the same types
       return await (anonymous[operation] as unknown as typeof next)(query, ctx);
     } catch (error) {
-      if (!isOciError(error) || (error.isOutage && !health.up)) throw error;
+      if (!isOciError(error) || (error.isOutage && (error.upstream !== undefined || !health.up))) throw error;
       if (error.isRefusal) await rights.hidden(query.repo);
       // with a login it may be there: this client is to hear how to show one
       const own = next(query, ctx);
@@ -35,6 +35,6 @@ export const openly = ({ asClient, anonymous, rights, health }: OpenlyParts): Re
 const isOnAccount = (operation: Operation, { client }: Context): boolean =>
   client !== "" && (operation === "getManifest" || operation === "getBlob");
 
-/** We have no token to ask with: what is held can be served as in any outage. Where nothing is, the client has its challenge (ask-login.ts). */
+/** Upstream is there, and we have no token to ask it with: what is held can be served as in any outage. Where nothing is, the client has its challenge (ask-login.ts). */
 const outage = ({ code, message, upstream, retryAfterMs }: OciError, cause: unknown): OciError =>
   new OciError(code, message, { ...(upstream !== undefined && { upstream }), retryAfterMs, cause });

@@ -78,6 +78,14 @@ describe("without a token, what is known to be public", () => {
     }
   });
 
+  it.each([429, 500])("is asked for once where upstream itself says %i, and is had", async (code) => {
+    const { asked, paths, pulled, upstream } = await world();
+    await pulled();
+    upstream.fault(/^\/v2\//, status(code));
+    expect(await asked(paths("open/app").tag)).toMatchObject({ code: 200, cache: "STALE" });
+    expect(upstream.count()).toBe(1);
+  });
+
   it("is had also where its layers are held from another repository, for one HEAD and no byte", async () => {
     const { asked, paths, pulled, token, upstream } = await world();
     await pulled();
