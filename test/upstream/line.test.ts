@@ -181,8 +181,8 @@ describe("who waits for a turn", () => {
     const { upstream, transport, slots } = await world(1);
     const registry = registryAt(upstream.url, undefined, transport);
     const { promise, resolve: open } = Promise.withResolvers<void>();
-    upstream.fault(/manifests/, hold(promise));
     upstream.fault(/manifests/, status(429, { "retry-after": "700" }));
+    upstream.fault(/manifests/, hold(promise));
     const query = { repo, reference: parseReference("1") };
     const works = Array.from({ length: 100 }, () => failureOf(registry.getManifest(query, asking())));
     await expect.poll(() => slots().waiting).toBe(99);
