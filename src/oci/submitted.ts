@@ -75,9 +75,16 @@ const artifactTypeOf = ({ artifactType, config }: Record<string, unknown>): stri
   return typeof mediaType === "string" ? mediaType : "";
 };
 
+/** They are part of every list of referrers. Bytes, about. */
+const MOST_ANNOTATIONS = 256 * 1024;
+
 const annotationsOf = ({ annotations }: Record<string, unknown>): Record<string, string> | undefined => {
-  const entries = Object.entries(recordOf(annotations)).filter(([, value]) => typeof value === "string");
-  return entries.length === 0 ? undefined : (Object.fromEntries(entries) as Record<string, string>);
+  const entries = Object.entries(recordOf(annotations)).filter(
+    (entry): entry is [string, string] => typeof entry[1] === "string",
+  );
+  if (entries.reduce((sum, [key, value]) => sum + key.length + value.length, 0) > MOST_ANNOTATIONS)
+    throw invalid(`its annotations are longer than ${MOST_ANNOTATIONS}`);
+  return entries.length === 0 ? undefined : Object.fromEntries(entries);
 };
 
 const recordOf = (value: unknown): Record<string, unknown> =>

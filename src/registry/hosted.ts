@@ -10,6 +10,7 @@ import { moveTag, untag } from "./hosted-tags.ts";
 import { type LocalParts, linkOf, listing, pageOf, unknown } from "./local.ts";
 import type { Policy } from "./policy.ts";
 import { putManifest } from "./put-manifest.ts";
+import { receiving } from "./receive.ts";
 import { goneAgain } from "./upload.ts";
 import type { Uploads } from "./uploads.ts";
 
@@ -27,6 +28,7 @@ export const hosted = (parts: HostedParts): Hosted => {
   const { hosting } = facts;
   // what is put and deleted of one repository at once ends as if it had been one after the other
   const turns = new Turns<Repository>();
+  const receive = receiving();
   const find = ({ repo, id }: { repo: Repository; id: string }, ctx: Context) =>
     uploads.find(id, { repo, subject: subjectOf(ctx) });
   /** False: its bytes have had to make way already. */
@@ -52,7 +54,11 @@ export const hosted = (parts: HostedParts): Hosted => {
       if (!(await isWithin(parts, digest, from))) return false;
       return link({ repo, digest });
     },
-    putManifest: (manifest) => turns.take(manifest.repo, () => putManifest(parts, manifest)),
+    async putManifest({ body, ...manifest }) {
+      // before its turn: who sends slowly keeps nobody else waiting
+      const bytes = await receive(body);
+      return turns.take(manifest.repo, () => putManifest(parts, { ...manifest, bytes }));
+    },
     deleteManifest: ({ repo, digest }) =>
       turns.take(repo, async () => {
         if ((await linkOf(parts, repo, digest))?.mediaType === undefined) throw unknown("MANIFEST_UNKNOWN", repo, digest);

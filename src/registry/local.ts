@@ -32,9 +32,10 @@ const HIT: Provenance = { source: "hit" };
 const INDEX = "application/vnd.oci.image.index.v1+json";
 /** Entries of one page, where the client wants no fewer. */
 const PAGE = 1_000;
-/** Of one page of referrers: entries, and bytes. */
+/** Of one page of referrers: entries, and bytes; and entries that are read at once. */
 const REFERRERS = 500;
 const REFERRERS_BYTES = 2 * 1024 * 1024;
+const AT_ONCE = 20;
 
 export const localRegistry = (parts: LocalParts): Registry => {
   const { blobs } = parts;
@@ -110,22 +111,27 @@ export const listing = (mediaType: string, document: object, metadata: Listing["
 /** Of an unknown subject: none, as the specification wants it. */
 const referrersOf = async ({ facts, site }: LocalParts, query: ReferrersQuery): Promise<Listing> => {
   const { repo, digest: subject, artifactType } = query;
-  const after = (new URLSearchParams(query.page).get("last") ?? undefined) as Digest | undefined;
-  const rows = await facts.hosting.referrers({ site: site.host, repo, subject, artifactType }, { after, limit: REFERRERS + 1 });
+  let last = (new URLSearchParams(query.page).get("last") ?? undefined) as Digest | undefined;
+  const manifests: object[] = [];
   let bytes = 0;
-  const fitting = rows.slice(0, REFERRERS).filter(({ descriptor }, i) => {
-    bytes += descriptor.length;
-    return i === 0 || bytes <= REFERRERS_BYTES;
-  });
-  const last = fitting.length < rows.length ? fitting.at(-1)?.digest : undefined;
-  const manifests = fitting.map(({ descriptor }) => JSON.parse(descriptor) as object);
+  let isMore = true;
+  while (isMore && manifests.length < REFERRERS && bytes < REFERRERS_BYTES) {
+    const page = { after: last, limit: AT_ONCE };
+    const rows = await facts.hosting.referrers({ site: site.host, repo, subject, artifactType }, page);
+    for (const { digest, descriptor } of rows) {
+      manifests.push(JSON.parse(descriptor) as object);
+      bytes += descriptor.length;
+      last = digest;
+    }
+    isMore = rows.length === AT_ONCE;
+  }
   const asked = { kind: "referrers", repo, digest: subject, ...(artifactType !== undefined && { artifactType }) } as const;
   return listing(
     INDEX,
     { schemaVersion: 2, mediaType: INDEX, manifests },
     {
       ...(artifactType !== undefined && { filtersApplied: "artifactType" }),
-      ...(last !== undefined && { next: requestPath({ ...asked, page: `last=${last}` }) }),
+      ...(isMore && last !== undefined && { next: requestPath({ ...asked, page: `last=${last}` }) }),
     },
   );
 };

@@ -1,10 +1,9 @@
-// A manifest that is pushed to a hosted site: looked at, stored with what it names, linked if all of that is there, and then tagged.
-import type { Readable } from "node:stream";
+// A manifest that is pushed to a hosted site: received whole, looked at, stored with what it names, linked if all of that is there, and
+// then tagged.
 import { algorithmOf, type Digest, digestOf } from "../oci/digest.ts";
 import { OciError } from "../oci/error.ts";
 import type { NewManifest, PutManifest } from "../oci/hosted.ts";
 import { isDigestReference, type Tag } from "../oci/reference.ts";
-import { MAX_MANIFEST } from "../oci/registry.ts";
 import { parseSubmitted, type Submitted } from "../oci/submitted.ts";
 import type { Referrer } from "../store/hosting.ts";
 import type { HostedParts } from "./hosted.ts";
@@ -15,11 +14,13 @@ import { goneAgain, refusingFull } from "./upload.ts";
 /** More would have to be a mistake. */
 const MOST_TAGS = 100;
 
-export const putManifest = async (parts: HostedParts, manifest: NewManifest): Promise<PutManifest> => {
+/** With all of its bytes. */
+type Received = Omit<NewManifest, "body"> & { readonly bytes: Buffer };
+
+export const putManifest = async (parts: HostedParts, manifest: Received): Promise<PutManifest> => {
   const { site, facts, blobs, clock } = parts;
-  const { repo, reference } = manifest;
+  const { repo, reference, bytes } = manifest;
   const tags = tagsOf(manifest);
-  const bytes = await wholeOf(manifest.body);
   const submitted = parseSubmitted(bytes, manifest.mediaType);
   const { mediaType, needs, subject } = submitted;
   const digest = isDigestReference(reference) ? reference : digestOf(bytes);
@@ -39,32 +40,19 @@ export const putManifest = async (parts: HostedParts, manifest: NewManifest): Pr
   return { digest, subject };
 };
 
-const tagsOf = ({ reference, tags }: NewManifest): readonly Tag[] => {
+const tagsOf = ({ reference, tags }: Received): readonly Tag[] => {
   if (tags.length > MOST_TAGS) throw new OciError("TOO_LARGE", `no more than ${MOST_TAGS} tags at once`);
   return [...new Set(isDigestReference(reference) ? tags : [reference, ...tags])];
 };
 
 /** Before anything is stored: a manifest whose tag may not move leaves nothing behind. */
-const refuseMoving = async (parts: HostedParts, { repo }: NewManifest, tags: readonly Tag[], digest: Digest): Promise<void> => {
+const refuseMoving = async (parts: HostedParts, { repo }: Received, tags: readonly Tag[], digest: Digest): Promise<void> => {
   for (const tag of tags) {
     const refusal = parts.policy.refusal(repo, tag);
     if (refusal !== undefined) throw refusal;
     const now = (await parts.facts.tag({ site: parts.site.host, repo, tag }))?.digest;
     if (now !== digest) refusePinned(parts, repo, tag, now);
   }
-};
-
-/** Throws TOO_LARGE, and leaves the rest unread. */
-const wholeOf = async (body: Readable): Promise<Buffer> => {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  // left open, so that a refusal can still be answered on the same connection
-  for await (const chunk of body.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
-    length += chunk.length;
-    if (length > MAX_MANIFEST) throw new OciError("TOO_LARGE", `a manifest has at most ${MAX_MANIFEST} bytes here`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
 };
 
 const referrerOf = (submitted: Submitted, digest: Digest, size: number): Referrer | undefined => {

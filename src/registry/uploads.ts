@@ -18,7 +18,7 @@ export interface UploadLimits {
   readonly silence: number;
 }
 
-export const LIMITS: UploadLimits = { inAll: 1_000, perClient: 200, idle: 60 * 60_000, spare: 10_000, silence: 60_000 };
+export const LIMITS: UploadLimits = { inAll: 1_000, perClient: 200, idle: 60 * 60_000, spare: 10_000, silence: 5 * 60_000 };
 
 const ID = /^[\w-]{22}$/;
 

@@ -3,6 +3,7 @@
 import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Readable } from "node:stream";
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type Digest, digestOf } from "../../src/oci/digest.ts";
 import { isOciError } from "../../src/oci/error.ts";
@@ -11,6 +12,7 @@ import type { Reference, Repository, Tag } from "../../src/oci/reference.ts";
 import { hosted } from "../../src/registry/hosted.ts";
 import { localRegistry } from "../../src/registry/local.ts";
 import { policyOf } from "../../src/registry/policy.ts";
+import { receiving } from "../../src/registry/receive.ts";
 import { LIMITS, type UploadLimits, Uploads } from "../../src/registry/uploads.ts";
 import { collect } from "../../src/store/collect.ts";
 import { forget } from "../../src/store/forget.ts";
@@ -164,6 +166,47 @@ describe("a store that is full of it", () => {
   });
 });
 
+describe("manifests", () => {
+  it("of who sends slowly keep nobody waiting, and end", async () => {
+    const { writes } = registryOver(await keeping());
+    const slow = new Readable({ read: () => undefined });
+    slow.push("{");
+    const put = { repo: APP, reference: "slow" as Reference, tags: [], mediaType: TYPE, body: slow };
+    const outcome = refusal(writes.putManifest(put, ctx));
+    await pushImage(writes, "v1", [body(10, 1)]);
+    slow.destroy();
+    expect(await outcome).toBe("SIZE_INVALID");
+    const receive = receiving(20);
+    expect(await refusal(receive(new Readable({ read: () => undefined })))).toBe("SIZE_INVALID");
+    const waiting = Array.from({ length: 64 }, () => receive(new Readable({ read: () => undefined })).catch(codeOf));
+    expect(await refusal(receive(Readable.from([Buffer.from("{}")])))).toBe("TOOMANYREQUESTS");
+    await Promise.all(waiting);
+    expect(await receive(Readable.from([Buffer.from("{}")]))).toEqual(Buffer.from("{}"));
+  });
+
+  it("that refer to one subject are listed in pages, however long what they say is", async () => {
+    const { writes, reads } = registryOver(await keeping());
+    const subject = digestOf(Buffer.from("subject"));
+    const pushed: Digest[] = [];
+    for (let n = 0; n < 45; n += 1) {
+      const document = { n, subject: { digest: subject }, artifactType: "t", annotations: { long: "x".repeat(60_000) } };
+      const put = { repo: APP, reference: digestOf(Buffer.from(JSON.stringify(document))), tags: [], mediaType: TYPE };
+      pushed.push(
+        (await writes.putManifest({ ...put, body: Readable.from([Buffer.from(JSON.stringify(document))]) }, ctx)).digest,
+      );
+    }
+    const pages: string[][] = [];
+    for (let page: string | undefined = ""; page !== undefined; ) {
+      const { bytes, metadata } = await reads.listReferrers({ repo: APP, digest: subject, artifactType: "t", page }, ctx);
+      pages.push((JSON.parse(bytes.toString()) as { manifests: { digest: string }[] }).manifests.map(({ digest }) => digest));
+      expect(bytes.length).toBeLessThan(4 * 1024 * 1024);
+      page = metadata.next && /last=.*$/.exec(decodeURIComponent(metadata.next))?.[0];
+    }
+    expect(pages.map(({ length }) => length)).toEqual([40, 5]);
+    expect(pages.flat()).toEqual(pushed.toSorted());
+  });
+});
+
 describe("uploads", () => {
   it("that nobody goes on with make way where others find no room", async () => {
     const kept = await keeping({ maxSize: 100_000 });
@@ -202,7 +245,16 @@ describe("uploads", () => {
 
   it("are not known by what is no id of theirs", async () => {
     const { writes } = registryOver(await keeping());
-    for (const id of ["", "x", "../../facts", "a".repeat(22), "%00".repeat(9)])
-      expect(await refusal(writes.uploadStatus({ repo: APP, id }, ctx))).toBe("BLOB_UPLOAD_UNKNOWN");
+    const { id: own } = await writes.openUpload({ repo: APP }, ctx);
+    const guess = fc.oneof(
+      fc.string(),
+      fc.base64String({ minLength: 22, maxLength: 24 }),
+      fc.constantFrom("__proto__", `${own}=`),
+    );
+    await fc.assert(
+      fc.asyncProperty(guess, async (id) => {
+        expect(await refusal(writes.uploadStatus({ repo: APP, id }, ctx))).toBe("BLOB_UPLOAD_UNKNOWN");
+      }),
+    );
   });
 });

@@ -1,0 +1,43 @@
+// Manifests on their way in, which are held in memory whole: only so many at once, none for long, and none that is too large.
+import type { Readable } from "node:stream";
+import { OciError } from "../oci/error.ts";
+import { MAX_MANIFEST } from "../oci/registry.ts";
+
+const AT_ONCE = 64;
+/** Of a body that small nobody needs longer. Milliseconds. */
+const WITHIN = 60_000;
+
+/** Throws TOO_LARGE and TOOMANYREQUESTS, which leave the rest unread, and SIZE_INVALID. */
+export type Receive = (body: Readable) => Promise<Buffer>;
+
+export const receiving = (within = WITHIN): Receive => {
+  let underWay = 0;
+  return async (body) => {
+    if (underWay >= AT_ONCE) throw new OciError("TOOMANYREQUESTS", "too many manifests come at once", { retryAfterMs: 1_000 });
+    underWay += 1;
+    const timer = setTimeout(() => body.destroy(new Error("it comes too slowly")), within);
+    try {
+      return await wholeOf(body);
+    } finally {
+      clearTimeout(timer);
+      underWay -= 1;
+    }
+  };
+};
+
+const wholeOf = async (body: Readable): Promise<Buffer> => {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  try {
+    // left open, so that a refusal can still be answered on the same connection
+    for await (const chunk of body.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+      length += chunk.length;
+      if (length > MAX_MANIFEST) break;
+      chunks.push(chunk);
+    }
+  } catch (error) {
+    throw new OciError("SIZE_INVALID", `the body is not whole: ${length} bytes of it came`, { cause: error });
+  }
+  if (length > MAX_MANIFEST) throw new OciError("TOO_LARGE", `a manifest has at most ${MAX_MANIFEST} bytes here`);
+  return Buffer.concat(chunks);
+};
