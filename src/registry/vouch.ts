@@ -1,9 +1,7 @@
 // Checks a bearer JWT as the registry itself does: signature, time, audience, access. What a token says of keys is never believed: it may
 // name one of ours, or show a certificate that one of ours has signed. A token that is not right is upstream's to judge, like any other.
 import { X509Certificate } from "node:crypto";
-import type { JWTHeaderParameters, JWTPayload } from "jose";
-import { JWSSignatureVerificationFailed } from "jose/errors";
-import { jwtVerify } from "jose/jwt/verify";
+import type { errors, JWTHeaderParameters, JWTPayload } from "jose";
 import { LRUCache } from "lru-cache";
 import type { Clock } from "../lib/clock.ts";
 import { upTo } from "../lib/lru.ts";
@@ -134,6 +132,8 @@ const verifiedBy = async (
 ): Promise<JWTPayload | "forged" | undefined> => {
   const header = headerOf(token);
   if (header === undefined) return "forged";
+  // few sites have keys, and it is 5 MB
+  const { jwtVerify } = await import("jose/jwt/verify");
   for (const { key } of candidates(header, keys, checks.currentDate.getTime()).slice(0, MAX_TRIES)) {
     try {
       const { payload } = await jwtVerify(token, key, {
@@ -143,7 +143,7 @@ const verifiedBy = async (
       });
       return payload;
     } catch (error) {
-      if (!(error instanceof JWSSignatureVerificationFailed)) return undefined;
+      if ((error as Partial<errors.JOSEError>).code !== "ERR_JWS_SIGNATURE_VERIFICATION_FAILED") return undefined;
     }
   }
   return "forged";
