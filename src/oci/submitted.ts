@@ -75,15 +75,15 @@ const artifactTypeOf = ({ artifactType, config }: Record<string, unknown>): stri
   return typeof mediaType === "string" ? mediaType : "";
 };
 
-/** They are part of every list of referrers. Bytes, about. */
-const MOST_ANNOTATIONS = 256 * 1024;
+/** Of one with a subject, in whose list of referrers they stand. Bytes, about. */
+const MOST_ANNOTATIONS = 1024 * 1024;
 
-const annotationsOf = ({ annotations }: Record<string, unknown>): Record<string, string> | undefined => {
+const annotationsOf = ({ annotations, subject }: Record<string, unknown>): Record<string, string> | undefined => {
   const entries = Object.entries(recordOf(annotations)).filter(
     (entry): entry is [string, string] => typeof entry[1] === "string",
   );
-  if (entries.reduce((sum, [key, value]) => sum + key.length + value.length, 0) > MOST_ANNOTATIONS)
-    throw invalid(`its annotations are longer than ${MOST_ANNOTATIONS}`);
+  const length = entries.reduce((sum, [key, value]) => sum + key.length + value.length, 0);
+  if (subject !== undefined && length > MOST_ANNOTATIONS) throw invalid(`its annotations are longer than ${MOST_ANNOTATIONS}`);
   return entries.length === 0 ? undefined : Object.fromEntries(entries);
 };
 

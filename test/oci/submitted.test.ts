@@ -29,6 +29,7 @@ describe("parseSubmitted", () => {
     });
     expect(parse({ config, artifactType: "application/sbom" }).artifactType).toBe("application/sbom");
     expect(parse({ layers: [{ digest: A, urls: ["https://a.example"] }] }).needs).toEqual([]);
+    expect(why({ annotations: { a: "x".repeat(4_000_000) } })).toBe("taken");
     expect(parseSubmitted(Buffer.from(JSON.stringify({ mediaType: TYPE })), undefined).mediaType).toBe(TYPE);
   });
 
@@ -39,7 +40,7 @@ describe("parseSubmitted", () => {
     [{ schemaVersion: 1 }, TYPE, "schema 1"],
     [{ subject: { digest: "sha256:zz" } }, TYPE, "its subject"],
     [{ subject: "x" }, TYPE, "its subject"],
-    [{ annotations: { a: "x".repeat(300_000) } }, TYPE, "its annotations"],
+    [{ subject: { digest: A }, annotations: { a: "x".repeat(1_100_000) } }, TYPE, "its annotations"],
     [{ layers: Array.from({ length: 5_000 }, (_, n) => ({ digest: digestOf(Buffer.from(String(n))) })) }, TYPE, "it names more"],
   ])("refuses what it cannot stand for (%#)", (document, type, reason) => {
     expect(why(document, type)).toMatch(/^MANIFEST_INVALID: /);
