@@ -2,7 +2,8 @@
 // byte for byte, for the same questions at upstream. Over real sockets, against an upstream that refuses in one way or another.
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type Behaviour, hide404, stall, status } from "../faults/behaviours.ts";
+import { PATIENCE } from "../../src/registry/confirm.ts";
+import { type Behaviour, hide404, hold, stall, status } from "../faults/behaviours.ts";
 import type { Image } from "../faults/content.ts";
 import { faultUpstream } from "../faults/upstream.ts";
 import { siteDoor } from "../http/site-door.ts";
@@ -46,6 +47,8 @@ const world = async () => {
   seed("ann/from", "of ann/else");
   const rules = [{ match: "**:stale", freshFor: "0s" }];
   const door = await siteDoor(upstream, { freshFor: "1h", rules });
+  // how the site asks who one is: else it is found out when somebody comes
+  await door.ask("/v2/");
   const token = async (repo: string, login: string) => {
     const url = new URL(`/token?service=fault.example&scope=repository:${repo}:pull`, upstream.url);
     const answer = (await (await fetch(url, { headers: { authorization: basic(login) } })).json()) as { token: string };
@@ -68,7 +71,7 @@ const world = async () => {
   upstream.content.seed({ repo: "bob/app", tag: "v1" });
   await door.ask("/v2/bob/app/tags/list", { headers: { authorization: await token("bob/app", "bob:pw") } });
   // of all four it has been asked whether they are public: without a token, and with anybody's
-  await expect.poll(() => upstream.count(({ status: code }) => code === 401)).toBe(8);
+  await expect.poll(() => upstream.count(({ status: code }) => code === 401)).toBe(1 + 4 * 2);
   /** What a question brings, and what upstream is asked for it; whatever is of the image is called by what it is. */
   const seen = async (repo: string, image: Image, { way, method, range, authorization }: Question) => {
     upstream.clear();
@@ -121,6 +124,18 @@ describe("what one may not have", () => {
       }),
       { numRuns: 100 },
     );
+  });
+
+  it("is waited for alike, where upstream is slower than who could be served otherwise would wait", WITHIN, async () => {
+    const { upstream, images, seen } = await world();
+    const what = { way: "a stale tag", method: "GET", range: undefined, authorization: "Bearer none" };
+    const answers = [];
+    for (const repo of ["ann/held", "ann/cold"]) {
+      const late = new Promise((resolve) => setTimeout(resolve, PATIENCE + 200));
+      upstream.fault(new RegExp(repo), hold(late));
+      answers.push(await seen(repo, images[repo]!, what));
+    }
+    expect(answers[1]).toEqual(answers[0]);
   });
 
   it("is not there alike in a repository of one's own, whatever is held", WITHIN, async () => {

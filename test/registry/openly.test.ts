@@ -15,6 +15,7 @@ const world = async (site: object = {}) => {
   upstream.content.seed({ repo: "ann/app", tag: "v1", layers: [LAYER] });
   upstream.content.seed({ repo: "open/other", tag: "v1", layers: [LAYER] });
   const door = await siteDoor(upstream, { freshFor: "0s", ...site });
+  await door.ask("/v2/");
   const token = async (repo: string, login?: string) => {
     const headers = login === undefined ? {} : { authorization: `Basic ${Buffer.from(login).toString("base64")}` };
     const url = new URL(`/token?service=fault.example&scope=repository:${repo}:pull`, upstream.url);
