@@ -70,9 +70,9 @@ const tapOf = (
     answer(answer) {
       if (answer.statusCode !== 200) return;
       copyOf(answer, (body) => {
-        const given = asked && givenIn(body, answer.headers["content-encoding"]);
-        if (given !== undefined)
-          for (const { site, service } of tapped) if (asked!.service === service) note(parts, site, asked!, given);
+        const given = givenIn(body, answer.headers["content-encoding"]);
+        if (asked === undefined || given === undefined) return;
+        for (const { site, service } of tapped) if (asked.service === service) note(parts, site, asked, given);
       });
     },
   };

@@ -56,6 +56,8 @@ interface Held {
   readonly keys: PublicKeys;
 }
 
+const TOO_OLD: KeySet = { keys: undefined, generation: -1 };
+
 export const fetchedKeys = (options: FetchedKeysOptions): TokenKeys => {
   const { url, fetch, file, keepFor, clock, log, now = () => performance.now() } = options;
   let held: Held | undefined;
@@ -93,11 +95,8 @@ export const fetchedKeys = (options: FetchedKeysOptions): TokenKeys => {
   const current = (): KeySet => {
     const age = held === undefined ? 0 : Math.abs(clock() - held.at);
     if (age > FRESH_FOR) void begin();
-    if (age > keepFor) {
-      held = undefined;
-      generation += 1;
-    }
-    return { keys: held?.keys, generation };
+    // the clock may be wrong, and be put right again
+    return age > keepFor ? TOO_OLD : { keys: held?.keys, generation };
   };
   const renew = async () => {
     await loaded;

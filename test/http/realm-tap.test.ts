@@ -6,7 +6,7 @@ import type { Auth } from "../faults/auth.ts";
 import { type Behaviour, cutAt, header, redirectTo, status } from "../faults/behaviours.ts";
 import type { Logged } from "../faults/log.ts";
 import { type FaultUpstream, faultUpstream } from "../faults/upstream.ts";
-import { HOST, startFront } from "../front.ts";
+import { Front, HOST, startFront } from "../front.ts";
 
 const basic = (name: string, password: string) => ({
   authorization: `Basic ${Buffer.from(`${name}:${password}`).toString("base64")}`,
@@ -255,6 +255,41 @@ describe("nothing is known of a token", () => {
     await front.start();
     expect(await cost(late)).toBe(1);
     expect(await cost(bearerIn((await exchange()).body))).toBe(0);
+  });
+});
+
+describe("a realm under the name of another site of ours", () => {
+  it("tells whose a token is, which then is nobody's at that other site", async () => {
+    const [users, owners] = [{ ann: "ann's" }, { [REPO]: "ann" }];
+    const upstream = await faultUpstream({ auth: { kind: "bearer", realm: "https://auth.test/token", users, owners } });
+    const { layers } = upstream.content.seed({ repo: REPO, tag: "v1" });
+    const front = new Front(upstream.url.origin, {}, { "auth.test": { upstream: upstream.url.origin } });
+    await front.start();
+    await front.ask("/v2/");
+    const path = `/v2/${REPO}/blobs/${layers[0]!.digest}`;
+    const exchange = async () => bearerIn((await front.ask(tokenPath(), { headers: ANN, host: "auth.test" })).body);
+    expect((await front.ask(path, { headers: await exchange() })).status).toBe(200);
+    upstream.fault(/^\/v2\//, status(503));
+    const headers = await exchange();
+    expect((await front.ask(path, { headers })).status).toBe(200);
+    expect((await front.ask(path, { headers, host: "auth.test" })).status).toBe(503);
+    // under our own name there is no realm, whoever answers there
+    const elsewhere = bearerIn((await front.ask(tokenPath(), { headers: ANN })).body);
+    expect((await front.ask(path, { headers: elsewhere })).status).toBe(503);
+  });
+});
+
+describe("two at once", () => {
+  it("are each whom they have shown to be, whatever order the answers come in", async () => {
+    const { exchange, annPulls, upstream, pull } = await world();
+    await annPulls();
+    upstream.fault(/^\/token/, ({ answer }) => {
+      answer.before = new Promise((resolve) => setTimeout(resolve, Math.random() * 40));
+    });
+    const users = Array.from({ length: 16 }, (_, n) => (n % 2 === 0 ? ANN : basic("bob", "bob's")));
+    const tokens = await Promise.all(users.map(async (headers) => bearerIn((await exchange(tokenPath(), headers)).body)));
+    const came = await Promise.all(tokens.map(pull));
+    expect(came).toEqual(users.map((one) => (one === ANN ? 200 : 401)));
   });
 });
 

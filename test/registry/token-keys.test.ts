@@ -56,7 +56,8 @@ const world = (answer: Answer, file = join(folder(), "keys.json"), url = "https:
 
 const folder = (): string => {
   const path = mkdtempSync(join(tmpdir(), "layover-keys-"));
-  onTestFinished(() => rmSync(path, { recursive: true, force: true }));
+  // what has just come may still be being kept
+  onTestFinished(() => rmSync(path, { recursive: true, force: true, maxRetries: 20, retryDelay: 20 }));
   return path;
 };
 const kept = (file: string) => expect.poll(() => existsSync(file)).toBe(true);
@@ -171,6 +172,18 @@ describe("keys by URL", () => {
     expect(await world(away, file).isRight(first)).toBe(false);
     writeFileSync(file, "null");
     expect(await world(jwks([first]), file).isRight(first)).toBe(true);
+  });
+
+  it("come back with a clock that was wrong for a while", async () => {
+    const { state, isRight, pass } = world(jwks([first]));
+    expect(await isRight(first)).toBe(true);
+    state.answer = new Error("away");
+    for (const wrong of [30 * 24 * HOUR, -30 * 24 * HOUR]) {
+      pass(wrong);
+      expect(await isRight(first)).toBe(false);
+      pass(-wrong);
+      expect(await isRight(first)).toBe(true);
+    }
   });
 
   it("are used where they cannot be kept", async () => {
