@@ -26,7 +26,7 @@ import { heed } from "./registry/heed.ts";
 import { type PushesUnderWay, pushesUnderWay, watchPush } from "./registry/keep-push.ts";
 import { offline } from "./registry/offline.ts";
 import { openly } from "./registry/openly.ts";
-import { type Policy, policyOf } from "./registry/policy.ts";
+import { type Policy, policyOf, writeRefusal } from "./registry/policy.ts";
 import { publicity } from "./registry/publicity.ts";
 import { clientRights, sharedRights } from "./registry/rights.ts";
 import { type SiteRegistry, siteRegistry } from "./registry/site.ts";
@@ -150,7 +150,7 @@ const openSite = (site: Site, resolver: UpstreamResolver, shared: Common): Opene
   const through = passThrough({ site, upstream: first, agent: agentTo(first, way), passing: upstream.passing, via });
   const keeping = { ...shared, ...shared.pushes, site };
   const writes = writeThrough(
-    { ...shared, site, policy, watch: (push, request) => watchPush(keeping, push, request) },
+    { ...shared, ...shared.pushes, site, policy, watch: (push, request) => watchPush(keeping, push, request) },
     through.forward,
   );
 
@@ -195,7 +195,7 @@ const openSite = (site: Site, resolver: UpstreamResolver, shared: Common): Opene
 
 /** Who asks for a token by POST writes nothing. */
 const refuseByPolicy = (site: Site, policy: Policy, method: string, request: OciRequest, isForToken: boolean): void => {
-  const refusal = request.kind === "write" ? policy.refusal(request.repo, request.reference) : undefined;
+  const refusal = request.kind === "write" ? writeRefusal(policy, request) : undefined;
   if (refusal !== undefined) throw refusal;
   const isWrite = method !== "GET" && method !== "HEAD" && method !== "OPTIONS";
   if (site.offline) throw offline(site.host, "UPSTREAM_UNREACHABLE");

@@ -4,6 +4,7 @@ import type { Logger } from "../lib/log.ts";
 import { type Digest, isDigest } from "../oci/digest.ts";
 import { isDigestReference, isTag, type Repository, type Tag } from "../oci/reference.ts";
 import type { OciRequest, WriteRequest } from "../oci/request.ts";
+import type { Deletes } from "../registry/deletes.ts";
 import type { Policy } from "../registry/policy.ts";
 import type { Push, Pushed, Watch } from "../registry/pushed.ts";
 import type { Site } from "../sites.ts";
@@ -15,6 +16,7 @@ export interface ObserveParts {
   readonly facts: FactStore;
   readonly clock: () => number;
   readonly log: Logger;
+  readonly deletes: Pick<Deletes, "note">;
   /** Listens to what goes by, to keep it. */
   readonly watch: (push: Push, request: OciRequest) => Watch | undefined;
 }
@@ -29,12 +31,25 @@ export const observe = async (parts: ObserveParts, push: Push, request: OciReque
   const isNoted = request.kind === "write" && request.what !== "upload";
   const before = isNoted ? await raise(parts, request) : [];
   let pushed: Pushed | undefined;
+  noteDelete(parts, push, request);
   try {
     pushed = await send(offer);
   } finally {
+    noteDelete(parts, push, request);
     const kept = await watch?.over(pushed);
     if (isNoted) await settle(parts, push, request, { before, pushed, kept });
   }
+};
+
+/** What is deleted by its digest. */
+const deletedBy = ({ method }: Push, request: OciRequest): string | undefined => {
+  if (method !== "DELETE" || request.kind !== "write" || request.what === "upload") return undefined;
+  return request.digest ?? request.reference;
+};
+
+const noteDelete = ({ deletes, site }: ObserveParts, push: Push, request: OciRequest): void => {
+  const digest = deletedBy(push, request);
+  if (digest !== undefined && "repo" in request) deletes.note(site.host, request.repo, digest);
 };
 
 const isDone = (pushed: Pushed | undefined): boolean => pushed !== undefined && pushed.status >= 200 && pushed.status < 300;
@@ -92,17 +107,18 @@ interface Outcome {
 
 const settle = async (
   parts: ObserveParts,
-  { method }: Push,
-  { repo, reference, digest = reference, what }: WriteRequest,
+  push: Push,
+  request: WriteRequest,
   { before, pushed, kept }: Outcome,
 ): Promise<void> => {
+  const { repo, what } = request;
   const about = { site: parts.site.host, repo };
-  const reason = method === "DELETE" ? "delete" : "push";
+  const reason = push.method === "DELETE" ? "delete" : "push";
+  const deleted = deletedBy(push, request);
   for (const written of before)
     await noted(parts, written.key, () => settleTag(parts, written, pushed, { digest: kept, reason }));
   if (!isDone(pushed)) return;
-  if (reason === "delete" && digest !== undefined && isDigest(digest))
-    await noted(parts, about, () => forgetDigest(parts, repo, digest));
+  if (deleted !== undefined && isDigest(deleted)) await noted(parts, about, () => forgetDigest(parts, repo, deleted));
   if (what === "manifest") await noted(parts, about, () => parts.facts.removeListings(parts.site.host, repo));
 };
 

@@ -3,12 +3,13 @@ import { OciError } from "../oci/error.ts";
 import type { Hosted, HostedOperation } from "../oci/hosted.ts";
 import type { Reference, Repository } from "../oci/reference.ts";
 import type { Context } from "../oci/registry.ts";
-import type { Policy } from "./policy.ts";
+import { type Policy, writeRefusal } from "./policy.ts";
 
 interface About {
   readonly repo?: Repository;
   readonly reference?: Reference;
   readonly tag?: Reference;
+  readonly tags?: readonly string[];
 }
 
 /** Throws what the client is to be told instead. */
@@ -40,8 +41,8 @@ export const beforeWrites = (inner: Hosted, check: Check): Hosted => {
 
 /** What the site's rules deny to everybody. */
 export const writesPermitted = (inner: Hosted, policy: Policy): Hosted =>
-  beforeWrites(inner, (_operation, { repo, reference, tag }) => {
-    const refusal = repo === undefined ? undefined : policy.refusal(repo, reference ?? tag);
+  beforeWrites(inner, (_operation, { repo, reference, tag, tags }) => {
+    const refusal = repo === undefined ? undefined : writeRefusal(policy, { repo, reference: reference ?? tag, tags });
     if (refusal !== undefined) throw refusal;
   });
 

@@ -6,6 +6,7 @@ import type { Repository } from "../oci/reference.ts";
 import type { OciRequest, WriteRequest } from "../oci/request.ts";
 import type { Site } from "../sites.ts";
 import { Beside, Waiting } from "./beside.ts";
+import { Deletes } from "./deletes.ts";
 import { watchManifest } from "./keep-pushed-manifest.ts";
 import { type KeepPushParts, linkPushed, type Push, type Pushed, type Watch } from "./pushed.ts";
 import { type Upload, UploadsSeen, uploadKey } from "./uploads-seen.ts";
@@ -14,7 +15,7 @@ import { type Upload, UploadsSeen, uploadKey } from "./uploads-seen.ts";
 const PLACES = { perClient: 64, inAll: 256 };
 const MOST_WAITING = 64 * 1024 * 1024;
 
-export interface PushesUnderWay extends Pick<KeepPushParts, "uploads" | "places" | "waiting"> {
+export interface PushesUnderWay extends Pick<KeepPushParts, "uploads" | "places" | "waiting" | "deletes"> {
   close(): Promise<void>;
 }
 
@@ -22,7 +23,7 @@ export interface PushesUnderWay extends Pick<KeepPushParts, "uploads" | "places"
 export const pushesUnderWay = (now = () => performance.now()): PushesUnderWay => {
   const places = new Places(PLACES);
   const uploads = new UploadsSeen(places, now);
-  return { places, waiting: new Waiting(MOST_WAITING), uploads, close: () => uploads.close() };
+  return { places, waiting: new Waiting(MOST_WAITING), uploads, deletes: new Deletes(), close: () => uploads.close() };
 };
 
 /** A blob that comes whole with the first request is kept up to this size: nobody has said yet that this client may push. Bytes. */
@@ -42,6 +43,7 @@ export const watchPush = (parts: KeepPushParts, push: Push, request: OciRequest)
 const watchBegin = (parts: KeepPushParts, push: Push, request: WriteRequest): Watch => {
   const { repo, digest, mount, algorithm } = request;
   const beside = digest === undefined ? undefined : wholeBeside(parts, push, digest);
+  const { moment } = parts.deletes;
   let [isEmpty, isOver] = [true, false];
   return {
     offer(bytes) {
@@ -52,9 +54,9 @@ const watchBegin = (parts: KeepPushParts, push: Push, request: WriteRequest): Wa
       if (isOver) return undefined;
       isOver = true;
       if (beside !== undefined) parts.places.takeBack(push.client);
-      const isKept = beside !== undefined && (await keepBlob(parts, repo, beside, digest, pushed));
+      const isKept = beside !== undefined && (await keepBlob(parts, { repo, beside, digest, moment }, pushed));
       if (!isKept) beside?.drop(new Error(`upstream answers ${pushed?.status}`));
-      if (pushed?.status === 201 && mount !== undefined) await linkMounted(parts, repo, mount, pushed);
+      if (pushed?.status === 201 && mount !== undefined) await linkMounted(parts, { repo, mount, moment }, pushed);
       if (pushed?.status === 202 && isEmpty) begun(parts, push, repo, algorithm, pushed);
       return undefined;
     },
@@ -89,6 +91,7 @@ const watchPart = (parts: KeepPushParts, push: Push): Watch | undefined => {
   const upload = key === undefined ? undefined : uploads.take(key);
   if (key === undefined || upload === undefined) return undefined;
   const { beside, repo } = upload;
+  const { moment } = parts.deletes;
   const start = beside.size;
   const isAppended = appends(push, start);
   return {
@@ -98,8 +101,8 @@ const watchPart = (parts: KeepPushParts, push: Push): Watch | undefined => {
     async over(pushed) {
       const isTaken = isAppended && pushed?.isWhole === true && cameWhole(push, beside.size - start);
       if (isTaken && push.method === "PUT" && pushed.status === 201) {
-        const digest = new URL(push.target, `https://${site.host}`).searchParams.get("digest");
-        const isKept = await keepBlob(parts, repo, beside, digest ?? undefined, pushed);
+        const digest = new URL(push.target, `https://${site.host}`).searchParams.get("digest") ?? undefined;
+        const isKept = await keepBlob(parts, { repo, beside, digest, moment }, pushed);
         uploads.end(key, isKept ? undefined : new Error("it is not what upstream has taken"));
         return undefined;
       }
@@ -142,22 +145,31 @@ const nextOf = (
   return location === undefined ? key : uploadKey(site, location, target);
 };
 
+interface WholeBlob {
+  readonly repo: Repository;
+  readonly beside: Beside;
+  readonly digest: string | undefined;
+  readonly moment: number;
+}
+
 const keepBlob = async (
   parts: KeepPushParts,
-  repo: Repository,
-  beside: Beside,
-  digest: string | undefined,
+  { repo, beside, digest, moment }: WholeBlob,
   pushed: Pushed | undefined,
 ): Promise<boolean> => {
   if (pushed?.status !== 201 || !pushed.isWhole || digest === undefined || !isDigest(digest)) return false;
   if ((pushed.digest ?? digest) !== digest || !(await beside.keep(digest))) return false;
-  await linkPushed(parts, repo, digest);
+  await linkPushed(parts, { repo, digest }, undefined, moment);
   return true;
 };
 
 /** Upstream has said yes to this credential. */
-const linkMounted = async (parts: KeepPushParts, repo: Repository, mount: string, pushed: Pushed): Promise<void> => {
+const linkMounted = async (
+  parts: KeepPushParts,
+  { repo, mount, moment }: { readonly repo: Repository; readonly mount: string; readonly moment: number },
+  pushed: Pushed,
+): Promise<void> => {
   if (!isDigest(mount) || (pushed.digest ?? mount) !== mount) return;
   const isHeld = await parts.blobs.stat(mount).catch(() => undefined);
-  if (isHeld !== undefined) await linkPushed(parts, repo, mount);
+  if (isHeld !== undefined) await linkPushed(parts, { repo, digest: mount }, undefined, moment);
 };

@@ -12,6 +12,7 @@ export const watchManifest = (parts: KeepPushParts, push: Push, request: WriteRe
   const { waiting } = parts;
   let chunks: Buffer[] | undefined = (push.length ?? 0) > MAX_MANIFEST ? undefined : [];
   let size = 0;
+  const { moment } = parts.deletes;
   const giveUp = () => {
     waiting.bytes -= chunks === undefined ? 0 : size;
     chunks = undefined;
@@ -30,7 +31,7 @@ export const watchManifest = (parts: KeepPushParts, push: Push, request: WriteRe
     async over(pushed) {
       const bytes = chunks === undefined ? undefined : Buffer.concat(chunks);
       giveUp();
-      return bytes === undefined ? undefined : keep(parts, push, request, bytes, pushed);
+      return bytes === undefined ? undefined : keep(parts, push, request, { bytes, moment }, pushed);
     },
   };
 };
@@ -39,7 +40,7 @@ const keep = async (
   parts: KeepPushParts,
   { mediaType = "", length }: Push,
   { repo, reference }: WriteRequest,
-  bytes: Buffer,
+  { bytes, moment }: { readonly bytes: Buffer; readonly moment: number },
   pushed: Pushed | undefined,
 ): Promise<Digest | undefined> => {
   if (pushed?.status !== 201 || !pushed.isWhole || (length ?? bytes.length) !== bytes.length) return undefined;
@@ -49,7 +50,7 @@ const keep = async (
   const descriptor = { mediaType: type, digest, size: bytes.length };
   const isKept = await keepManifest(parts, { descriptor, bytes, provenance: { source: "miss" }, metadata: {} });
   if (!isKept) return undefined;
-  await linkPushed(parts, repo, digest, type);
+  await linkPushed(parts, { repo, digest }, type, moment);
   return digest;
 };
 

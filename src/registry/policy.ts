@@ -3,7 +3,7 @@ import { LRUCache } from "lru-cache";
 import { globMatcher, globOf } from "../lib/glob.ts";
 import { upTo } from "../lib/lru.ts";
 import { OciError } from "../oci/error.ts";
-import { isDigestReference, type Reference, type Repository, type Tag } from "../oci/reference.ts";
+import { isDigestReference, isRepository, isTag, type Reference, type Repository, type Tag } from "../oci/reference.ts";
 import type { Rule, Site, Sites, TagPolicy } from "../sites.ts";
 
 /** Names that are asked for again and again are looked up; hostile ones only push each other out. */
@@ -70,6 +70,22 @@ export const policyOf = (site: Pick<Site, "policy" | "rules" | "allow" | "offlin
       return new OciError("DENIED", `a rule of this site denies ${isTag ? `${repo}:${reference}` : repo}`);
     },
   };
+};
+
+/** A write, as far as rules are about it. */
+export interface Written {
+  readonly repo: Repository;
+  readonly reference?: Reference | undefined;
+  /** What it is to be called as well. */
+  readonly tags?: readonly string[] | undefined;
+  /** Whence a blob is mounted. */
+  readonly from?: string | undefined;
+}
+
+/** What is to be said to whoever writes it: neither another name for it nor another source of it leads round what is denied. */
+export const writeRefusal = (policy: Policy, { repo, reference, tags = [], from = "" }: Written): OciError | undefined => {
+  const refusals = [reference, ...tags.filter((tag) => isTag(tag))].map((name) => policy.refusal(repo, name));
+  return refusals.find((refusal) => refusal !== undefined) ?? (isRepository(from) ? policy.refusal(from) : undefined);
 };
 
 /** Whether a rule pins a reference to a repository of a site: what it stands for is then never to go for want of room. */

@@ -2,11 +2,11 @@
 import type { Logger } from "../lib/log.ts";
 import type { Places } from "../lib/places.ts";
 import type { Digest } from "../oci/digest.ts";
-import type { Repository } from "../oci/reference.ts";
 import type { Site } from "../sites.ts";
 import type { BlobStore } from "../store/blobs.ts";
-import type { FactStore } from "../store/facts.ts";
+import type { FactStore, LinkKey } from "../store/facts.ts";
 import type { Waiting } from "./beside.ts";
+import type { Deletes } from "./deletes.ts";
 import type { UploadsSeen } from "./uploads-seen.ts";
 
 /** What a client sends. */
@@ -44,21 +44,27 @@ export interface KeepPushParts {
   readonly blobs: BlobStore;
   readonly facts: FactStore;
   readonly uploads: UploadsSeen;
+  readonly deletes: Deletes;
   readonly places: Places;
   readonly waiting: Waiting;
   readonly log: Logger;
 }
 
-/** Never rejects: what is not noted is asked for once more. */
+/** Never rejects: what is not noted is asked for once more. `moment`: when the push that upstream has said yes to began. */
 export const linkPushed = async (
-  { facts, site, log }: Pick<KeepPushParts, "facts" | "site" | "log">,
-  repo: Repository,
-  digest: Digest,
-  mediaType?: string,
+  { facts, site, deletes, log }: Pick<KeepPushParts, "facts" | "site" | "deletes" | "log">,
+  { repo, digest }: Omit<LinkKey, "site">,
+  mediaType: string | undefined,
+  moment: number,
 ): Promise<void> => {
-  // readers go by our own right there, which nobody has asked about: the first of them asks
-  if (site.access === "shared") return;
-  await facts
-    .addLink({ site: site.host, repo, digest }, { mediaType })
-    .catch((error: unknown) => log.error({ site: site.host, repo, digest, err: String(error) }, "a push could not be linked"));
+  const isGone = () => deletes.since(moment, site.host, repo, digest);
+  // readers of a shared site go by our own right, which nobody has asked about: the first of them asks
+  if (site.access === "shared" || isGone()) return;
+  const key = { site: site.host, repo, digest };
+  try {
+    await facts.addLink(key, { mediaType });
+    if (isGone()) await facts.removeLink(key);
+  } catch (error) {
+    log.error({ ...key, err: String(error) }, "a push could not be linked");
+  }
 };

@@ -7,7 +7,7 @@ import { describe, expect, it, vi } from "vitest";
 import { header, hold, status } from "../faults/behaviours.ts";
 import { digestOf, OCI_MANIFEST } from "../faults/content.ts";
 import { type FaultUpstream, faultUpstream } from "../faults/upstream.ts";
-import { type Answer, type Front, HOST, startFront } from "../front.ts";
+import { type Answer, Front, HOST, startFront } from "../front.ts";
 
 const REPO = "acme/app";
 const UPLOADS = `/v2/${REPO}/blobs/uploads/`;
@@ -222,6 +222,13 @@ describe("what is no whole, strictly appended, verified push", () => {
       await send(front, "PATCH", begun, Buffer.from("a second client"));
       gate.resolve();
       await send(front, "PUT", withDigest((await first).headers.location!, digest), Buffer.alloc(0));
+    },
+    "somebody else writes to it, and is refused": async ({ front, upstream, bytes, digest }) => {
+      const at = await patch(front, await begin(front), bytes.subarray(0, 100_000));
+      upstream.fault(({ method }) => method === "PATCH", status(403), 1);
+      const authorization = "Basic ZXZlOmV2ZQ==";
+      expect((await send(front, "PATCH", at, Buffer.from("poison"), { authorization })).status).toBe(403);
+      await send(front, "PUT", withDigest(at, digest), bytes.subarray(100_000));
     },
     "it is cancelled": async ({ front, bytes }) => {
       const at = await patch(front, await begin(front), bytes);
@@ -439,6 +446,32 @@ describe("of a site that is read-only", () => {
     const { errors } = JSON.parse(answer.body.toString()) as { errors: { code: string; message: string }[] };
     expect(errors[0]).toMatchObject({ code: "UNSUPPORTED", message: expect.stringContaining("read-only") as string });
     expect(upstream.log).toEqual([]);
+  });
+});
+
+describe("what a site denies", () => {
+  const rules = [{ match: "acme/app:secret*", deny: true }];
+  it.each([
+    ["a tag", "PUT", `/v2/${REPO}/manifests/secret-1`],
+    ["a further tag", "PUT", `/v2/${REPO}/manifests/${digestOf(manifestOf(1))}?tag=fine&tag=secret-1`],
+    ["a repository", "POST", "/v2/other/app/blobs/uploads/"],
+    ["a repository to mount from", "POST", `${UPLOADS}?mount=${digestOf(manifestOf(1))}&from=other/app`],
+    ["a delete", "DELETE", `/v2/${REPO}/manifests/secret-1`],
+  ])("is not written: %s", async (_what, method, path) => {
+    const { front, upstream } = await world({ rules, allow: ["acme/**"] });
+    expect((await send(front, method, path, manifestOf(1), { "content-type": OCI_MANIFEST })).status).toBe(403);
+    expect(upstream.log).toEqual([]);
+  });
+});
+
+describe("what a hosted site denies", () => {
+  it("is not written under a further tag either", async () => {
+    const rules = [{ match: "acme/app:secret*", deny: true }];
+    const front = new Front("http://127.0.0.1:9", {}, { [HOST]: { kind: "local", access: "anonymous", rules } });
+    await front.start();
+    const path = `/v2/${REPO}/manifests/${digestOf(manifestOf(1))}`;
+    expect((await put(front, `${path}?tag=fine&tag=secret-1`, manifestOf(1))).status).toBe(403);
+    expect((await put(front, `${path}?tag=fine`, manifestOf(1))).status).toBe(201);
   });
 });
 

@@ -221,6 +221,33 @@ describe("what a Location stands for", () => {
   });
 });
 
+describe("a delete", () => {
+  it.each(["while it goes by", "while it is kept"])("of what is pushed leaves no link to it (%s)", async (when) => {
+    const kept = Promise.withResolvers<void>();
+    const { blobs } = spoilt((bytes, real) =>
+      (when === "while it is kept" ? kept.promise : Promise.resolve()).then(() => real.append(bytes)),
+    );
+    const made = stack({}, blobs);
+    const { write } = writer(made);
+    const bytes = randomBytes(100);
+    const digest = digestOf(bytes);
+    const remove = () => write("DELETE", `/v2/${REPO}/blobs/${digest}`, { send: async () => ({ status: 202 }) });
+    const pushing = write("POST", `/v2/${REPO}/blobs/uploads/?digest=${digest}`, {
+      body: [bytes],
+      length: bytes.length,
+      async send() {
+        if (when === "while it goes by") await remove();
+        return { status: 201, digest };
+      },
+    });
+    if (when === "while it is kept") await remove();
+    kept.resolve();
+    await pushing;
+    expect(await made.blobs.stat(digest)).toBeDefined();
+    expect(await made.facts.link({ site: made.site.host, repo: REPO, digest })).toBeUndefined();
+  });
+});
+
 describe("a grant", () => {
   it("does not follow from a push: who pushes has not been seen to read", async () => {
     const made = stack();

@@ -21,7 +21,8 @@ export const writer = (
   const pushes = pushesUnderWay();
   onTestFinished(() => pushes.close());
   const keeping = { ...pushes, site, facts, blobs, log };
-  const parts = { site, policy, facts, clock, log, watch: (...args: WatchArgs) => watchPush(keeping, ...args) };
+  const { deletes } = pushes;
+  const parts = { site, policy, facts, clock, log, deletes, watch: (...args: WatchArgs) => watchPush(keeping, ...args) };
   const write = (method: string, target: string, { body = [], send, ...more }: Write): Promise<void> => {
     const [path = "", query] = target.split("?", 2);
     const request = parseRequest(method, path, new URLSearchParams(query));
