@@ -31,6 +31,8 @@ export interface CollectReport {
 export type CollectParts = Pick<Kept, "blobs" | "disk" | "facts" | "uses" | "clock">;
 
 const PAGE = 200;
+/** A blob that many manifests of other repositories name takes a while to look at. */
+const FEW = 50;
 /** What has just come may have its link still to come. Milliseconds. */
 const GRACE = 10 * 60_000;
 /** A push may be under way for as long, between its first blob and its manifest. Milliseconds. */
@@ -102,8 +104,12 @@ const collectUnnamed = async ({ facts, uses, clock }: CollectParts, isDry: boole
   let count = 0;
   for (let after: LinkKey | undefined; ; ) {
     signal.throwIfAborted();
-    const { unnamed, next } = await facts.hosting.unnamed(before, { after, limit: PAGE });
-    for (const link of unnamed) if (isDry || (await facts.hosting.unhostUnnamed(link, before))) count += 1;
+    const { unnamed, next } = await facts.hosting.unnamed(before, { after, limit: FEW });
+    for (const link of unnamed) {
+      if (isDry || (await facts.hosting.unhostUnnamed(link, before))) count += 1;
+      // each is on the disk before this goes on: all who wait for an answer have their turn between two of them
+      if (!isDry) await turn();
+    }
     if (next === undefined) return count;
     after = next;
     await turn();

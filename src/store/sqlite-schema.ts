@@ -51,8 +51,6 @@ export const STEPS = [
    CREATE INDEX listings_by_time ON listings (checked_at);`,
   // links.hosted_at: of a site of our own; holdings.needed counts such links too, as nobody could bring again what they name
   `ALTER TABLE links ADD COLUMN hosted_at INTEGER;
-   CREATE INDEX hosted_manifests ON links (site, repo) WHERE hosted_at IS NOT NULL AND media_type IS NOT NULL;
-   CREATE INDEX hosted_links ON links (digest, site, repo) WHERE hosted_at IS NOT NULL;
    CREATE TABLE referrers (
      site TEXT NOT NULL, repo TEXT NOT NULL, subject TEXT NOT NULL, digest TEXT NOT NULL,
      artifact_type TEXT NOT NULL, descriptor TEXT NOT NULL,
