@@ -7,7 +7,7 @@ import {
   type ServerResponse,
 } from "node:http";
 import { createServer as createHttps } from "node:https";
-import type { AddressInfo, Socket } from "node:net";
+import { type AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { TlsOptions, Server as TlsServer } from "node:tls";
 import { holdBody } from "./continue.ts";
@@ -102,6 +102,11 @@ const hasBody = ({ headers }: IncomingMessage): boolean =>
  */
 const lingerAfter = (req: IncomingMessage, res: ServerResponse): void => {
   const { socket } = req;
+  // where either side has said that it wants the connection closed, Node would do so as soon as the answer is out
+  socket.destroySoon = () => {
+    if (req.complete) Socket.prototype.destroySoon.call(socket);
+    else socket.end();
+  };
   res.once("finish", () => {
     if (req.complete || socket.destroyed) return;
     const close = () => socket.destroy();

@@ -299,6 +299,28 @@ describe("an answer that comes early", () => {
     clearInterval(pump);
   });
 
+  it("is not taken by a reset from a client that wants the connection closed after it, as podman does", async () => {
+    const { upstream, client, wire } = await world();
+    const errors: Error[] = [];
+    client.allowHalfOpen = true;
+    client.on("error", (error) => errors.push(error));
+    ask(client, `PATCH ${UPLOAD}`, ["Transfer-Encoding: chunked", "Connection: close"]);
+    let sent = 0;
+    const pump = setInterval(() => {
+      if (!client.writable) return;
+      client.write(`10000\r\n${"x".repeat(65_536)}\r\n`);
+      sent += 1;
+    }, 2);
+    onTestFinished(() => clearInterval(pump));
+    const asked = await upstream.connection();
+    await vi.waitUntil(() => asked.length > 500_000, { timeout: 5_000 });
+    asked.say(["HTTP/1.1 413 Payload Too Large", "Content-Length: 4", "Connection: close"], "why?");
+    expect(await bodyOf(wire, (await wire.head())!)).toBe("why?");
+    const before = sent;
+    await vi.waitUntil(() => sent > before + 50, { timeout: 5_000 });
+    expect(errors).toEqual([]);
+  });
+
   it("is cut after a while where the client neither sends on nor leaves", { timeout: 15_000 }, async () => {
     const { upstream, client, wire } = await world();
     client.allowHalfOpen = true;
