@@ -12,7 +12,8 @@ const said = (error: unknown): string =>
   (error as Error).message
     .replace(/^.*: exit \d+ after \d+ ms\n/, "")
     .replace(/time="[^"]*"/g, "")
-    .replaceAll(/\/run\/world\/\S+/g, "");
+    .replaceAll(/\/run\/world\/\S+/g, "")
+    .replaceAll(/(\/blobs\/uploads\/)[^\s:"]+/g, "$1…");
 
 /** Does all of it, one after the other, and gives a line for each. */
 export const tell = async (client: Client, story: readonly Step[]): Promise<string[]> => {

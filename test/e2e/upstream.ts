@@ -38,6 +38,7 @@ export class Upstream {
   readonly #guard: Guard | undefined;
   readonly #software: Software;
   #asksCertificate = false;
+  #largest = 0;
   #registry: Part | undefined;
   #nginx: Part | undefined;
 
@@ -79,6 +80,12 @@ export class Upstream {
   async throttle(seconds: number): Promise<void> {
     await this.#nginx?.stop();
     await this.#startNginx(0, seconds);
+  }
+
+  /** From now on no request may have a longer body than this. */
+  async takeAtMost(bytes: number): Promise<void> {
+    this.#largest = bytes;
+    await this.limit(0);
   }
 
   /** From now on only who shows a certificate of the public CA's is let in. */
@@ -263,7 +270,7 @@ export class Upstream {
         ${paths.join(" ")}
         log_format hit '$request_method $uri $status $body_bytes_sent';
         access_log ${this.#dir}/access.log hit;
-        client_max_body_size 0; proxy_request_buffering off; proxy_max_temp_file_size 0; proxy_http_version 1.1;
+        client_max_body_size ${this.#largest}; proxy_request_buffering off; proxy_max_temp_file_size 0; proxy_http_version 1.1;
         upstream registry { server ${this.address}:5000; keepalive 16; } # without: a body that it does not read, and it resets the connection
         server {
           listen ${this.address}:443 ssl http2;
