@@ -115,8 +115,12 @@ const settle = async (
   const about = { site: parts.site.host, repo };
   const reason = push.method === "DELETE" ? "delete" : "push";
   const deleted = deletedBy(push, request);
-  for (const written of before)
-    await noted(parts, written.key, () => settleTag(parts, written, pushed, { digest: kept, reason }));
+  for (const written of before) {
+    const { tag } = written.key;
+    // by `?tag=` only as upstream says itself: one that knows no such parameter takes the manifest all the same
+    const isMoved = tag === request.reference || pushed?.tags?.includes(tag) === true;
+    await noted(parts, written.key, () => settleTag(parts, written, pushed, { digest: kept, reason, isMoved }));
+  }
   if (!isDone(pushed)) return;
   if (deleted !== undefined && isDigest(deleted)) await noted(parts, about, () => forgetDigest(parts, repo, deleted));
   if (what === "manifest") await noted(parts, about, () => parts.facts.removeListings(parts.site.host, repo));
@@ -125,12 +129,18 @@ const settle = async (
 /** How often a tag is written anew to which others write all the time. */
 const ATTEMPTS = 3;
 
+interface Settled {
+  readonly digest: Digest | undefined;
+  readonly reason: MoveReason;
+  readonly isMoved: boolean;
+}
+
 /** Done: what was held is not the tag any more, and what was pushed is if that is known. Refused: it is. Unknown: upstream is to be asked. */
 const settleTag = async (
   parts: ObserveParts,
   { key, generation: before }: Written,
   pushed: Pushed | undefined,
-  { digest, reason }: { readonly digest: Digest | undefined; readonly reason: MoveReason },
+  { digest, reason, isMoved }: Settled,
 ): Promise<void> => {
   // upstream took nothing: what was asked meanwhile is as good as what was asked before, and strangers drive no more writes here
   if (pushed?.status === 401 || pushed?.status === 403) return;
@@ -139,7 +149,7 @@ const settleTag = async (
   if (stays(parts, key, fact)) return;
   if (fact === undefined && pushed !== undefined && !isDone(pushed)) return;
   let generation = await facts.raiseTag(key);
-  if (!isDone(pushed)) return;
+  if (!isDone(pushed) || !isMoved) return;
   // another write has begun or ended meanwhile: either may be what upstream has now
   const isAlone = generation === before + 1;
   if (await facts.moveTag(key, { digest: isAlone ? digest : undefined, at: clock(), reason }, generation)) return;

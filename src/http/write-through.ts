@@ -23,6 +23,7 @@ export const writeThrough = (parts: ObserveParts, forward: PassThrough): WriteTh
           location: headers.location,
           range: one(headers["range"]),
           digest: one(headers["docker-content-digest"]),
+          tags: one(headers["oci-tag"])?.split(/ *, */) ?? [],
           isWhole,
         };
       });

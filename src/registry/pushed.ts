@@ -27,6 +27,8 @@ export interface Pushed {
   /** `Docker-Content-Digest`. */
   readonly digest?: string | undefined;
   readonly range?: string | undefined;
+  /** `OCI-Tag`: which of the tags that were wished for by `?tag=` it has moved. */
+  readonly tags?: readonly string[];
   /** Whether all that the client had announced went by before. */
   readonly isWhole: boolean;
 }

@@ -330,9 +330,25 @@ describe("a manifest that is pushed", () => {
     await front.ask(TAG);
     const digest = digestOf(manifestOf(2));
     for (const tag of ["v1", "v2"]) upstream.content.moveTag(REPO, tag, digest);
+    upstream.fault(({ method }) => method === "PUT", header("oci-tag", "v1, v2"), 1);
     expect((await put(front, `/v2/${REPO}/manifests/${digest}?tag=v1&tag=v2`, manifestOf(2))).status).toBe(201);
     await expectFresh(front, upstream, TAG, manifestOf(2));
     await expectFresh(front, upstream, `/v2/${REPO}/manifests/v2`, manifestOf(2));
+  });
+
+  it("by digest with tags that upstream does not say it has moved moves none of them, and forgets none", async () => {
+    const { front, upstream } = await world();
+    await put(front, TAG, manifestOf(1));
+    await front.ask(TAG);
+    const digest = digestOf(manifestOf(2));
+    // an upstream that knows no such parameter takes the manifest all the same
+    upstream.fault(({ method }) => method === "PUT", header("oci-tag", "v2"), 1);
+    expect((await put(front, `/v2/${REPO}/manifests/${digest}?tag=v1`, manifestOf(2))).status).toBe(201);
+    await until(() => existsSync(fileOf(front, digest)));
+    await upstream.stop();
+    await front.stop();
+    await front.start();
+    expect((await front.ask(TAG)).body.equals(manifestOf(1))).toBe(true);
   });
 
   it.each([
