@@ -1,11 +1,15 @@
 // A registry of Layover's own: the conformance suite with nothing skipped, real clients that log in, push and pull, and a crash.
+import { readdir } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, onTestFailed, test } from "vitest";
+import type { Client } from "./clients/client.ts";
+import { CLIENTS } from "./clients/every.ts";
 import { conformance, counted, type Suite } from "./conformance.ts";
-import type { Engine, Kind } from "./engine.ts";
+import type { Engine, Kind, Network } from "./engine.ts";
 import { Htpasswd } from "./htpasswd.ts";
 import { Image } from "./image.ts";
 import { outcome } from "./part.ts";
 import { USERS } from "./tokens.ts";
+import { until } from "./until.ts";
 import { World } from "./world.ts";
 
 const OPEN = "images.build.example";
@@ -18,13 +22,14 @@ let world: World;
 let suite: Suite;
 let engines: Record<Kind, Engine>;
 let start: () => Promise<void>;
+let behind: Network;
 beforeAll(async () => {
   world = await World.start();
   const users = await Htpasswd.make(`${world.dir}/htpasswd`);
   const sites = { [OPEN]: { kind: "local", access: "anonymous" }, [GUARDED]: { kind: "local", users: users.file } };
   start = () => world.layover.start({}, { sites });
   await start();
-  const behind = { ...world.behind, ca: { ...world.behind.ca!, hosts: [OPEN, GUARDED] } };
+  behind = { ...world.behind, ca: { ...world.behind.ca!, hosts: [OPEN, GUARDED] } };
   suite = await world.client(conformance, behind);
   engines = { classic: await world.engine("classic", behind), containerd: await world.engine("containerd", behind) };
 });
@@ -72,4 +77,20 @@ describe.each(KINDS)("the %s engine", (kind) => {
     expect(outcome(await engines[other].login(USER, GUARDED, PASSWORD))).toBe("success");
     expect(outcome(await engines[other].pull(name, USER))).toBe("success");
   });
+});
+
+test("a push that a crash cuts off is pushed again, and leaves nothing behind", async () => {
+  onTestFailed(() => world.explain());
+  const crane = await world.client<Client>(CLIENTS.crane, behind);
+  const spool = () => readdir(`${world.layover.data}/spool`);
+  const image = await Image.make(48 * 1024 * 1024);
+  const reference = `${OPEN}/acme/cut:v1`;
+  const cut = crane.push!(image, reference).catch(() => undefined);
+  await until("bytes of the push", 20_000, async () => (await spool()).length > 0);
+  await world.layover.crash();
+  await start();
+  await cut;
+  expect(await crane.push!(image, reference)).toBe(await crane.pull(reference));
+  // health checks write there too, for a moment
+  await until("nothing to be left", 10_000, async () => (await spool()).length === 0);
 });

@@ -15,7 +15,7 @@ import { collect } from "../../src/store/collect.ts";
 import { keeping, scratch } from "../store/keeping.ts";
 
 const PUSHER = fileURLToPath(new URL("./pusher.ts", import.meta.url));
-const ROUNDS = 6;
+const ROUNDS = 4;
 const DAY = 24 * 60 * 60_000;
 const ctx = ownContext("test", new AbortController().signal);
 
@@ -43,7 +43,7 @@ it("keeps what was answered, and nothing half", { timeout: 60_000 }, async () =>
   const tags = new Map<string, Digest>();
   const blobs = new Set<string>();
   for (let round = 0; round < ROUNDS; round += 1) {
-    for (const line of await killed(folder, round, round * 23)) {
+    for (const line of await killed(folder, round, round * 31)) {
       const [what, repo, name, digest] = line.split(" ");
       if (what === "blob") blobs.add(`${repo} ${name}`);
       else if (what === "tag") tags.set(`${repo} ${name}`, digest as Digest);
