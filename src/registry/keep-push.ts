@@ -163,13 +163,19 @@ const keepBlob = async (
   return true;
 };
 
-/** Upstream has said yes to this credential. */
+/**
+ * Upstream has said yes to this credential, and of what: it may have read the request otherwise than we do, and taken something else
+ * (the reference implementation reads a form in the body before the query), which must not be a way to what others hold.
+ */
 const linkMounted = async (
   parts: KeepPushParts,
   { repo, mount, moment }: { readonly repo: Repository; readonly mount: string; readonly moment: number },
   pushed: Pushed,
 ): Promise<void> => {
-  if (!isDigest(mount) || (pushed.digest ?? mount) !== mount) return;
+  if (!isDigest(mount) || (pushed.digest ?? blobIn(pushed.location)) !== mount) return;
   const isHeld = await parts.blobs.stat(mount).catch(() => undefined);
   if (isHeld !== undefined) await linkPushed(parts, { repo, digest: mount }, undefined, moment);
 };
+
+/** The digest in a Location like `/v2/<name>/blobs/<digest>`. */
+const blobIn = (location = ""): string | undefined => /\/blobs\/([^/?#]+)(?:[?#]|$)/.exec(location)?.[1]?.replace(/%3a/i, ":");

@@ -166,6 +166,39 @@ describe("a blob that is pushed", () => {
     expect(upstream.count(({ method, path }) => method === "GET" && path.includes("/blobs/"))).toBe(0);
   });
 
+  it.each([
+    // a registry may read a form before the query, the last of two values, or an upload of something else in place of the mount
+    ["takes something else", { location: `/v2/eve/app/blobs/${digestOf(Buffer.from("eve's own"))}` }],
+    ["calls it something else", { "docker-content-digest": digestOf(Buffer.from("eve's own")) }],
+    ["does not say what it takes", {}],
+  ])("is not linked by a mount where upstream %s", async (_what, headers) => {
+    const here = await world();
+    const { upstream, front, bytes, digest } = here;
+    await WAYS["POST, then PUT with all of it"]!(front, bytes, digest);
+    await expectHeld(here, digest, bytes);
+    upstream.content.repo("eve/app");
+    upstream.fault(({ method }) => method === "POST", status(201, headers, ""), 1);
+    const mount = `/v2/eve/app/blobs/uploads/?mount=${digest}&from=eve/other`;
+    expect((await send(front, "POST", mount, Buffer.from("eve's own"))).status).toBe(201);
+    expect((await front.ask(`/v2/eve/app/blobs/${digest}`)).status).toBe(404);
+  });
+
+  it("is linked by a mount whose Location alone says what was taken", async () => {
+    const here = await world();
+    const { upstream, front, bytes, digest } = here;
+    await WAYS["POST, then PUT with all of it"]!(front, bytes, digest);
+    await expectHeld(here, digest, bytes);
+    upstream.content.repo("ann/app");
+    const location = `https://${HOST}/v2/ann/app/blobs/${digest.replace(":", "%3A")}?x=1`;
+    upstream.fault(({ method }) => method === "POST", status(201, { location }, ""), 1);
+    await send(front, "POST", `/v2/ann/app/blobs/uploads/?mount=${digest}&from=${REPO}`, Buffer.alloc(0));
+    // a mount shows no right to read
+    expect((await front.ask("/v2/ann/app/tags/list")).status).toBe(200);
+    upstream.clear();
+    expect((await front.ask(`/v2/ann/app/blobs/${digest}`)).body.equals(bytes)).toBe(true);
+    expect(upstream.count(({ path }) => path.includes("/blobs/"))).toBe(0);
+  });
+
   it("of which a mount becomes an upload is held", async () => {
     const here = await world();
     const { front, bytes, digest } = here;
