@@ -16,7 +16,7 @@ import { localCare } from "./registry/local-care.ts";
 import { type Policy, policyOf } from "./registry/policy.ts";
 import { permitted } from "./registry/site.ts";
 import { subjectOf } from "./registry/subject.ts";
-import { Uploads } from "./registry/uploads.ts";
+import { LIMITS, STRANGERS, Uploads } from "./registry/uploads.ts";
 import { type Admit, admitUsers } from "./registry/users.ts";
 import type { Site } from "./sites.ts";
 import type { BlobStore } from "./store/blobs.ts";
@@ -42,8 +42,8 @@ export const openLocal = (site: Site, parts: LocalSiteParts): LocalSite => {
   const { blobs, disk, facts, subjectKey, clock, log } = parts;
   const policy = policyOf(site);
   const bcrypt = new Bcrypt();
-  const uploads = new Uploads(blobs, clock);
   const { host, users: file } = site;
+  const uploads = new Uploads(blobs, clock, file === undefined ? STRANGERS : LIMITS);
   const admit: Admit = file === undefined ? () => Promise.resolve() : admitUsers({ host, file, subjectKey, bcrypt, clock, log });
   // without users nobody is told apart: a credential that a client sends all the same means nothing
   const owner =

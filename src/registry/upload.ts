@@ -28,6 +28,7 @@ interface UploadParts {
   readonly blobs: BlobStore;
   readonly clock: Clock;
   readonly silence: number;
+  readonly believed: number;
   /** Others that are idle end. False: there were none. */
   readonly makeWay: () => Promise<boolean>;
   readonly over: () => void;
@@ -106,13 +107,14 @@ export class Upload {
     }
   }
 
-  async #begin(length: number | undefined): Promise<Stage> {
-    const { blobs, makeWay } = this.#parts;
+  async #begin(length = 0): Promise<Stage> {
+    const { blobs, makeWay, believed } = this.#parts;
+    const stage = () => blobs.stage(Math.min(length, believed), this.opening.algorithm);
     try {
-      return await blobs.stage(length, this.opening.algorithm);
+      return await stage();
     } catch (error) {
       if (!(error instanceof StoreFull) || !(await makeWay())) throw error;
-      return blobs.stage(length, this.opening.algorithm);
+      return stage();
     }
   }
 

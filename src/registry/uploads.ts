@@ -16,9 +16,18 @@ export interface UploadLimits {
   readonly spare: number;
   /** A writer from whom nothing comes for so long has gone, whatever the socket says. Milliseconds. */
   readonly silence: number;
+  /** Bytes for which others make way on a client's word that they will come; for more they do as it comes. */
+  readonly believed: number;
 }
 
-export const LIMITS: UploadLimits = { inAll: 1_000, perClient: 200, idle: 60 * 60_000, spare: 10_000, silence: 5 * 60_000 };
+export const LIMITS: UploadLimits = {
+  ...{ inAll: 1_000, perClient: 200 },
+  ...{ idle: 60 * 60_000, spare: 10_000, silence: 5 * 60_000 },
+  believed: Number.POSITIVE_INFINITY,
+};
+
+/** Of clients that nobody knows: a header alone empties no store. */
+export const STRANGERS: UploadLimits = { ...LIMITS, believed: 16 * 1024 * 1024 };
 
 const ID = /^[\w-]{22}$/;
 
@@ -47,8 +56,8 @@ export class Uploads {
     const id = randomBytes(16).toString("base64url");
     const over = () => this.#open.delete(id);
     const makeWay = () => this.#drop(this.#limits.spare);
-    const parts = { id, opening, blobs: this.#blobs, clock: this.#clock, silence: this.#limits.silence };
-    const upload = new Upload({ ...parts, makeWay, over });
+    const { silence, believed } = this.#limits;
+    const upload = new Upload({ id, opening, blobs: this.#blobs, clock: this.#clock, silence, believed, makeWay, over });
     this.#open.set(id, upload);
     return upload;
   }

@@ -13,7 +13,7 @@ import { hosted } from "../../src/registry/hosted.ts";
 import { localRegistry } from "../../src/registry/local.ts";
 import { policyOf } from "../../src/registry/policy.ts";
 import { receiving } from "../../src/registry/receive.ts";
-import { LIMITS, type UploadLimits, Uploads } from "../../src/registry/uploads.ts";
+import { LIMITS, STRANGERS, type UploadLimits, Uploads } from "../../src/registry/uploads.ts";
 import { collect } from "../../src/store/collect.ts";
 import { forget } from "../../src/store/forget.ts";
 import { verifyBlobs } from "../../src/store/verify.ts";
@@ -163,6 +163,18 @@ describe("a store that is full of it", () => {
     kept.pass(2 * DAY);
     await tidy(kept);
     expect(await refusal(pushBlob(writes, body(150_000, 2)))).toBe("done");
+  });
+});
+
+describe("a client that nobody knows", () => {
+  it("makes nothing go by what it only promises to send", async () => {
+    const kept = await keeping({ maxSize: 40 * 1024 * 1024 });
+    const mirrored = await put(kept.blobs, body(30 * 1024 * 1024, 1));
+    const { writes } = registryOver(kept, { ...STRANGERS, believed: 1024 * 1024 });
+    const { id } = await writes.openUpload({ repo: APP }, ctx);
+    const chunk = { repo: APP, id, body: Readable.from([body(100, 2)]), length: 35 * 1024 * 1024 };
+    expect(await refusal(writes.appendUpload(chunk, ctx))).toBe("SIZE_INVALID");
+    expect(await holds(kept.blobs, mirrored)).toBe(true);
   });
 });
 
