@@ -111,12 +111,16 @@ const lingerAfter = (req: IncomingMessage, res: ServerResponse): void => {
     if (req.complete || socket.destroyed) return;
     const close = () => socket.destroy();
     const latest = setTimeout(close, LINGER);
-    const silent = setTimeout(close, LINGER_SILENT);
-    req.on("data", () => void silent.refresh());
+    let read = socket.bytesRead;
+    // what is thrown away is told by no event
+    const look = setInterval(() => {
+      if (socket.bytesRead === read) close();
+      read = socket.bytesRead;
+    }, LINGER_SILENT);
     req.once("end", close);
     socket.once("close", () => {
       clearTimeout(latest);
-      clearTimeout(silent);
+      clearInterval(look);
     });
     socket.end();
   });

@@ -84,7 +84,7 @@ const fileOf = (front: Front, digest: string): string => {
   return join(front.folder, "data", "blobs", algorithm, hex.slice(0, 2), hex);
 };
 
-const until = (isSo: () => boolean): Promise<boolean> => vi.waitUntil(isSo, { timeout: 5_000, interval: 5 });
+const until = (isSo: () => boolean): Promise<boolean> => vi.waitUntil(isSo, { timeout: 15_000, interval: 5 });
 
 /** What is kept is so a moment after the client has its answer; a pull then brings it without a byte of upstream's. */
 const expectHeld = async (
@@ -334,7 +334,7 @@ const expectFresh = (front: Front, upstream: FaultUpstream, path: string, bytes:
       expect(upstream.log.map(({ method }) => method).filter((method) => method !== "HEAD")).toEqual([]);
       expect(answer.headers["x-cache"]).toBe("HIT");
     },
-    { timeout: 5_000, interval: 20 },
+    { timeout: 15_000, interval: 20 },
   );
 
 describe("a manifest that is pushed", () => {
@@ -435,7 +435,7 @@ describe("a delete through us", () => {
     return { ...here, digest: digestOf(manifestOf(1)) };
   };
   const gone = async (front: Front, path: string) => {
-    await vi.waitFor(async () => expect((await front.ask(path)).status).toBe(404), { timeout: 5_000, interval: 20 });
+    await vi.waitFor(async () => expect((await front.ask(path)).status).toBe(404), { timeout: 15_000, interval: 20 });
   };
 
   it("of a tag forgets the tag, and not the other one", async () => {

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { onTestFinished, vi } from "vitest";
 
-const until = (isSo: () => boolean): Promise<boolean> => vi.waitUntil(isSo, { timeout: 5_000, interval: 5 });
+const until = (isSo: () => boolean): Promise<boolean> => vi.waitUntil(isSo, { timeout: 15_000, interval: 5 });
 
 export class RawUpstream {
   /** In the order in which they came. */

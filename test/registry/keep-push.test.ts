@@ -1,7 +1,10 @@
 // Keeping never slows or breaks a push, and is bounded: slow, full and broken disks, clients that begin much, Locations that mean nothing.
 import { randomBytes } from "node:crypto";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import fc from "fast-check";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { silent } from "../../src/lib/log.ts";
 import { Places } from "../../src/lib/places.ts";
 import { type Digest, digestOf } from "../../src/oci/digest.ts";
@@ -9,6 +12,7 @@ import { parseRepository } from "../../src/oci/reference.ts";
 import { Beside, Waiting } from "../../src/registry/beside.ts";
 import { UploadsSeen, uploadKey } from "../../src/registry/uploads-seen.ts";
 import { type BlobStore, type Stage, StoreFull } from "../../src/store/blobs.ts";
+import { openDisk } from "../../src/store/disk.ts";
 import { memoryBlobs } from "../../src/store/memory.ts";
 import { HOUR, MINUTE, stack } from "./stack.ts";
 import { writer } from "./writer.ts";
@@ -86,7 +90,7 @@ describe("a disk", () => {
     expect(await made.blobs.stat(digest)).toBeUndefined();
     expect(await made.facts.link({ site: made.site.host, repo: REPO, digest })).toBeUndefined();
     gate.resolve();
-    await vi.waitUntil(() => open.size === 0);
+    await vi.waitUntil(() => open.size === 0, { timeout: 10_000 });
   });
 
   it.each([
@@ -98,9 +102,29 @@ describe("a disk", () => {
     const { finishing, digest, pushes } = await pushed(made, [randomBytes(1_000), randomBytes(1_000)]);
     await finishing;
     expect(await made.blobs.stat(digest)).toBeUndefined();
-    await vi.waitUntil(() => open.size === 0);
+    await vi.waitUntil(() => open.size === 0, { timeout: 10_000 });
     expect(pushes.waiting.bytes).toBe(0);
     expect(pushes.uploads.size).toBe(0);
+  });
+
+  it.each([
+    ["that is full from the start", 0],
+    ["that becomes full", 1_500_000],
+  ])("%s (a real one) keeps nothing and leaves nothing, and the push goes on", async (_what, free) => {
+    const folder = mkdtempSync(join(tmpdir(), "layover-push-"));
+    const disk = await openDisk({ folder, reserve: 0, room: async () => ({ free, total: 10_000_000 }) });
+    onTestFinished(async () => {
+      await disk.close();
+      rmSync(folder, { recursive: true, force: true });
+    });
+    const made = stack({}, disk);
+    const { finishing, digest } = await pushed(
+      made,
+      Array.from({ length: 40 }, () => randomBytes(100_000)),
+    );
+    await finishing;
+    expect(await disk.stat(digest)).toBeUndefined();
+    await vi.waitUntil(() => readdirSync(join(folder, "spool")).length === 0, { timeout: 10_000 });
   });
 
   it("that has no room for a stage keeps nothing", async () => {
