@@ -71,6 +71,10 @@ const before = async (host: string) => {
   }
 };
 
+/** Nobody is kept from going to a token server himself before it is sure that there is none: one that has just answered may be asked again. */
+const challengeDropped = () =>
+  until("the challenge to be dropped", 30_000, async () => (await world.ask(GUARDED, "/v2/")).status === 200);
+
 describe("a registry with passwords of its own is away", () => {
   beforeAll(async () => {
     await before(QUAY.host);
@@ -93,8 +97,7 @@ describe("the token server is away", () => {
   beforeAll(async () => {
     await before(GUARDED);
     await world.tokens.stop();
-    // nobody is kept from going there himself before that is sure
-    await until("the challenge to be dropped", 30_000, async () => (await world.ask(GUARDED, "/v2/")).status === 200);
+    await challengeDropped();
   });
   afterAll(() => world.tokens.start());
   tellAll(GUARDED, { own: "refusal", login: "success", mistyped: "success", open: "success" });
@@ -104,6 +107,7 @@ describe("both are away", () => {
   beforeAll(async () => {
     await before(GUARDED);
     await Promise.all([world.tokens.stop(), world.guarded.stop()]);
+    await challengeDropped();
   });
   afterAll(() => Promise.all([world.tokens.start(), world.guarded.start()]));
   // nobody can tell a password from another: the login is let pass, and is good for nothing
