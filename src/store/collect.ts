@@ -106,6 +106,8 @@ const collectUnnamed = async ({ facts, uses, clock }: CollectParts, isDry: boole
     signal.throwIfAborted();
     const { unnamed, next } = await facts.hosting.unnamed(before, { after, limit: FEW });
     for (const link of unnamed) {
+      // its pusher has been told that it is there: the manifest that names it is on its way
+      if ((uses.since(link.digest) ?? 0) >= before) continue;
       if (isDry || (await facts.hosting.unhostUnnamed(link, before))) count += 1;
       // each is on the disk before this goes on: all who wait for an answer have their turn between two of them
       if (!isDry) await turn();

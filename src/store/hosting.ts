@@ -60,6 +60,6 @@ export interface Hosting {
    * looked at, and `next` is where to go on.
    */
   unnamed(before: number, page: Page<LinkKey>): Promise<{ readonly unnamed: LinkKey[]; readonly next: LinkKey | undefined }>;
-  /** Unhosts it if it still is unnamed, and every manifest of its repository is held, so that what they name is known. True: it was. */
+  /** Unhosts it if it still is unnamed, and every manifest of its repository is held as one, so that what they name is known. True: it was. */
   unhostUnnamed(key: LinkKey, before: number): Promise<boolean>;
 }

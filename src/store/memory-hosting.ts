@@ -88,7 +88,7 @@ export const memoryHosting = (known: Known, holdings: Holdings, links: Links): H
       const link = links.get(key);
       if (link?.hostedAt === undefined || !(await isUnnamed(key, link, before))) return false;
       for (const [other, { mediaType }] of within(key.site, key.repo))
-        if (mediaType !== undefined && !(await isHeld(other.digest))) return false;
+        if (mediaType !== undefined && (await holdings.holding(other.digest))?.isManifest !== true) return false;
       return unhost(key);
     },
   };

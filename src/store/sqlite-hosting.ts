@@ -146,7 +146,7 @@ export const sqliteHosting = (hot: Connection, durable: Connection, changed: (ke
          AND NOT EXISTS (
            SELECT 1 FROM links AS manifest LEFT JOIN holdings USING (digest)
            WHERE manifest.site = ?2 AND manifest.repo = ?3 AND manifest.hosted_at IS NOT NULL
-             AND manifest.media_type IS NOT NULL AND holdings.digest IS NULL)`,
+             AND manifest.media_type IS NOT NULL AND coalesce(holdings.is_manifest, 0) = 0)`,
         before,
         site,
         repo,

@@ -31,7 +31,7 @@ const PORTION = 256 * 1024;
 const TELL_EVERY = 64 * 1024 * 1024;
 const MOST_NAMED = 1_000;
 
-/** Throws the signal's reason. What a client reads meanwhile is as it was. */
+/** Throws the signal's reason, or that something cannot be looked at just now. What a client reads meanwhile is as it was. */
 export const verifyBlobs = async (parts: VerifyParts, onProgress: OnProgress, signal: AbortSignal): Promise<VerifyReport> => {
   const { blobs, disk, facts } = parts;
   const { added, dropped, strange } = await reconcile(
@@ -77,7 +77,10 @@ async function* every({ facts }: VerifyParts): AsyncGenerator<Holding> {
   }
 }
 
-/** `undefined`: it is what it is called. */
+/** What fails for want of something, or of a right, says nothing of the bytes. */
+const NO_VERDICT = new Set(["EMFILE", "ENFILE", "ENOMEM", "EACCES", "EPERM"]);
+
+/** `undefined`: it is what it is called. Throws where that cannot be found out now. */
 const flawOf = async (
   { disk }: VerifyParts,
   digest: Digest,
@@ -108,6 +111,7 @@ const flawOf = async (
     return hasher.digest() === digest ? undefined : "its bytes are others";
   } catch (error) {
     signal.throwIfAborted();
+    if (NO_VERDICT.has((error as NodeJS.ErrnoException).code ?? "")) throw error;
     return `it cannot be read: ${error instanceof Error ? error.message : String(error)}`;
   }
 };

@@ -4,7 +4,7 @@ import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { type Digest, digestOf } from "../../src/oci/digest.ts";
 import { isOciError } from "../../src/oci/error.ts";
 import { ownContext } from "../../src/oci/own-context.ts";
@@ -128,6 +128,49 @@ describe("what is hosted stays", () => {
     expect(await refusal(reads.statBlob({ repo: APP, digest: layer! }, ctx))).toBe("BLOB_UNKNOWN");
     await pushBlob(writes, bytes);
     expect((await reads.statBlob({ repo: APP, digest: layer! }, ctx)).descriptor.size).toBe(100_000);
+  });
+
+  it("while it cannot be looked at just now, which says nothing of its bytes", async () => {
+    const kept = await keeping();
+    const image = await pushImage(registryOver(kept).writes, "v1", [body(100_000, 1)]);
+    vi.spyOn(kept.disk, "read").mockRejectedValueOnce(Object.assign(new Error("too many open files"), { code: "EMFILE" }));
+    await expect(verifyBlobs(kept, nobody, never())).rejects.toThrow("too many open files");
+    expect(await all(kept, image)).toEqual(everything(image));
+    expect((await verifyBlobs(kept, nobody, never())).spoiltCount).toBe(0);
+  });
+
+  it("where nobody knows what a manifest beside it names", async () => {
+    const kept = await keeping();
+    const { writes } = registryOver(kept);
+    const hold = kept.facts.holdings.hold.bind(kept.facts.holdings);
+    // the facts take no manifest for a moment; what it is has been known as a blob before
+    vi.spyOn(kept.facts.holdings, "hold").mockImplementation(async ({ parts, ...holding }) => {
+      if (parts !== undefined) throw new Error("the disk is full");
+      return hold(holding);
+    });
+    const layer = await pushBlob(writes, body(1_000, 1));
+    const manifest = Buffer.from(JSON.stringify({ schemaVersion: 2, layers: [{ digest: layer }] }));
+    await pushBlob(writes, manifest);
+    const put = { repo: APP, reference: "v1" as Reference, tags: [], mediaType: TYPE, body: Readable.from([manifest]) };
+    await writes.putManifest(put, ctx);
+    kept.pass(DAY);
+    await tidy(kept);
+    expect(await holds(kept.blobs, layer)).toBe(true);
+  });
+
+  it("when a client has just been told that it is there, whatever is being collected", async () => {
+    const kept = await keeping();
+    const { writes, reads } = registryOver(kept);
+    const layer = await pushBlob(writes, body(1_000, 1));
+    kept.pass(DAY);
+    const unnamed = kept.facts.hosting.unnamed.bind(kept.facts.hosting);
+    vi.spyOn(kept.facts.hosting, "unnamed").mockImplementation(async (...page) => {
+      const found = await unnamed(...page);
+      await reads.statBlob({ repo: APP, digest: layer }, ctx);
+      return found;
+    });
+    expect((await tidy(kept)).links).toBe(0);
+    expect((await reads.statBlob({ repo: APP, digest: layer }, ctx)).descriptor.size).toBe(1_000);
   });
 
   it("when its facts of what is held are lost", async () => {

@@ -159,6 +159,8 @@ export const hostingSuite = (name: string, make: () => Promise<FactStore>): void
       // of a manifest that is lost nobody can tell what it names
       await facts.holdings.release(named("m"));
       expect(await facts.hosting.unhostUnnamed(key("old"), 40)).toBe(false);
+      await hold(facts, "m");
+      expect(await facts.hosting.unhostUnnamed(key("old"), 40)).toBe(false);
       await hold(facts, "m", ["named"]);
       expect(await facts.hosting.unhostUnnamed(key("old"), 40)).toBe(true);
       expect(await facts.link(key("old"))).toBeUndefined();
