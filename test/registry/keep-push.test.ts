@@ -44,10 +44,13 @@ const spoilt = (append: (bytes: Uint8Array, real: Stage) => Promise<void>) => {
   return { blobs, open };
 };
 
-const pushed = async (made: ReturnType<typeof stack>, pieces: readonly Buffer[]) => {
+const pushed = async (
+  made: ReturnType<typeof stack>,
+  pieces: readonly Buffer[],
+  location = "/v2/acme/app/blobs/uploads/1?_state=x",
+) => {
   const { write, pushes } = writer(made);
   const digest = digestOf(Buffer.concat(pieces));
-  const location = "/v2/acme/app/blobs/uploads/1?_state=x";
   await write("POST", "/v2/acme/app/blobs/uploads/", { send: async () => ({ status: 202, location }) });
   await write("PATCH", location, { body: pieces, send: async () => ({ status: 202, location }) });
   const began = performance.now();
@@ -73,6 +76,14 @@ describe("a disk", () => {
       }),
       { numRuns: 50 },
     );
+  });
+
+  it("keeps also what goes on at a path that is none of the specification's, as some registries have it", async () => {
+    const made = stack();
+    const { finishing, digest } = await pushed(made, [randomBytes(1_000)], "/artifacts-uploads/namespaces/acme/uploads/AF2X?x=1");
+    await finishing;
+    expect(await made.facts.link({ site: made.site.host, repo: REPO, digest })).toBeDefined();
+    expect(await made.blobs.stat(digest)).toBeDefined();
   });
 
   it("that takes nothing holds nobody up, and no more of the push than may wait", async () => {
