@@ -1,6 +1,7 @@
 // The DNS half put together: the zone from the site table, everything else to the resolvers.
 import type { Config } from "./config/config.ts";
 import { answerAddresses } from "./dns/address.ts";
+import { cached } from "./dns/cache.ts";
 import { createRelay } from "./dns/relay.ts";
 import { parseResolver } from "./dns/resolver-address.ts";
 import { serveDns } from "./dns/server.ts";
@@ -37,7 +38,7 @@ export const dnsEnd = async (config: DnsConfig, log: Logger, healthy: () => bool
   const server = await serveDns({
     listen: config.listen.dns.map(formatAddress),
     zone,
-    relay,
+    relay: cached(relay),
     clients: parsePrefixes(config.clients),
     log,
   }).catch((error: unknown) => {

@@ -2,7 +2,6 @@
 import { performance } from "node:perf_hooks";
 import type { Logger } from "../lib/log.ts";
 import { prescreen, type Query } from "./prescreen.ts";
-import type { Relay } from "./relay.ts";
 import { emptyReply, headerReply } from "./reply.ts";
 import { RCODE, rcodeName, rcodeOf, typeName } from "./wire.ts";
 import type { Zone } from "./zone.ts";
@@ -20,13 +19,19 @@ export interface Answered {
  */
 export type Answer = (message: Buffer, client: string) => Promise<Answered | undefined> | Answered | undefined;
 
+/** What is not ours, answered by others. */
+export interface Forwarder {
+  /** A whole message under the query's id, of any size, at once where it is known. Never throws or rejects: no resolver answering is SERVFAIL. */
+  forward(query: Query): Promise<Buffer> | Buffer;
+}
+
 export interface AnswerParts {
   readonly zone: Zone;
-  readonly relay: Pick<Relay, "forward">;
+  readonly relay: Forwarder;
   readonly log: Logger;
 }
 
-/** Queries under way in both servers; what comes beyond is left unanswered. */
+/** Queries whose client's way to us is being found out; what comes beyond is left unanswered. The relay has a bound of its own. */
 const MAX_PENDING = 4_096;
 
 export const createAnswer = ({ zone, relay, log }: AnswerParts): Answer => {
@@ -46,13 +51,22 @@ export const createAnswer = ({ zone, relay, log }: AnswerParts): Answer => {
     return { reply, query };
   };
 
-  /** What the zone leaves, or has to find out first. */
-  const settle = async (query: Query, client: string, found: Promise<Buffer | undefined> | undefined, started: number) => {
+  /** What the zone leaves. */
+  const pass = (query: Query, client: string, started: number): Promise<Answered> | Answered => {
+    const reply = relay.forward(query);
+    if (Buffer.isBuffer(reply)) return answered(query, client, "cache", reply, started);
+    return reply.then(
+      (late) => answered(query, client, "relay", late, started),
+      (error: unknown) => failed(query, client, error),
+    );
+  };
+
+  /** What the zone has to find out first. */
+  const settle = async (query: Query, client: string, found: Promise<Buffer | undefined>, started: number) => {
     pending += 1;
     try {
       const own = await found;
-      const reply = own ?? (await relay.forward(query));
-      return answered(query, client, own ? "hijack" : "relay", reply, started);
+      return own ? answered(query, client, "hijack", own, started) : await pass(query, client, started);
     } catch (error) {
       return failed(query, client, error);
     } finally {
@@ -65,6 +79,7 @@ export const createAnswer = ({ zone, relay, log }: AnswerParts): Answer => {
     try {
       const own = zone.answer(query, client);
       if (Buffer.isBuffer(own)) return answered(query, client, "hijack", own, started);
+      if (own === undefined) return pass(query, client, started);
       return pending < MAX_PENDING ? settle(query, client, own, started) : undefined;
     } catch (error) {
       return failed(query, client, error);

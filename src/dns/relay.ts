@@ -3,6 +3,7 @@
 import { randomInt } from "node:crypto";
 import { performance } from "node:perf_hooks";
 import type { Logger } from "../lib/log.ts";
+import type { Forwarder } from "./answer.ts";
 import { askTcp, askUdp, NoAnswer, type Question } from "./exchange.ts";
 import type { Query } from "./prescreen.ts";
 import { emptyReply } from "./reply.ts";
@@ -23,8 +24,7 @@ export interface RelayOptions {
   readonly maxInFlight?: number;
 }
 
-export interface Relay {
-  /** A whole message under the query's id, of any size. Never rejects: no resolver answering is SERVFAIL. */
+export interface Relay extends Forwarder {
   forward(query: Query): Promise<Buffer>;
   /** Ends what is under way with SERVFAIL. */
   close(): void;

@@ -42,7 +42,8 @@ const header = (id: number, flags: number, questions: number, additional: number
   return octets;
 };
 
-const optRecord = (dnssecOk: boolean, extendedRcode: number): Buffer => {
+/** Ours: no options. */
+export const optRecord = (dnssecOk: boolean, extendedRcode: number): Buffer => {
   const octets = Buffer.alloc(11);
   octets.writeUInt16BE(TYPE.OPT, 1);
   octets.writeUInt16BE(UDP_SIZE, 3);

@@ -6,8 +6,7 @@ import type { AddressInfo } from "node:net";
 import { isIPv6 } from "node:net";
 import { type Address, formatAddress, parseAddress } from "../lib/listen.ts";
 import type { Logger } from "../lib/log.ts";
-import { type Answer, createAnswer } from "./answer.ts";
-import type { Relay } from "./relay.ts";
+import { type Answer, createAnswer, type Forwarder } from "./answer.ts";
 import { DnsTcpServer, type TcpLimits } from "./tcp.ts";
 import { DnsUdpServer, type DoorOptions } from "./udp.ts";
 import type { Zone } from "./zone.ts";
@@ -16,7 +15,7 @@ export interface DnsOptions {
   /** `ip:port` or `[ipv6]:port`; port 0 is one free port for both transports. */
   readonly listen: readonly string[];
   readonly zone: Zone;
-  readonly relay: Pick<Relay, "forward">;
+  readonly relay: Forwarder;
   /** Who may ask, by address; the others are dropped over UDP, and their connections closed. */
   readonly clients: (address: string) => boolean;
   readonly log: Logger;
