@@ -1,6 +1,8 @@
 // What happens when Layover itself fails: builders go direct while the front end is away, and nothing held is lost.
 import { stat } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, onTestFailed, test } from "vitest";
+import type { Verified } from "../../src/admin/answers.ts";
+import { CLIENTS, type ClientName } from "./clients/every.ts";
 import type { Engine } from "./engine.ts";
 import { Image } from "./image.ts";
 import { lookup } from "./internet.ts";
@@ -106,6 +108,34 @@ test("when its parent alone is killed, the front end goes with it and both can s
   await world.layover.start();
   await expectHeld();
 });
+
+// docker 20.10 and crane try again by themselves, and get through; skopeo does not
+test.each<ClientName>(["docker-20.10", "crane", "skopeo"])(
+  "the front end is killed in the middle of a push by %s: what the client then says is so, and nothing half is held",
+  async (name) => {
+    onTestFailed(() => world.explain());
+    await hijacked();
+    const image = await Image.make(60 * 1024 * 1024);
+    const client = await world.client(CLIENTS[name]);
+    const push = (): Promise<string | undefined> => client.push!(image, `${OPEN}/acme/pushed-${name}:v1`).catch(() => undefined);
+    const mark = await world.open.mark();
+    const torn = push();
+    await until("an upload to have begun", 20_000, async () =>
+      (await world.open.hits(mark)).some(({ method }) => method === "POST"),
+    );
+    process.kill((await world.layover.front())!, "SIGKILL");
+    const said = await torn;
+    if (name !== "skopeo") expect(said).toBeDefined();
+    expect(await world.open.whole(`acme/pushed-${name}`, "v1")).toBe(said);
+    await hijacked();
+    const digest = await push();
+    expect(digest).toBeDefined();
+    expect(await world.open.whole(`acme/pushed-${name}`, "v1")).toBe(digest);
+    expect(await (await world.client(CLIENTS.crane)).pull(`${OPEN}/acme/pushed-${name}:v1`)).toBe(digest);
+    const verified = JSON.parse((await world.layover.command("cache", "verify", "--json")).out) as Verified;
+    expect(verified).toMatchObject({ spoiltCount: 0, strange: [] });
+  },
+);
 
 test("SIGTERM lets what is under way end, and it exits 0", async () => {
   onTestFailed(() => world.explain());
