@@ -1,4 +1,5 @@
 // The tags of a hosted site: moved and taken away against the generation that was read, with their history. A pinned one stays.
+import { setImmediate as turn } from "node:timers/promises";
 import type { Digest } from "../oci/digest.ts";
 import { OciError } from "../oci/error.ts";
 import type { Repository, Tag } from "../oci/reference.ts";
@@ -31,8 +32,15 @@ export const refusePinned = ({ policy }: Pick<TagParts, "policy">, repo: Reposit
 
 /** Takes away all tags of the repository that stand for the digest. Throws DENIED before any, where one is pinned. */
 export const untag = async (parts: TagParts, repo: Repository, digest: Digest): Promise<void> => {
-  const all = await parts.facts.inventory.tagsOf(digest, PAGE);
-  const tags = all.filter((key) => key.site === parts.site.host && key.repo === repo);
-  for (const { tag } of tags) refusePinned(parts, repo, tag, digest);
-  for (const { tag } of tags) await moveTag(parts, repo, tag, undefined);
+  const key = { site: parts.site.host, repo, digest };
+  const tags = (after?: Tag) => parts.facts.hosting.tagsOf(key, { after, limit: PAGE });
+  for (let page = await tags(); page.length > 0; page = await tags(page.at(-1)))
+    for (const tag of page) refusePinned(parts, repo, tag, digest);
+  for (let page = await tags(); page.length > 0; page = await tags(page.at(-1))) {
+    for (const tag of page) {
+      await moveTag(parts, repo, tag, undefined);
+      // its going is on the disk before this goes on: all who wait for an answer have their turn between two of them
+      await turn();
+    }
+  }
 };

@@ -51,6 +51,8 @@ export interface Hosting {
   exists(site: string, repo: Repository): Promise<boolean>;
   /** Tags that stand for a hosted manifest, by name. */
   tags(site: string, repo: Repository, page: Page<Tag>): Promise<Tag[]>;
+  /** Tags of a repository that stand for the digest, by name. */
+  tagsOf(key: LinkKey, page: Page<Tag>): Promise<Tag[]>;
   /** Repositories of the site that hold the digest, by name. */
   holders(site: string, digest: Digest, page: Page<Repository>): Promise<Repository[]>;
   /** By digest. */

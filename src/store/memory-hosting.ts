@@ -60,6 +60,14 @@ export const memoryHosting = (known: Known, holdings: Holdings, links: Links): H
         limit,
       );
     },
+    tagsOf: async ({ site, repo, digest }, { after = "", limit }) => {
+      const tags = known.tags().filter(([key, fact]) => key.site === site && key.repo === repo && fact.digest === digest);
+      return pageOf(
+        tags.map(([{ tag }]) => tag),
+        after,
+        limit,
+      );
+    },
     holders: async (site, digest, { after = "", limit }) => {
       const holding = hosted().filter(([key]) => key.site === site && key.digest === digest);
       return pageOf(

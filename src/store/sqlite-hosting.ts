@@ -101,6 +101,18 @@ export const sqliteHosting = (hot: Connection, durable: Connection, changed: (ke
           limit,
         ),
       ) as Tag[],
+    tagsOf: async ({ site, repo, digest }, { after = "", limit }) =>
+      names(
+        "tag",
+        hot.all(
+          "SELECT tag FROM tags WHERE digest = ? AND site = ? AND repo = ? AND tag > ? ORDER BY tag LIMIT ?",
+          digest,
+          site,
+          repo,
+          after,
+          limit,
+        ),
+      ) as Tag[],
     holders: async (site, digest, { after = "", limit }) =>
       names(
         "repo",

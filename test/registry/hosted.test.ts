@@ -103,6 +103,19 @@ describe("what is hosted stays", () => {
     ]);
   });
 
+  it("under no tag once it is deleted, however many it has had there and elsewhere", async () => {
+    const kept = await keeping();
+    const { writes, reads } = registryOver(kept);
+    const [top] = await pushImage(writes, "v1", [body(1_000, 1)]);
+    const move = { digest: top, at: 1, reason: "pull" } as const;
+    for (let n = 0; n < 1_000; n += 1) await kept.facts.moveTag({ site: "a.example", repo: APP, tag: `t${n}` as Tag }, move, 0);
+    await writes.deleteManifest({ repo: APP, digest: top! }, ctx);
+    await pushBlob(writes, body(1_000, 1));
+    await pushImage(writes, "v2", [body(1_000, 1)]);
+    expect((await kept.facts.tag({ site: SITE.host, repo: APP, tag: "v1" as Tag }))?.digest).toBeUndefined();
+    expect(await refusal(reads.getManifest({ repo: APP, reference: "v1" as Reference }, ctx))).toBe("MANIFEST_UNKNOWN");
+  });
+
   it("for hours where no manifest names it yet", async () => {
     const kept = await keeping();
     const { writes } = registryOver(kept);

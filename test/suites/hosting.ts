@@ -113,6 +113,17 @@ export const hostingSuite = (name: string, make: () => Promise<FactStore>): void
       expect(await hosting.tags(SITE, "a" as Repository, { after: "v1" as Tag, limit: 9 })).toEqual(["v2"]);
     });
 
+    it("is called by its tags, in pages", async () => {
+      const facts = await make();
+      for (const repo of [APP, OTHER]) await hostManifest(facts, "m", [], repo);
+      const move = { digest: named("m"), at: 1, reason: "push" } as const;
+      for (const tag of ["b", "c", "a"] as Tag[]) await facts.moveTag({ site: SITE, repo: APP, tag }, move, 0);
+      await facts.moveTag({ site: SITE, repo: APP, tag: "other" as Tag }, { ...move, digest: named("n") }, 0);
+      await facts.moveTag({ site: SITE, repo: OTHER, tag: "d" as Tag }, move, 0);
+      expect(await facts.hosting.tagsOf(key("m"), { limit: 2 })).toEqual(["a", "b"]);
+      expect(await facts.hosting.tagsOf(key("m"), { after: "b" as Tag, limit: 2 })).toEqual(["c"]);
+    });
+
     it("refers to subjects for as long as it is there", async () => {
       const facts = await make();
       for (const [text, artifactType] of [
