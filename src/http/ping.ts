@@ -3,7 +3,7 @@ import type { ServerResponse } from "node:http";
 import { isOciError, OciError } from "../oci/error.ts";
 import type { Context } from "../oci/registry.ts";
 import { asksBasic } from "../registry/ask-login.ts";
-import { patiently } from "../registry/confirm.ts";
+import { patiently } from "../registry/patience.ts";
 import type { Rights } from "../registry/rights.ts";
 import type { Health } from "../registry/witness.ts";
 import type { Site } from "../sites.ts";

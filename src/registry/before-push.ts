@@ -3,7 +3,7 @@
 import { isOciError } from "../oci/error.ts";
 import { isDigestReference } from "../oci/reference.ts";
 import type { Context, ManifestQuery, ManifestStat, Registry } from "../oci/registry.ts";
-import { patiently } from "./confirm.ts";
+import { patiently } from "./patience.ts";
 import { showsPullOnly } from "./subject.ts";
 import type { Tags } from "./tags.ts";
 import type { Health } from "./witness.ts";

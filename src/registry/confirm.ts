@@ -1,20 +1,15 @@
 // The one gate in front of everything that is held: a hit needs the same right as a miss.
-import { TimedOut, within } from "../lib/abort.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Digest } from "../oci/digest.ts";
-import { isOciError, OciError } from "../oci/error.ts";
+import { isOciError, type OciError } from "../oci/error.ts";
 import type { Repository } from "../oci/reference.ts";
 import type { Context, Provenance, Registry } from "../oci/registry.ts";
 import type { Site } from "../sites.ts";
 import type { FactStore } from "../store/facts.ts";
 import type { Policy } from "./policy.ts";
 import type { Rights, Standing } from "./rights.ts";
+import { AWAY, unlessAway } from "./unless-away.ts";
 import type { Health } from "./witness.ts";
-
-/** How long a client that could be served from what is held waits for upstream's word (the idea of RFC 8767 §5). Milliseconds. */
-export const PATIENCE = 2_000;
-/** How long a question goes on after that, for whoever comes next. Milliseconds. */
-const ASK_WITHIN = 30_000;
 
 export interface ConfirmParts {
   readonly site: Site;
@@ -62,18 +57,14 @@ const confirmBy = async (
   held: Held,
   ctx: Context,
 ): Promise<Confirmation> => {
-  const { health } = parts;
   const standing = await known;
   if (standing === "live") return LIVE;
-  const mayServeStale = standing === "stale";
-  if (mayServeStale && !health.up) return staleSince(parts, held.repo, ctx);
   try {
-    await (mayServeStale ? patiently(held.ask, ctx, health) : held.ask(ctx));
-    return ASKED;
+    const mayServeStale = standing === "stale";
+    const answer = await (mayServeStale ? unlessAway(parts, { ...held, standing }, ctx, held.ask) : held.ask(ctx));
+    return answer === AWAY ? await staleSince(parts, held.repo, ctx) : ASKED;
   } catch (error) {
-    if (!isOciError(error)) throw error;
-    if (error.isOutage && mayServeStale) return staleSince(parts, held.repo, ctx);
-    if (error.isUnknown && held.linked) return await stillThere(parts, held, ctx, error);
+    if (isOciError(error) && error.isUnknown && held.linked) return await stillThere(parts, held, ctx, error);
     throw error;
   }
 };
@@ -81,31 +72,6 @@ const confirmBy = async (
 const staleSince = async ({ rights, clock }: ConfirmParts, repo: Repository, ctx: Context): Promise<Confirmation> => {
   const at = await rights.confirmedAt(repo, ctx.credential);
   return { how: "stale", ...(at !== undefined && { age: Math.max(0, clock() - at) }) };
-};
-
-/**
- * A question that a held answer can stand in for: after PATIENCE it is answered otherwise, and upstream is late. The question goes on then,
- * without its client: an upstream that is always slow would never be heard, and what is held never move.
- */
-export const patiently = async <T>(ask: (ctx: Context) => Promise<T>, ctx: Context, health: Health): Promise<T> => {
-  const { credential, accept, client, trace, tally } = ctx;
-  const stop = new AbortController();
-  const leave = () => stop.abort(ctx.signal.reason);
-  ctx.signal.addEventListener("abort", leave);
-  if (ctx.signal.aborted) leave();
-  const question = ask({ credential, accept, client, trace, tally, signal: stop.signal });
-  try {
-    return await within(question, PATIENCE);
-  } catch (error) {
-    if (!(error instanceof TimedOut)) throw error;
-    const timer = setTimeout(() => stop.abort(error), ASK_WITHIN);
-    timer.unref();
-    void question.catch(() => undefined).finally(() => clearTimeout(timer));
-    health.late();
-    throw new OciError("UPSTREAM_UNREACHABLE", "upstream does not answer in time", { cause: error });
-  } finally {
-    ctx.signal.removeEventListener("abort", leave);
-  }
 };
 
 /**

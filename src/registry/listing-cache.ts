@@ -1,10 +1,10 @@
 // Tag lists and referrers: always upstream's own word while it can be had; the last one that was held for an outage.
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/log.ts";
-import { isOciError } from "../oci/error.ts";
 import type { Context, Listing, ReferrersQuery, Registry, TagQuery } from "../oci/registry.ts";
 import type { ListingFact, ListingKey } from "../store/facts.ts";
-import { type ConfirmParts, patiently } from "./confirm.ts";
+import type { ConfirmParts } from "./confirm.ts";
+import { AWAY, unlessAway } from "./unless-away.ts";
 
 /** A longer document is passed on and not kept. Bytes. */
 const MAX_KEPT = 1024 * 1024;
@@ -43,20 +43,15 @@ const list = async (
   ctx: Context,
   ask: (ctx: Context) => Promise<Listing>,
 ): Promise<Listing> => {
-  const { facts, clock, health } = parts;
+  const { facts, clock } = parts;
   const key = await keyOf(parts, query);
   const fact = key === undefined ? undefined : await facts.listing(key);
   const standing = fact === undefined ? "none" : await parts.rights.standing(query.repo, ctx.credential);
   const fallback = standing === "none" || fact === undefined ? undefined : staleListing(fact, clock());
-  if (fallback !== undefined && !health.up) return fallback;
-  try {
-    const listing = await (fallback === undefined ? ask(ctx) : patiently(ask, ctx, health));
-    if (key !== undefined) await keep(parts, key, listing);
-    return { ...listing, provenance: { source: "miss" } };
-  } catch (error) {
-    if (fallback === undefined || !isOciError(error) || !error.isOutage) throw error;
-    return fallback;
-  }
+  const listing = await (fallback === undefined ? ask(ctx) : unlessAway(parts, { ...query, standing }, ctx, ask));
+  if (listing === AWAY) return fallback!;
+  if (key !== undefined) await keep(parts, key, listing);
+  return { ...listing, provenance: { source: "miss" } };
 };
 
 const keep = async (

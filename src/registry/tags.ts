@@ -12,8 +12,8 @@ import { isDigestReference, type Reference, type Repository, type Tag } from "..
 import type { Context, Manifest, ManifestQuery, ManifestStat, Registry } from "../oci/registry.ts";
 import type { Site } from "../sites.ts";
 import type { FactStore, TagFact, TagKey, TagMove } from "../store/facts.ts";
-import { patiently } from "./confirm.ts";
 import { freshnessOf } from "./freshness.ts";
+import { patiently } from "./patience.ts";
 import type { Policy } from "./policy.ts";
 import type { Rights } from "./rights.ts";
 import type { Health } from "./witness.ts";

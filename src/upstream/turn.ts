@@ -76,7 +76,8 @@ export const firstOf = async <T>(upstreams: readonly Upstream[], ask: (upstream:
       return await ask(upstream);
     } catch (error) {
       if (!isOciError(error) || !error.isOutage) throw error;
-      failure = error;
+      // that others wait here for one of them is not to pass for its being away
+      if (!isOciError(failure) || failure.code !== "UNAVAILABLE") failure = error;
     }
   }
   throw failure;

@@ -70,6 +70,35 @@ describe.each(WAYS)("%s", (way) => {
   });
 });
 
+describe("a queue of our own that is full", () => {
+  it.each(WAYS)("is no outage to whom %s may be no more", async (way) => {
+    const { ways, fill, upstream, pass, rights } = await prepared();
+    await fill();
+    pass(5 * MINUTE + 1);
+    upstream.failure = new OciError("UNAVAILABLE", "too many wait already");
+    expect(await seen(ways[way]!(context(ALICE)))).toBe("UNAVAILABLE");
+    rights.published(manifest("alice/app", "v1").repo, rights.asking());
+    pass(2 * HOUR);
+    expect(["hit", "stale"]).toContain(await seen(ways[way]!(context(ALICE))));
+  });
+});
+
+describe("a right that is taken away while upstream is asked", () => {
+  it.each(WAYS)("is none when that comes to nothing: %s", async (way) => {
+    const { ways, fill, upstream, pass, rights } = await prepared();
+    await fill();
+    pass(5 * MINUTE + 1);
+    const { promise, reject } = Promise.withResolvers<void>();
+    upstream.gate = promise;
+    const before = upstream.asked.length;
+    const asked = seen(ways[way]!(context(ALICE)));
+    await vi.waitFor(() => expect(upstream.asked.length).toBeGreaterThan(before));
+    await rights.refused(manifest("alice/app", "v1").repo, ALICE);
+    reject(new OciError("UPSTREAM_UNREACHABLE", "connection reset"));
+    expect(await asked).toBe("UPSTREAM_UNREACHABLE");
+  });
+});
+
 describe("links", () => {
   it("are not made by what a manifest claims: a secret digest named in the attacker's own repository stays secret", async () => {
     const { registry, upstream, layer, digest, fill } = await prepared();

@@ -2,7 +2,7 @@
 // byte for byte, for the same questions at upstream. Over real sockets, against an upstream that refuses in one way or another.
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { PATIENCE } from "../../src/registry/confirm.ts";
+import { PATIENCE } from "../../src/registry/patience.ts";
 import { type Behaviour, hide404, hold, stall, status } from "../faults/behaviours.ts";
 import type { Image } from "../faults/content.ts";
 import { faultUpstream } from "../faults/upstream.ts";

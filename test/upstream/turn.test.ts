@@ -3,11 +3,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { parseDigest } from "../../src/oci/digest.ts";
-import { isOciError } from "../../src/oci/error.ts";
+import { isOciError, OciError } from "../../src/oci/error.ts";
 import { parseReference, parseRepository } from "../../src/oci/reference.ts";
 import { upstreamRegistry } from "../../src/upstream/client.ts";
 import { UpstreamHealth } from "../../src/upstream/health.ts";
 import { pingUpstream } from "../../src/upstream/ping.ts";
+import { firstOf } from "../../src/upstream/turn.ts";
 import { closeOnSecond, cutAt, flip401, hold, html, redirect, status } from "../faults/behaviours.ts";
 import { type FaultUpstream, faultUpstream } from "../faults/upstream.ts";
 import { asking, askingAt, failureOf, transportFor } from "./asking.ts";
@@ -250,6 +251,16 @@ describe("one repository that always answers 500, slowly, to a client that asks 
     isOver = true;
     await Promise.all(hogs);
   });
+});
+
+it("that questions wait for the first of two is not said to be that the second is away", async () => {
+  const { parts } = await world(2);
+  const codes = ["UNAVAILABLE", "UPSTREAM_UNREACHABLE"] as const;
+  for (const said of [codes, codes.toReversed()]) {
+    const left = [...said];
+    const failing = firstOf(parts.upstreams, () => Promise.reject(new OciError(left.shift()!, "as said")));
+    expect((await failureOf(failing)).code).toBe("UNAVAILABLE");
+  }
 });
 
 describe("where a blob is redirected to", () => {
