@@ -96,11 +96,12 @@ const following = ({ file, host, clock, log }: UsersParts, changed: () => void):
   let looking: Promise<void> | undefined;
 
   const look = async (): Promise<void> => {
-    const { mtimeMs, size, ino } = await stat(file);
-    const mark = `${mtimeMs} ${size} ${ino}`;
+    const { mtimeMs, ctimeMs, size, ino } = await stat(file);
+    const mark = `${mtimeMs} ${ctimeMs} ${size} ${ino}`;
     if (mark === seen) return;
+    const text = await readFile(file, "utf8");
     seen = mark;
-    users = parseHtpasswd(await readFile(file, "utf8"));
+    users = parseHtpasswd(text);
     complaint = undefined;
     changed();
   };

@@ -1,14 +1,17 @@
 // Users of a hosted site: what is remembered and for how long, what a flood of wrong passwords costs the others, and a file that changes.
 import { mkdtempSync, rmSync, unlinkSync, writeFileSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { hashSync } from "bcryptjs";
-import { describe, expect, it, onTestFinished } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { Bcrypt, BcryptBusy } from "../../src/lib/bcrypt.ts";
 import { isOciError } from "../../src/oci/error.ts";
 import { ownContext } from "../../src/oci/own-context.ts";
 import { admitUsers } from "../../src/registry/users.ts";
 import { logged } from "../store/keeping.ts";
+
+vi.mock(import("node:fs/promises"), { spy: true });
 
 const MINUTE = 60_000;
 
@@ -99,6 +102,15 @@ describe("users", () => {
     pass(2_000);
     expect(await ask(basic("alice", "open"))).toBe("UNAUTHORIZED");
     expect(await ask(basic("bob", "sesame"))).toBe("in");
+  });
+
+  it("are those of the file also when it could not be read at first, and nothing of it has changed since", async () => {
+    const { ask, lines, pass } = usersOf(`alice:${hashSync("open", 4)}\n`);
+    vi.mocked(readFile).mockRejectedValueOnce(new Error("permission denied"));
+    expect(await ask(basic("alice", "open"))).toBe("UNAVAILABLE");
+    expect(lines).toHaveLength(1);
+    pass(2_000);
+    expect(await ask(basic("alice", "open"))).toBe("in");
   });
 
   it("are let in while another floods the door with wrong passwords, and the event loop goes on", async () => {
