@@ -65,6 +65,7 @@ export const passThrough = (parts: PassThroughParts): { forward: PassThrough; cl
   const waiting = new WeakMap<IncomingMessage, (answer: IncomingMessage) => void>();
   proxy.on("proxyReq", (asked, req, res) => {
     stopEarly(asked, req, res);
+    refuseUpgrade(asked, upstream);
     if (awaitsContinue(res)) askToContinue(asked, res);
   });
   proxy.on("proxyRes", (answer, req, res) => {
@@ -121,6 +122,14 @@ const stopEarly = (asked: ClientRequest, req: IncomingMessage, res: ServerRespon
     req.unpipe(asked);
     asked.destroy();
     req.resume();
+  });
+};
+
+/** Nobody asks for another protocol (HOP_BY_HOP). Node would drop the connection, and tell nobody that there is no answer. */
+const refuseUpgrade = (asked: ClientRequest, { host }: URL): void => {
+  asked.once("upgrade", (_answer, socket) => {
+    socket.destroy();
+    asked.emit("error", new OciError("UPSTREAM_UNREACHABLE", `${host} goes over to a protocol that nobody has asked for`));
   });
 };
 

@@ -428,6 +428,17 @@ describe("who leaves", () => {
     await until(() => client.readableEnded || client.destroyed);
   });
 
+  it("upstream for another protocol, which nobody has asked for: the client hears 503", async () => {
+    const { upstream, client, wire } = await world();
+    ask(client, `PATCH ${UPLOAD}`, ["Content-Length: 3", "Connection: upgrade", "Upgrade: raw"], "abc");
+    const asked = await upstream.connection();
+    await asked.came("abc");
+    expect(asked.text.toLowerCase()).not.toContain("upgrade");
+    asked.say(["HTTP/1.1 101 Switching Protocols", "Connection: upgrade", "Upgrade: raw"]);
+    expect((await wire.head())?.status).toBe(503);
+    await until(() => asked.isClosed);
+  });
+
   it("upstream in the midst of its answer: the client's breaks off too", async () => {
     const { upstream, client, wire } = await world();
     ask(client, `PUT ${UPLOAD}`, ["Content-Length: 3"], "abc");
