@@ -91,7 +91,7 @@ export const openSites = (config: Config, shared: SharedParts): SiteDoors => {
     ...listen.proxy,
     ...(listen.admin === undefined ? [] : [listen.admin]),
   ]);
-  const resolver = new UpstreamResolver({ servers: config.resolvers, isOurs });
+  const resolver = new UpstreamResolver({ servers: config.resolvers, splits: config.splits, isOurs });
   const heard = { challenges: challengesOf(shared.facts, bearerOf), exchanges: exchanges() };
   const tap = realmTap({ ...heard, sites: config.sites, secret: shared.subjectKey, clock: shared.clock });
   const pushes = pushesUnderWay();

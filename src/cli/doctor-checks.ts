@@ -2,8 +2,9 @@
 import { readFile } from "node:fs/promises";
 import { networkInterfaces } from "node:os";
 import type { Config } from "../config/config.ts";
-import { fromHere, isWildcard, parseAddress } from "../lib/listen.ts";
+import { type Address, fromHere, isWildcard, parseAddress } from "../lib/listen.ts";
 import { parsePrefixes, plainAddress } from "../lib/prefixes.ts";
+import { ZoneTable } from "../lib/zone-table.ts";
 import { readRoots } from "./ca-roots.ts";
 import { asking } from "./doctor-ask.ts";
 import { checkAuthority, checkDockerTrust } from "./doctor-ca.ts";
@@ -39,7 +40,10 @@ export const checksOf = (config: Config, timeout: number): PlannedCheck[] => {
     { check: "ca", run: () => checkAuthority({ ...ca, names: [...names, ...config.names], now: Date.now() }) },
     { check: "docker", run: () => dockerTrust(ca.certificate, names) },
     { check: "ports", run: () => checkPorts(doorsOf(config.listen)) },
-    { check: "upstream", run: () => checkUpstreams({ sites, resolvers, isOurs, ask: asking(timeout / 2), timeout }) },
+    {
+      check: "upstream",
+      run: () => checkUpstreams({ sites, resolversFor: resolversOf(config), isOurs, ask: asking(timeout / 2), timeout }),
+    },
     { check: "helper", run: () => checkHelpers(sites, timeout) },
     { check: "disk", run: () => checkDisk(data, maxSize) },
     { check: "container", run: () => checkContainer(answer) },
@@ -71,6 +75,13 @@ const ownAddresses = ({ answer, listen }: Config): ((address: string) => boolean
   const listed = listen.https.filter(({ host }) => !isWildcard(host)).map(({ host }) => host);
   const own = new Set([...(answer === "auto" ? [] : answer), ...listed, ...interfaces].map(plainAddress));
   return (address) => own.has(plainAddress(address));
+};
+
+const resolversOf = ({ resolvers, splits }: Config): ((name: string) => readonly Address[]) => {
+  const addressesOf = (group: readonly string[]) => group.map((resolver) => parseAddress(resolver));
+  const table = new ZoneTable(splits.map((one) => [one.zone, addressesOf(one.resolvers)] as const));
+  const rest = addressesOf(resolvers);
+  return (name) => table.find(name) ?? rest;
 };
 
 const doorsOf = ({ dns, https, http, proxy, admin }: Config["listen"]): Door[] => [

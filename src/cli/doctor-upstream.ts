@@ -3,6 +3,7 @@ import type { IncomingHttpHeaders } from "node:http";
 import { request as plainRequest } from "node:http";
 import { request as tlsRequest } from "node:https";
 import { isIP, type LookupFunction } from "node:net";
+import { plainHost } from "../lib/host-name.ts";
 import type { Address } from "../lib/listen.ts";
 import type { Site } from "../sites.ts";
 import { agentTo } from "../upstream/agents.ts";
@@ -12,7 +13,7 @@ import { type Finding, fail, ok, reasonOf, warn } from "./doctor-finding.ts";
 
 export interface UpstreamCheck {
   readonly sites: readonly Site[];
-  readonly resolvers: readonly Address[];
+  readonly resolversFor: (name: string) => readonly Address[];
   readonly isOurs: (address: string) => boolean;
   readonly ask: Ask;
   readonly timeout: number;
@@ -56,10 +57,10 @@ const unreachable = (name: string, reason: string, mend: string): Probe => ({
 });
 
 /** The first that any resolver gives: asked all at once, for the time is short. */
-const addressOf = async ({ ask, resolvers }: UpstreamCheck, hostname: string): Promise<string | undefined> => {
+const addressOf = async ({ ask, resolversFor }: UpstreamCheck, hostname: string): Promise<string | undefined> => {
   const host = hostname.replace(/^\[|\]$/g, "");
   if (isIP(host) !== 0) return host;
-  const questions = resolvers.flatMap((server) =>
+  const questions = resolversFor(plainHost(host)).flatMap((server) =>
     (["A", "AAAA"] as const).map((type) => ask({ server, name: host, type, transport: "udp" }).catch(() => undefined)),
   );
   const addresses = (await Promise.all(questions)).flatMap((reply) => reply?.addresses ?? []);

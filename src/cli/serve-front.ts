@@ -30,8 +30,20 @@ export const serveFront = async (file: string | undefined): Promise<void> => {
 };
 
 /** Named one by one: nothing secret leaves this process. */
-const forParent = ({ listen, names, answer, hijackFor, resolvers, clients, log, warnings, ca, sites }: Config): ParentConfig => ({
-  ...{ listen, names, answer, hijackFor, resolvers, clients, log, warnings },
+const forParent = ({
+  listen,
+  names,
+  answer,
+  hijackFor,
+  resolvers,
+  splits,
+  clients,
+  log,
+  warnings,
+  ca,
+  sites,
+}: Config): ParentConfig => ({
+  ...{ listen, names, answer, hijackFor, resolvers, splits, clients, log, warnings },
   ca: { certificate: ca.certificate },
   sites: sites.map(({ hijackNames, failOpen }) => ({ hijackNames, failOpen })),
 });

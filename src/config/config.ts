@@ -3,6 +3,13 @@ import type { Address } from "../lib/listen.ts";
 import type { LogOptions } from "../lib/log.ts";
 import type { Site } from "../sites.ts";
 
+export interface Split {
+  /** In lower case. */
+  readonly zone: string;
+  /** As `resolvers`. */
+  readonly resolvers: readonly string[];
+}
+
 export interface Config {
   /** The file that was read, if any. */
   readonly file: string | undefined;
@@ -23,6 +30,8 @@ export interface Config {
   readonly hijackFor: readonly string[];
   /** `ip:port` or `[ipv6]:port`, at least one. */
   readonly resolvers: readonly string[];
+  /** In their place for names at and under `zone`. Each zone once. */
+  readonly splits: readonly Split[];
   /** Absolute folder. */
   readonly data: string;
   readonly ca: {

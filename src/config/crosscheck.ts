@@ -1,7 +1,6 @@
 // What no key can know alone: names and addresses that clash with one another, and choices that are allowed but odd.
 import { X509Certificate } from "node:crypto";
-import { networkInterfaces } from "node:os";
-import { type Address, formatAddress, isWildcard, parseAddress } from "../lib/listen.ts";
+import { type Address, formatAddress, isWildcard } from "../lib/listen.ts";
 import type { Site } from "../sites.ts";
 import type { MergedSite } from "./builtin.ts";
 import type { Config } from "./config.ts";
@@ -39,22 +38,6 @@ const overlap = (a: Address, b: Address): boolean =>
   a.port === b.port &&
   a.port !== 0 &&
   (a.host === b.host || ((isWildcard(a.host) || isWildcard(b.host)) && a.host.includes(":") === b.host.includes(":")));
-
-/** A resolver that is Layover itself would be asked in a circle. */
-export const ownResolvers = (resolvers: readonly string[], dns: readonly Address[]): Problem[] =>
-  resolvers.flatMap((resolver, i): Problem[] => {
-    const address = parseAddress(resolver);
-    const own = dns.find((door) => door.port === address.port && isSelf(door.host, address.host));
-    return own === undefined
-      ? []
-      : [{ path: ["resolvers", i], text: `${resolver} is Layover itself (listen.dns ${formatAddress(own)})` }];
-  });
-
-const isSelf = (door: string, host: string): boolean => {
-  if (!isWildcard(door)) return door === host;
-  const own = Object.values(networkInterfaces()).flatMap((list) => (list ?? []).map((entry) => entry.address));
-  return isWildcard(host) || host.startsWith("127.") || own.includes(host);
-};
 
 /** Sites whose settings are allowed, and probably not meant. */
 export const oddSites = (sites: readonly Site[]): string[] =>

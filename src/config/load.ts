@@ -1,11 +1,12 @@
 // File and environment → the effective configuration, or every problem at once with its place.
 import { mergeSites } from "./builtin.ts";
 import type { Config } from "./config.ts";
-import { clashingDoors, clashingNames, oddSites, ownResolvers } from "./crosscheck.ts";
+import { clashingDoors, clashingNames, oddSites } from "./crosscheck.ts";
 import { interpolate, type Overlay, overlayEnvironment } from "./environment.ts";
 import { type Files, filesIn } from "./files.ts";
 import { oddRules } from "./odd-rules.ts";
 import { ConfigError, type KeyPath, type Problem, problemsOf, valueAt } from "./problems.ts";
+import { ownResolvers, resolversOf } from "./resolvers.ts";
 import { type Settings, settings } from "./schema.ts";
 import { buildSite } from "./sites.ts";
 import { type Lookup, readSource, type Source } from "./source.ts";
@@ -51,13 +52,12 @@ const effective = async (given: Settings, source: Source, problems: Problem[]): 
   const sites = await Promise.all(merged.map((site) => buildSite(site, trust, files, report)));
   const names = given.name ?? ["layover"];
   const listen = listenOf(given, report);
-  const resolvers = (given.resolvers ?? ["8.8.8.8:53", "8.8.4.4:53"]).filter((entry) => typeof entry === "string");
+  const { resolvers, splits } = resolversOf(given, report);
   if (given.maxAge === 0) report({ path: ["maxAge"], text: "expected a duration of more than nothing" });
-  if (resolvers.length === 0) report({ path: ["resolvers"], text: "expected at least one resolver, found none" });
   for (const problem of [
     ...clashingNames(merged, sites, names),
     ...clashingDoors(listen),
-    ...ownResolvers(resolvers, listen.dns),
+    ...ownResolvers(given.resolvers ?? [], listen.dns),
   ]) {
     report(problem);
   }
@@ -69,6 +69,7 @@ const effective = async (given: Settings, source: Source, problems: Problem[]): 
     answer: answerOf(given, report),
     hijackFor: given.hijackFor ?? ["all"],
     resolvers,
+    splits,
     data: files.path(given.data ?? "./data"),
     ca: authorityOf(given, files, report),
     clients: given.clients ?? ["private"],

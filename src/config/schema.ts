@@ -49,6 +49,8 @@ const ip = parsed('"auto" or an IP address', (text) => {
   throw new Error(`expected "auto" or an address that clients can reach, found ${JSON.stringify(text)}`);
 });
 
+const resolver = parsed("an IP address, or ip:port", parseResolver);
+
 const rule = strict({
   match: parsed("a pattern such as acme/app:v*", parseMatch),
   pin: truth.optional(),
@@ -137,7 +139,7 @@ const shape = {
   name: list(host).optional(),
   answer: list(z.union([z.literal("auto"), ip])).optional(),
   hijackFor: list(prefix).optional(),
-  resolvers: list(z.union([z.record(z.string(), z.unknown()), parsed("an IP address, or ip:port", parseResolver)])).optional(),
+  resolvers: list(z.union([z.record(z.string(), list(resolver)), resolver])).optional(),
   data: text.optional(),
   ca: ca.optional(),
   trust: text.optional(),

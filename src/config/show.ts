@@ -20,7 +20,7 @@ export const showConfig = (config: Config): string => {
     name: config.names,
     answer: config.answer,
     hijackFor: config.hijackFor,
-    resolvers: config.resolvers,
+    resolvers: [...config.resolvers, ...config.splits.map(({ zone, resolvers }) => ({ [zone]: resolvers }))],
     data: config.data,
     ca: { certificate: ca.certificate, key: ca.key, constraints: ca.constraints },
     clients: config.clients,

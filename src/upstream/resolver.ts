@@ -3,7 +3,9 @@ import { Resolver } from "node:dns/promises";
 import { isIP, type LookupFunction } from "node:net";
 import { LRUCache } from "lru-cache";
 import { within } from "../lib/abort.ts";
+import { plainHost } from "../lib/host-name.ts";
 import { SingleFlight } from "../lib/single-flight.ts";
+import { ZoneTable } from "../lib/zone-table.ts";
 import { OciError } from "../oci/error.ts";
 import { portOf } from "./port.ts";
 
@@ -34,6 +36,8 @@ const MAX_NAMES = 10_000;
 export interface ResolverOptions {
   /** `ip`, `ip:port` or `[ipv6]:port`. */
   readonly servers: readonly string[];
+  /** In their place for names at and under `zone`. */
+  readonly splits?: readonly { readonly zone: string; readonly resolvers: readonly string[] }[];
   /** Whether an address and port lead back to us. */
   readonly isOurs: (address: string, port: number) => boolean;
   /** Monotonic milliseconds. */
@@ -41,15 +45,17 @@ export interface ResolverOptions {
 }
 
 export class UpstreamResolver {
-  readonly #resolver = new Resolver({ timeout: ASK_MS, tries: TRIES });
+  readonly #resolver: Resolver;
+  readonly #splits: ZoneTable<Resolver>;
   readonly #known = new LRUCache<string, Known>({ max: MAX_NAMES });
   readonly #asking = new SingleFlight<readonly Found[]>();
   readonly #isOurs: ResolverOptions["isOurs"];
   readonly #now: () => number;
 
-  constructor({ servers, isOurs, now = () => performance.now() }: ResolverOptions) {
+  constructor({ servers, splits = [], isOurs, now = () => performance.now() }: ResolverOptions) {
     this.#now = now;
-    this.#resolver.setServers(servers);
+    this.#resolver = resolverAt(servers);
+    this.#splits = new ZoneTable(splits.map(({ zone, resolvers }) => [zone, resolverAt(resolvers)] as const));
     this.#isOurs = isOurs;
   }
 
@@ -106,8 +112,9 @@ export class UpstreamResolver {
 
   /** IPv6 is a bonus: its absence, or a resolver that chokes on it, takes nothing from IPv4. */
   async #ask(host: string): Promise<readonly Found[]> {
-    const six = this.#resolver.resolve6(host, { ttl: true }).catch(() => []);
-    const four = await this.#resolver.resolve4(host, { ttl: true }).catch(async (error: unknown) => {
+    const resolver = this.#splits.find(plainHost(host)) ?? this.#resolver;
+    const six = resolver.resolve6(host, { ttl: true }).catch(() => []);
+    const four = await resolver.resolve4(host, { ttl: true }).catch(async (error: unknown) => {
       if ((await six).length > 0) return [];
       throw error;
     });
@@ -124,6 +131,12 @@ export class UpstreamResolver {
     return addresses;
   }
 }
+
+const resolverAt = (servers: readonly string[]): Resolver => {
+  const resolver = new Resolver({ timeout: ASK_MS, tries: TRIES });
+  resolver.setServers(servers);
+  return resolver;
+};
 
 const ourselves = (host: string): OciError => new OciError("LOOP_DETECTED", `${host} resolves to Layover itself`);
 

@@ -105,4 +105,4 @@ connections, curl, dnsperf). Status, length and digest of answers are checked be
 user + system time of the server's whole process tree. The line of so many MB/s is the kernel's, shared by all connections to the upstream. For DNS
 on one core the server has one to itself and dnsperf the other. Layover runs as \`layover serve\` does, both processes, its log in a file, and has
 been started once before, so that it is compiled; nginx with \`proxy_cache\` and its lock, sendfile, no access log; the registries as pull-through
-proxies, quiet; dnsmasq without cache, as Layover has none.`.split("\n");
+proxies, quiet; dnsmasq without cache, and names forwarded whose answers may not be kept.`.split("\n");

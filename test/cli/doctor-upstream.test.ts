@@ -54,7 +54,13 @@ const check = async (
   const origin = new URL(upstream);
   const site = { host: "ghcr.io", kind: "upstream", offline: false, upstreams: [origin], trust, httpProxy } as unknown as Site;
   const resolvers = [{ host: "127.0.0.1", port: 53 }];
-  return checkUpstreams({ sites: [site], resolvers, isOurs: () => ours, ask: knows(isKnown ? "127.0.0.1" : undefined), timeout });
+  return checkUpstreams({
+    sites: [site],
+    resolversFor: () => resolvers,
+    isOurs: () => ours,
+    ask: knows(isKnown ? "127.0.0.1" : undefined),
+    timeout,
+  });
 };
 
 describe("upstream", () => {
@@ -125,7 +131,7 @@ describe("upstream", () => {
     } as unknown as Site;
     const findings = await checkUpstreams({
       sites: [site],
-      resolvers: [],
+      resolversFor: () => [],
       isOurs: () => false,
       ask: knows(undefined),
       timeout: 100,

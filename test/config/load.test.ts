@@ -27,6 +27,7 @@ describe("with nothing configured", () => {
       answer: "auto",
       hijackFor: ["all"],
       resolvers: ["8.8.8.8:53", "8.8.4.4:53"],
+      splits: [],
       data: join(cwd, "data"),
       ca: { certificate: join(cwd, "certs/ca.crt"), key: join(cwd, "keys/ca.key"), constraints: [] },
       clients: ["private"],
@@ -125,7 +126,7 @@ describe("the contract's example", () => {
     ["listen: { proxy: [127.0.0.1:3128] }", "listen.proxy"],
     ["resolvers: [tls://dns.google]", "resolvers.0"],
     ["resolvers: https://dns.google/dns-query", "resolvers"],
-    ['resolvers: [8.8.8.8, { "corp.example": 10.0.0.2 }]', "resolvers.1"],
+    ['resolvers: [8.8.8.8, { "corp.example": "tls://dns.google" }]', "resolvers.1.corp.example"],
     ["store: { blobs: s3://bucket }", "store.blobs"],
     ["store: { facts: postgres://db }", "store.facts"],
     ["mirror: ./mirror.yaml", "mirror"],
@@ -200,6 +201,40 @@ describe("what is wrong", () => {
   });
 });
 
+describe("resolvers for a zone", () => {
+  it("are one or a list, for any number of zones", async () => {
+    const yaml =
+      "resolvers: [9.9.9.9, { Corp.Example.: 10.0.0.2, 10.in-addr.arpa: '10.0.0.2, 10.0.0.3:5353' }, { lab: [10.0.0.4, '2001:db8::1']  }]";
+    const { resolvers, splits } = await load(yaml);
+    expect(resolvers).toEqual(["9.9.9.9:53"]);
+    expect(splits).toEqual([
+      { zone: "corp.example", resolvers: ["10.0.0.2:53"] },
+      { zone: "10.in-addr.arpa", resolvers: ["10.0.0.2:53", "10.0.0.3:5353"] },
+      { zone: "lab", resolvers: ["10.0.0.4:53", "[2001:db8::1]:53"] },
+    ]);
+    expect((await load("", { LAYOVER_RESOLVERS: "[9.9.9.9, { lab: 10.0.0.4 }]" })).splits).toHaveLength(1);
+  });
+
+  it("are refused with their place when they make no sense", async () => {
+    const yaml =
+      "resolvers: [{ 'a b': 10.0.0.2, lab: 10.0.0.300, l1: [] }, { corp.example: 10.0.0.2 }, { CORP.example: 10.0.0.3, '*.x': 10.0.0.1 }]";
+    expect(await problems(yaml)).toEqual([
+      'layover.yaml:1:32 resolvers.0.lab.0: expected an IP address, or ip:port, found "10.0.0.300"',
+    ]);
+    const found = await problems(yaml.replace(".300", ".30"));
+    expect(found.map((line) => line.replace(/^\S+ /, ""))).toEqual([
+      "resolvers: expected at least one resolver, found only such for zones",
+      'resolvers.0.a b: expected a host name such as registry.example, found "a b" (no valid name)',
+      "resolvers.0.l1: expected at least one resolver, found none",
+      "resolvers.2.CORP.example: the zone corp.example has its resolvers already: name them in one list",
+      'resolvers.2.*.x: expected a host name such as registry.example, found "*.x" (wildcards would take in hosts that are no registry)',
+    ]);
+    expect((await problems("resolvers: [8.8.8.8, { lab: 127.0.0.1 }]"))[0]).toContain(
+      "resolvers.1.lab: 127.0.0.1:53 is Layover itself",
+    );
+  });
+});
+
 describe("maxAge", () => {
   it("is a duration, and not nothing", async () => {
     expect((await load("maxAge: 30d")).maxAge).toBe(30 * 24 * 3_600_000);
@@ -212,7 +247,7 @@ describe("config show", () => {
     const password = randomBytes(12).toString("hex");
     const yaml =
       "sites: { quay.io: false, gcr.io: { credentials: { username: u, password: '$" +
-      "{P}' } }, ghcr.io: { credentials: { tokenFile: ./secret } }, X.example.: { freshFor: 90s, rules: [{ match: 'a/**:v*', pin: true, onGone: keep }, { match: '**:latest', freshFor: 90s, staleWhileRevalidate: 1h }] } }\nmaxSize: 3GB\nmaxAge: 90d\nanswer: 10.0.0.5";
+      "{P}' } }, ghcr.io: { credentials: { tokenFile: ./secret } }, X.example.: { freshFor: 90s, rules: [{ match: 'a/**:v*', pin: true, onGone: keep }, { match: '**:latest', freshFor: 90s, staleWhileRevalidate: 1h }] } }\nmaxSize: 3GB\nmaxAge: 90d\nanswer: 10.0.0.5\nresolvers: [8.8.8.8, { corp.example: 10.0.0.2 }]";
     const config = await load(yaml, { P: password }, { secret: `${password}\n` });
     const shown = showConfig(config);
     expect(shown).not.toContain(password);

@@ -31,6 +31,16 @@ describe("the resolver of upstreams", () => {
     expect(await resolver.resolve("registry.example", 443)).toEqual([FOUR, SIX]);
   });
 
+  it("asks a zone's own resolvers for what lies in it", async () => {
+    await using outer = await fakeResolver(answering({ A: ["192.0.2.9"], AAAA: [] }));
+    await using inner = await fakeResolver(answering(both()));
+    const splits = [{ zone: "corp.example", resolvers: [inner.text] }];
+    const resolver = new UpstreamResolver({ servers: [outer.text], splits, isOurs: () => false });
+    expect(await resolver.resolve("registry.corp.example", 443)).toEqual([FOUR, SIX]);
+    expect(await resolver.resolve("registry.example", 443)).toEqual([{ address: "192.0.2.9", family: 4 }]);
+    expect(outer.asked.map(({ message }) => decode(message).questions[0]!.name)).not.toContain("registry.corp.example");
+  });
+
   it("lives with IPv6 alone", async () => {
     const { resolver } = await resolverOver({ AAAA: [SIX.address] });
     expect(await resolver.resolve("registry.example", 443)).toEqual([SIX]);
