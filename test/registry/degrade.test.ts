@@ -76,6 +76,17 @@ describe("an ill store", () => {
     expect(await seen(registry.getManifest(manifest("alice/app", "v1"), context(ALICE)))).toBe("uncached");
     expect(await seen(registry.statManifest(manifest("alice/app", "v1"), context(ALICE)))).toBe("uncached");
     expect(await seen(registry.getBlob(blob("alice/app", layer), context()))).toBe("UNAUTHORIZED");
+    expect(await seen(registry.getBlob(blob("alice/app", layer), context("Basic bob")))).toBe("UNAUTHORIZED");
+  });
+
+  it("that cannot forget a right keeps upstream's no from nobody, and gives nothing by that right", async () => {
+    const { registry, layer, upstream, facts, cut } = await world();
+    facts.removeGrant = () => Promise.reject(new Error("database or disk is full"));
+    upstream.repo("alice/app").readers.clear();
+    for (const way of ["statBlob", "getBlob"] as const)
+      expect(await seen(registry[way](blob("alice/app", layer), context(ALICE)))).toBe("UNAUTHORIZED");
+    cut();
+    expect(await seen(registry.getBlob(blob("alice/app", layer), context(ALICE)))).toBe("UPSTREAM_UNREACHABLE");
   });
 
   it("takes no push from anybody", async () => {
