@@ -1,6 +1,8 @@
 // Where Layover's own credentials for a site come from: as they were given, out of a file that somebody may replace, or from a program that is
 // asked for them. What is asked for is kept for a while, asked for anew once upstream refuses it, and goes on being used while asking fails.
-import { readFile } from "node:fs/promises";
+import { constants } from "node:fs";
+import { open } from "node:fs/promises";
+import { within } from "../lib/abort.ts";
 import type { Logger } from "../lib/log.ts";
 import { Seldom } from "../lib/seldom.ts";
 import { FollowerError, SingleFlight } from "../lib/single-flight.ts";
@@ -32,20 +34,45 @@ export const credentialsOf = (given: SiteCredentials, log: Logger, now = () => p
   }
   const file = passwordFile ?? tokenFile;
   if (file === undefined) return fixed(initial);
-  const key = passwordFile === undefined ? "token" : "password";
-  const ask: Ask = async () => ({ ...initial, [key]: await secretIn(file) });
+  const ask: Ask = async () => ({
+    ...initial,
+    ...(passwordFile === undefined ? { token: await tokenIn(file) } : { password: await secretIn(file) }),
+  });
   return new Renewed({ ask, keepFor: 5_000, askAgain: 1_000, initial, log, now });
 };
 
+const READ_WITHIN = 5_000;
+const MAX_SECRET = 16 * 1024;
+
 /** Its error never holds anything of the file's. */
 const secretIn = async (file: string): Promise<string> => {
+  const fail = (why: string) => new OciError("UPSTREAM_UNREACHABLE", why);
+  // a disk that is gone keeps whoever reads from it, whatever a signal says
+  const text = await within(textIn(file), READ_WITHIN).catch((error: unknown) => {
+    throw fail(`cannot read ${file}: ${(error as NodeJS.ErrnoException).code ?? "no answer"}`);
+  });
+  if (text.length > MAX_SECRET) throw fail(`${file} is longer than any secret`);
+  const secret = text.trim();
+  if (secret === "") throw fail(`${file} is empty`);
+  return secret;
+};
+
+/** Up to a byte more than may be; whoever puts a pipe or a device in its place keeps nobody. */
+const textIn = async (file: string): Promise<string> => {
+  const handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
-    const text = (await readFile(file, { encoding: "utf8", signal: AbortSignal.timeout(5_000) })).trim();
-    if (text !== "") return text;
-  } catch (error) {
-    throw new OciError("UPSTREAM_UNREACHABLE", `cannot read ${file}: ${(error as NodeJS.ErrnoException).code ?? "no answer"}`);
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(MAX_SECRET + 1), 0, MAX_SECRET + 1, 0);
+    return buffer.toString("utf8", 0, bytesRead);
+  } finally {
+    await handle.close();
   }
-  throw new OciError("UPSTREAM_UNREACHABLE", `${file} is empty`);
+};
+
+/** As it stands in a header. */
+const tokenIn = async (file: string): Promise<string> => {
+  const token = await secretIn(file);
+  if (/^[\x21-\x7e]+$/.test(token)) return token;
+  throw new OciError("UPSTREAM_UNREACHABLE", `what ${file} holds is no token`);
 };
 
 type Ask = (upstream: URL, signal: AbortSignal) => Promise<OwnCredentials>;

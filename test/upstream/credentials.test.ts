@@ -1,5 +1,6 @@
 // Our own credentials out of files that change and programs that are asked, towards a registry that refuses the old ones.
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pino } from "pino";
 import { describe, expect, it } from "vitest";
@@ -72,6 +73,25 @@ describe("a password in a file", () => {
       time.now += 10_000;
       expect(await pull()).toBe(true);
     }
+  });
+
+  it.each<[string, (file: string) => unknown]>([
+    ["a directory", (file) => mkdirSync(file)],
+    ["a pipe that nobody writes to", (file) => execFileSync("mkfifo", [file])],
+    ["a device without end", (file) => symlinkSync("/dev/zero", file)],
+    ["longer than any secret", (file) => writeFileSync(file, Buffer.alloc(20_000, "a"))],
+    ["of several lines", (file) => writeFileSync(file, "to\r\nken: 1")],
+    ["no text", (file) => writeFileSync(file, Buffer.from([0x74, 0, 0xff]))],
+  ])("or a token, in whose place is %s, is as before, and nothing is told of what is there", async (_what, make) => {
+    const tokenFile = join(folder(), "token");
+    make(tokenFile);
+    const lines: string[] = [];
+    const log = pino({ base: null }, { write: (line: string) => void lines.push(line) });
+    const { upstream, pull } = await world({ token: "before", tokenFile }, { kind: "none" }, log);
+    expect(await pull()).toBe(true);
+    expect(upstream.log.at(-1)?.headers.authorization).toBe("Bearer before");
+    expect(lines.join()).toMatch(/cannot read|no token|longer than/);
+    expect(lines.join()).not.toMatch(/ken: 1|aaaa/);
   });
 
   it("that stays as it is costs no question more", async () => {
