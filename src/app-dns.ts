@@ -1,12 +1,11 @@
 // The DNS half put together: the zone from the site table, everything else to the resolvers.
 import type { Config } from "./config/config.ts";
 import { answerAddresses } from "./dns/address.ts";
-import type { Forwarder } from "./dns/answer.ts";
 import { cached } from "./dns/cache.ts";
-import { createRelay } from "./dns/relay.ts";
-import { parseResolver } from "./dns/resolver-address.ts";
+import { hostNetwork } from "./dns/host-network.ts";
+import { withLocalNames } from "./dns/local-names.ts";
+import { openResolvers } from "./dns/resolvers.ts";
 import { serveDns } from "./dns/server.ts";
-import { split } from "./dns/split.ts";
 import { createZone } from "./dns/zone.ts";
 import { explainListenError, formatAddress } from "./lib/listen.ts";
 import type { Logger } from "./lib/log.ts";
@@ -37,9 +36,11 @@ export const dnsEnd = async (config: DnsConfig, log: Logger, healthy: () => bool
     healthy,
   });
   const resolvers = openResolvers(config, log);
+  const { answer } = config;
+  const addresses = () => (answer === "auto" ? hostNetwork.addresses().map(({ address }) => address) : answer);
   const server = await serveDns({
     listen: config.listen.dns.map(formatAddress),
-    zone,
+    zone: withLocalNames(zone, { addresses, name: config.names[0]!, isAsked: (name) => resolvers.isAsked(name) }),
     relay: cached(resolvers),
     clients: parsePrefixes(config.clients),
     log,
@@ -52,23 +53,6 @@ export const dnsEnd = async (config: DnsConfig, log: Logger, healthy: () => bool
     close: async () => {
       await server.close();
       resolvers.close();
-    },
-  };
-};
-
-interface Resolvers extends Forwarder {
-  close(): void;
-}
-
-/** Each group by itself: its order, its health, its bounds. */
-const openResolvers = ({ resolvers, splits }: Pick<DnsConfig, "resolvers" | "splits">, log: Logger): Resolvers => {
-  const open = (group: readonly string[]) => createRelay({ resolvers: group.map(parseResolver), log });
-  const zones = splits.map((one) => [one.zone, open(one.resolvers)] as const);
-  const rest = open(resolvers);
-  return {
-    ...split(zones, rest),
-    close: () => {
-      for (const relay of [rest, ...zones.map(([, relay]) => relay)]) relay.close();
     },
   };
 };

@@ -28,9 +28,28 @@ export const udpLimit = ({ edns }: Query): number =>
 export const fitUdp = (query: Query, reply: Buffer): Buffer =>
   reply.length <= udpLimit(query) ? reply : questionReply(query, flagsOf(reply) | FLAG.TC, 0);
 
-const questionReply = (query: Query, flags: number, extendedRcode: number): Buffer => {
+/** With authority, and records of ours. */
+export const ownReply = (query: Query, rcode: Rcode, { answers = [], authorities = [] }: Sections): Buffer => {
+  const kept = flagsOf(query.message) & (FLAG.RD | FLAG.CD);
+  return questionReply(query, FLAG.QR | FLAG.AA | FLAG.RA | kept | rcode, 0, { answers, authorities });
+};
+
+interface Sections {
+  readonly answers?: readonly Buffer[];
+  readonly authorities?: readonly Buffer[];
+}
+
+const questionReply = (
+  query: Query,
+  flags: number,
+  extendedRcode: number,
+  { answers = [], authorities = [] }: Sections = {},
+): Buffer => {
   const opt = query.edns === undefined ? [] : [optRecord(query.edns.do, extendedRcode)];
-  return Buffer.concat([header(query.id, flags, 1, opt.length), query.question, ...opt]);
+  const head = header(query.id, flags, 1, opt.length);
+  head.writeUInt16BE(answers.length, 6);
+  head.writeUInt16BE(authorities.length, 8);
+  return Buffer.concat([head, query.question, ...answers, ...authorities, ...opt]);
 };
 
 const header = (id: number, flags: number, questions: number, additional: number): Buffer => {
