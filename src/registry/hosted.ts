@@ -54,9 +54,9 @@ export const hosted = (parts: HostedParts): Hosted => {
       if (!(await isWithin(parts, digest, from))) return false;
       return link({ repo, digest });
     },
-    async putManifest({ body, ...manifest }) {
+    async putManifest({ body, ...manifest }, { client }) {
       // before its turn: who sends slowly keeps nobody else waiting
-      const bytes = await receive(body);
+      const bytes = await receive(body, client);
       return turns.take(manifest.repo, () => putManifest(parts, { ...manifest, bytes }));
     },
     deleteManifest: ({ repo, digest }) =>

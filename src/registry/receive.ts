@@ -1,26 +1,26 @@
 // Manifests on their way in, which are held in memory whole: only so many at once, none for long, and none that is too large.
 import type { Readable } from "node:stream";
+import { Places } from "../lib/places.ts";
 import { OciError } from "../oci/error.ts";
 import { MAX_MANIFEST } from "../oci/registry.ts";
 
-const AT_ONCE = 64;
+const AT_ONCE = { perClient: 16, inAll: 64 };
 /** Of a body that small nobody needs longer. Milliseconds. */
 const WITHIN = 60_000;
 
 /** Throws TOO_LARGE and TOOMANYREQUESTS, which leave the rest unread, and SIZE_INVALID. */
-export type Receive = (body: Readable) => Promise<Buffer>;
+export type Receive = (body: Readable, client: string) => Promise<Buffer>;
 
 export const receiving = (within = WITHIN): Receive => {
-  let underWay = 0;
-  return async (body) => {
-    if (underWay >= AT_ONCE) throw new OciError("TOOMANYREQUESTS", "too many manifests come at once", { retryAfterMs: 1_000 });
-    underWay += 1;
+  const places = new Places(AT_ONCE);
+  return async (body, client) => {
+    if (!places.admit(client)) throw new OciError("TOOMANYREQUESTS", "too many manifests come at once", { retryAfterMs: 1_000 });
     const timer = setTimeout(() => body.destroy(new Error("it comes too slowly")), within);
     try {
       return await wholeOf(body);
     } finally {
       clearTimeout(timer);
-      underWay -= 1;
+      places.takeBack(client);
     }
   };
 };

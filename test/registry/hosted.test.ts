@@ -245,11 +245,18 @@ describe("manifests", () => {
     slow.destroy();
     expect(await outcome).toBe("SIZE_INVALID");
     const receive = receiving(20);
-    expect(await refusal(receive(new Readable({ read: () => undefined })))).toBe("SIZE_INVALID");
-    const waiting = Array.from({ length: 64 }, () => receive(new Readable({ read: () => undefined })).catch(codeOf));
-    expect(await refusal(receive(Readable.from([Buffer.from("{}")])))).toBe("TOOMANYREQUESTS");
+    expect(await refusal(receive(new Readable({ read: () => undefined }), "10.0.0.1"))).toBe("SIZE_INVALID");
+    const hold = (client: string, length: number) =>
+      Array.from({ length }, () => receive(new Readable({ read: () => undefined }), client).catch(codeOf));
+    const brief = (client: string) => receive(Readable.from([Buffer.from("{}")]), client);
+    const waiting = hold("10.0.0.1", 64);
+    // who fills his own places fills nobody else's
+    expect(await refusal(brief("10.0.0.1"))).toBe("TOOMANYREQUESTS");
+    expect(await brief("10.0.0.2")).toEqual(Buffer.from("{}"));
+    for (let n = 2; n < 5; n += 1) waiting.push(...hold(`10.0.0.${n}`, 16));
+    expect(await refusal(brief("10.0.0.5"))).toBe("TOOMANYREQUESTS");
     await Promise.all(waiting);
-    expect(await receive(Readable.from([Buffer.from("{}")]))).toEqual(Buffer.from("{}"));
+    for (let n = 1; n < 5; n += 1) expect(await brief(`10.0.0.${n}`)).toEqual(Buffer.from("{}"));
   });
 
   it("that refer to one subject are listed in pages, however long what they say is", async () => {
