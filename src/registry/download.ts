@@ -11,7 +11,7 @@ import { fillFrom } from "./filling.ts";
 import type { FlightCounts } from "./flight-counts.ts";
 import { FlightEnd } from "./flight-end.ts";
 import type { Joiner, Joiners } from "./joiners.ts";
-import { isLie, isTorn } from "./opening.ts";
+import { isLie, isOnesOwn, isTorn } from "./opening.ts";
 
 export interface DownloadOptions {
   readonly retry: RetryOptions;
@@ -176,7 +176,7 @@ export class Download {
     if (error.code === "RANGE_INVALID" && offset > 0) return this.#outOfRange();
     if (this.#boarding === undefined) {
       this.#refusal = error;
-      joiners.refuse(joiner, error, error.isOutage);
+      joiners.refuse(joiner, error, error.isOutage && !isOnesOwn(error));
       return "elsewhere";
     }
     if (!isTorn(error)) joiners.bar(joiner);

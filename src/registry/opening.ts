@@ -18,6 +18,9 @@ export const isLie = (error: OciError): boolean => error.code === "UPSTREAM_INVA
 /** Upstream could go on where it stopped: what it lacks is a line, or leave. */
 export const isTorn = (error: unknown): error is OciError => isOciError(error) && error.isOutage && !isLie(error);
 
+/** It is one client that has had enough for now, by upstream's count or by ours: others may have what it has not, and what it is told is its own. */
+export const isOnesOwn = ({ code }: OciError): boolean => code === "TOOMANYREQUESTS" || code === "UNAVAILABLE";
+
 /** A body that breaks off is an upstream that went away, whatever the socket calls it. */
 export const asTorn = (error: unknown): OciError =>
   isOciError(error) ? error : new OciError("UPSTREAM_UNREACHABLE", "upstream broke off", { cause: error });

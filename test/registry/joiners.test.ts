@@ -114,6 +114,21 @@ describe("a refusal in mid-flight", () => {
   });
 });
 
+describe("who has had enough of upstream for now", () => {
+  it.each(["TOOMANYREQUESTS", "UNAVAILABLE"] as const)("or of our slots (%s) keeps nobody else from it", async (code) => {
+    const made = world([BOB]);
+    const { promise: enough, reject } = Promise.withResolvers<never>();
+    const getBlob = made.upstream.getBlob.bind(made.upstream);
+    made.upstream.getBlob = (query, ctx) => (ctx.credential === EVE ? enough : getBlob(query, ctx));
+    const throttled = seen(made.registry.getBlob(made.query, context(EVE)));
+    const owner = readBlob(made.registry, made.query, context(BOB));
+    await vi.waitFor(() => expect(made.flights.counts().joined).toBe(1));
+    reject(new OciError(code, "eve has had her share"));
+    expect(await throttled).toBe(code);
+    expect(BYTES.equals((await owner) as Buffer)).toBe(true);
+  });
+});
+
 describe("a digest that two sites have", () => {
   const joining = (site: string, open: Open): Joining => ({ open, client: "192.0.2.1", site, isEntitled: async () => true });
   const away = async () => Promise.reject(new OciError("UPSTREAM_UNREACHABLE", "connection refused"));
