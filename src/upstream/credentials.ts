@@ -2,7 +2,7 @@
 // asked for them. What is asked for is kept for a while, asked for anew once upstream refuses it, and goes on being used while asking fails.
 import { constants } from "node:fs";
 import { open } from "node:fs/promises";
-import { within } from "../lib/abort.ts";
+import { abortable, TimedOut, within } from "../lib/abort.ts";
 import type { Logger } from "../lib/log.ts";
 import { Seldom } from "../lib/seldom.ts";
 import { FollowerError, SingleFlight } from "../lib/single-flight.ts";
@@ -41,6 +41,8 @@ export const credentialsOf = (given: SiteCredentials, log: Logger, now = () => p
   return new Renewed({ ask, keepFor: 5_000, askAgain: 1_000, initial, log, now });
 };
 
+/** A question waits for so much of a renewal of what is known already. Milliseconds. */
+const PATIENCE = 1_000;
 const READ_WITHIN = 5_000;
 const MAX_SECRET = 16 * 1024;
 
@@ -109,7 +111,7 @@ class Renewed implements Credentials {
 
   async for(upstream: URL, signal: AbortSignal): Promise<OwnCredentials> {
     const held = this.#heldFor(upstream);
-    if (this.#options.now() >= held.freshUntil) await this.#ask(held, upstream, signal);
+    if (this.#options.now() >= held.freshUntil) await this.#refresh(held, upstream, signal);
     if (held.credentials !== undefined) return held.credentials;
     throw held.failure ?? new OciError("UPSTREAM_UNREACHABLE", `there are no credentials for ${upstream.host}`);
   }
@@ -128,6 +130,15 @@ class Renewed implements Credentials {
     const held = { credentials: initial, failure: undefined, askedAt: Number.NEGATIVE_INFINITY, freshUntil: 0 };
     this.#held.set(origin, held);
     return held;
+  }
+
+  /** What is known is good enough where asking takes its time: upstream says so when it is not. */
+  async #refresh(held: Held, upstream: URL, signal: AbortSignal): Promise<void> {
+    if (held.credentials === undefined) return this.#ask(held, upstream, signal);
+    const asking = this.#ask(held, upstream, new AbortController().signal);
+    await within(abortable(asking, signal), PATIENCE).catch((error: unknown) => {
+      if (!(error instanceof TimedOut)) throw error;
+    });
   }
 
   /** A failure is kept, not thrown; what the signal is aborted with is. */

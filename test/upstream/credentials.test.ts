@@ -118,6 +118,19 @@ describe("a credential helper", () => {
     expect(asked()).toHaveLength(2);
   });
 
+  it("that hangs keeps nobody for long from what it has said before", async () => {
+    const slow = join(folder(), "slow");
+    const asked = helper(`${NOTES}\n[ -e ${slow} ] && sleep 60\n${says("ann", "pw")}`);
+    const { pull, time } = await world({ helper: "test" }, { kind: "basic", users: { ann: "pw" } });
+    expect(await pull()).toBe(true);
+    writeFileSync(slow, "");
+    time.now += 301_000;
+    const began = performance.now();
+    expect(await Promise.all([pull(), pull(), pull()])).toEqual([true, true, true]);
+    expect(performance.now() - began).toBeLessThan(5_000);
+    expect(asked()).toHaveLength(2);
+  });
+
   it("is asked for the Hub by the name that Docker gives it", async () => {
     const asked = helper(`${NOTES}\n${says("ann", "pw")}`);
     const credentials = credentialsOf({ helper: "test" }, silent);
