@@ -51,7 +51,7 @@ export class Uploads {
     const own = [...this.#open.values()].filter(
       ({ opening: { subject, client } }) => subject === opening.subject && client === opening.client,
     );
-    if (this.#open.size >= inAll || own.length >= perClient)
+    if (own.length >= perClient || (this.#open.size >= inAll && !this.#giveUpOne()))
       throw new OciError("TOOMANYREQUESTS", "too many uploads are under way: finish or cancel some", { retryAfterMs: idle / 10 });
     const id = randomBytes(16).toString("base64url");
     const over = () => this.#open.delete(id);
@@ -73,6 +73,18 @@ export class Uploads {
   async close(): Promise<void> {
     clearInterval(this.#sweeping);
     await Promise.all([...this.#open.values()].map((upload) => upload.cancel()));
+  }
+
+  /** Of the client that has the most of them, so that no few can keep all others out. False: none is idle for long enough. */
+  #giveUpOne(): boolean {
+    const before = this.#clock() - this.#limits.spare;
+    const byClient = Map.groupBy(this.#open.values(), ({ opening: { client } }) => client);
+    const [most = []] = [...byClient.values()].sort((one, other) => other.length - one.length);
+    const idle = most.filter((upload) => !upload.isBusy && upload.touchedAt < before);
+    const [oldest] = idle.sort((one, other) => one.touchedAt - other.touchedAt);
+    // it is over at once; what it leaves on the disk goes meanwhile
+    void oldest?.cancel().catch(() => undefined);
+    return oldest !== undefined;
   }
 
   /** Ends what nobody has come back to for so long, in ms. True: there was something. */

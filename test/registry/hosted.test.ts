@@ -306,6 +306,25 @@ describe("uploads", () => {
     await expect.poll(() => open()).toBe("done");
   });
 
+  it("make way for others where all places are taken: first those of the client that has most of them", async () => {
+    const kept = await keeping();
+    const { writes } = registryOver(kept, { ...LIMITS, inAll: 5, perClient: 4, spare: 1_000 });
+    const open = (client: string) => writes.openUpload({ repo: APP }, { ...ctx, client });
+    const early = await open("10.0.0.1");
+    const many = [];
+    for (let n = 0; n < 4; n += 1) many.push(await open("10.0.0.2"));
+    expect(await refusal(open("10.0.0.3"))).toBe("TOOMANYREQUESTS");
+    kept.pass(2_000);
+    // who has the most of them gets none in place of another's
+    expect(await refusal(open("10.0.0.2"))).toBe("TOOMANYREQUESTS");
+    const late = await open("10.0.0.3");
+    const state = ({ id }: { id: string }) => refusal(writes.uploadStatus({ repo: APP, id }, ctx));
+    expect(await Promise.all([early, late, ...many].map(state))).toEqual([
+      ...["done", "done"],
+      ...["BLOB_UPLOAD_UNKNOWN", "done", "done", "done"],
+    ]);
+  });
+
   it("end a writer who says nothing any more, and keep what came of it", async () => {
     const kept = await keeping();
     const { writes } = registryOver(kept, { ...LIMITS, silence: 50 });
