@@ -8,8 +8,10 @@ import { parseObject } from "./json.ts";
 export const MAX_PARTS = 4_096;
 
 /** Each once, in the order in which they are named. Empty for what is no JSON object. What it refers to by `subject` is no part of it. */
-export const partsOf = (manifest: Uint8Array): Digest[] => {
-  const { config, layers, blobs, manifests } = parseObject(manifest) ?? {};
+export const partsOf = (manifest: Uint8Array): Digest[] => partsIn(parseObject(manifest) ?? {});
+
+/** Of one that is parsed already. */
+export const partsIn = ({ config, layers, blobs, manifests }: Readonly<Record<string, unknown>>): Digest[] => {
   const descriptors = [config, ...listOf(manifests), ...listOf(layers), ...listOf(blobs)];
   const digests = descriptors.flatMap((descriptor) => digestOf(descriptor));
   return [...new Set(digests)].slice(0, MAX_PARTS);

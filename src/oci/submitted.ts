@@ -3,7 +3,7 @@ import { type Digest, isDigest } from "./digest.ts";
 import { OciError } from "./error.ts";
 import { parseObject } from "./json.ts";
 import { bareType, isSchema1 } from "./media.ts";
-import { MAX_PARTS, partsOf } from "./parts.ts";
+import { MAX_PARTS, partsIn } from "./parts.ts";
 
 export interface Submitted {
   readonly mediaType: string;
@@ -20,7 +20,7 @@ export interface Submitted {
 export const parseSubmitted = (bytes: Buffer, contentType: string | undefined): Submitted => {
   const document = parseObject(bytes);
   if (document === undefined) throw invalid("it is no JSON object");
-  const parts = partsOf(bytes);
+  const parts = partsIn(document);
   if (parts.length >= MAX_PARTS) throw invalid(`it names more than ${MAX_PARTS} others`);
   const elsewhere = foreignParts(document);
   return {

@@ -18,7 +18,7 @@ export interface KeepParts {
 export const keepManifest = async ({ blobs, log }: KeepParts, { bytes, descriptor }: Manifest): Promise<boolean> => {
   if (isSchema1(descriptor.mediaType)) return false;
   try {
-    await storeManifest(blobs, bytes, descriptor.digest);
+    await storeManifest(blobs, bytes, descriptor.digest, partsOf(bytes));
     return true;
   } catch (error) {
     if (!(error instanceof StoreFull))
@@ -27,13 +27,13 @@ export const keepManifest = async ({ blobs, log }: KeepParts, { bytes, descripto
   }
 };
 
-/** Throws StoreFull, or what the disk says. */
-export const storeManifest = async (blobs: BlobStore, bytes: Buffer, digest: Digest): Promise<void> => {
+/** With what it names. Throws StoreFull, or what the disk says. */
+export const storeManifest = async (blobs: BlobStore, bytes: Buffer, digest: Digest, parts: readonly Digest[]): Promise<void> => {
   const stage = await blobs.stage(bytes.length, algorithmOf(digest));
   try {
     await stage.append(bytes);
     if (!(await stage.verify(digest))) throw new Error(`a manifest is not ${digest}`);
-    await stage.commit(partsOf(bytes));
+    await stage.commit(parts);
   } finally {
     await stage.discard(new Error("manifest stage is over"));
   }

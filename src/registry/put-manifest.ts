@@ -27,7 +27,7 @@ export const putManifest = async (parts: HostedParts, manifest: Received): Promi
   if (digestOf(bytes, algorithmOf(digest)) !== digest)
     throw new OciError("DIGEST_INVALID", `the ${bytes.length} bytes that came are not ${digest}`);
   await refuseMoving(parts, manifest, tags, digest);
-  await refusingFull(storeManifest(blobs, bytes, digest));
+  await refusingFull(storeManifest(blobs, bytes, digest, submitted.parts));
   const referrer = referrerOf(submitted, digest, bytes.length);
   const missing = await facts.hosting.host({ site: site.host, repo, digest }, { mediaType, at: clock(), needs, referrer });
   if (missing.includes(digest)) throw goneAgain();

@@ -4,7 +4,7 @@ import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import fc from "fast-check";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { type Digest, digestOf } from "../../src/oci/digest.ts";
 import { isOciError } from "../../src/oci/error.ts";
 import { ownContext } from "../../src/oci/own-context.ts";
@@ -257,6 +257,17 @@ describe("manifests", () => {
     expect(await refusal(brief("10.0.0.5"))).toBe("TOOMANYREQUESTS");
     await Promise.all(waiting);
     for (let n = 1; n < 5; n += 1) expect(await brief(`10.0.0.${n}`)).toEqual(Buffer.from("{}"));
+  });
+
+  it("are parsed once, however large: all others wait meanwhile", async () => {
+    const { writes } = registryOver(await keeping());
+    const layer = await pushBlob(writes, body(10, 1));
+    const text = JSON.stringify({ schemaVersion: 2, layers: [{ digest: layer }], filling: [...Array(1_000).keys()] });
+    const parse = vi.spyOn(JSON, "parse");
+    onTestFinished(() => parse.mockRestore());
+    const put = { repo: APP, reference: "v1" as Reference, tags: [], mediaType: TYPE, body: Readable.from([Buffer.from(text)]) };
+    await writes.putManifest(put, ctx);
+    expect(parse.mock.calls.filter(([parsed]) => parsed === text)).toHaveLength(1);
   });
 
   it("that refer to one subject are listed in pages, however long what they say is", async () => {
