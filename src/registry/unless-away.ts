@@ -10,8 +10,9 @@ import type { Health } from "./witness.ts";
 
 export const AWAY = Symbol("upstream is away");
 
-/** Turns of patience that a question may wait here for its own. */
-const TURNS = 15;
+/** How long a question may wait here for its turn, and how often it is looked whether it has come. Milliseconds. */
+const TURN_WITHIN = 30_000;
+const STEP = 500;
 
 export interface UnlessAwayParts {
   readonly rights: Pick<Rights, "standing">;
@@ -43,14 +44,16 @@ export const unlessAway = async <T>(
 /** Patience begins when the question has gone out, and ends before where upstream turns out to be away. Throws TimedOut and UNAVAILABLE. */
 const inTurn = async <T>(question: Promise<T>, { tally }: Context, health: Health): Promise<T> => {
   const before = tally.upstreamRequests;
-  for (let turn = 0; turn < TURNS; turn += 1) {
+  let out = 0;
+  for (let waited = STEP; waited <= TURN_WITHIN; waited += STEP) {
     const isOut = tally.upstreamRequests > before;
     try {
-      return await within(question, PATIENCE);
+      return await within(question, STEP);
     } catch (error) {
       if (!(error instanceof TimedOut)) throw error;
-      health.late();
-      if (isOut || !health.up) throw error;
+      out += isOut ? STEP : 0;
+      if (waited >= PATIENCE) health.late();
+      if (out >= PATIENCE || (waited >= PATIENCE && !health.up)) throw error;
     }
   }
   throw new OciError("UNAVAILABLE", "too many questions are under way", { retryAfterMs: PATIENCE });

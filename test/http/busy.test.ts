@@ -1,6 +1,7 @@
 // A queue of our own is no outage: what a client brings about itself gives it no right that upstream would not give it.
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
+import { hold } from "../faults/behaviours.ts";
 import { faultUpstream } from "../faults/upstream.ts";
 import { HOUR, MINUTE } from "../registry/stack.ts";
 import { siteDoor } from "./site-door.ts";
@@ -48,5 +49,20 @@ describe("who has been struck off", () => {
     const answers = await Promise.all(paths.map((path) => ask(path)));
     expect(answers.map(({ headers }) => headers["x-cache"])).toEqual(paths.map(() => "STALE"));
     await Promise.all(crowd);
+  });
+
+  it("nor kept for long from what it had a right to where upstream leaves that very question unanswered", {
+    timeout: 30_000,
+  }, async () => {
+    const { door, upstream, paths, ask } = await world(0);
+    door.grant("ann/app", ANN, 10 * MINUTE, 5 * MINUTE);
+    upstream.fault(/^\/v2\/ann/, hold(new Promise(() => undefined)));
+    const others = (async () => {
+      for (let n = 0; n < 20; n += 1) await ask(`open/app/tags/list?n=${n + 1}`);
+    })();
+    const began = performance.now();
+    expect((await ask(paths[0]!)).headers["x-cache"]).toBe("STALE");
+    expect(performance.now() - began).toBeLessThan(5_000);
+    await others;
   });
 });
