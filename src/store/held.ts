@@ -189,8 +189,10 @@ export class Held implements BlobStore {
 
   /** The fact first: a crash then leaves at most a fact without a file. A fact that cannot be written takes no blob from anybody. */
   readonly #commit: Commit = (digest, size, parts, land) => {
-    const { facts, blobs, good, clock, log } = this.#parts;
+    const { facts, blobs, good, uses, clock, log } = this.#parts;
     return this.#turns.take(digest, async () => {
+      // who brings again what has long been held is about to need it
+      uses.note(digest);
       const settle = await this.#account(digest).catch(() => nothing);
       await facts.holdings
         .hold({ digest, size, at: clock(), ...(parts === undefined ? {} : { parts }) })

@@ -116,6 +116,20 @@ describe("what is hosted stays", () => {
     expect(await refusal(reads.getManifest({ repo: APP, reference: "v1" as Reference }, ctx))).toBe("MANIFEST_UNKNOWN");
   });
 
+  it("between its last byte and its name, where a mirror has had the same for long", async () => {
+    const kept = await keeping();
+    const { writes } = registryOver(kept);
+    const bytes = body(1_000, 1);
+    const host = kept.facts.hosting.host.bind(kept.facts.hosting);
+    vi.spyOn(kept.facts.hosting, "host").mockImplementation(async (...args) => {
+      await kept.sweep.expire(HOUR);
+      return host(...args);
+    });
+    await put(kept.blobs, bytes);
+    kept.pass(DAY);
+    expect(await refusal(pushBlob(writes, bytes))).toBe("done");
+  });
+
   it("for hours where no manifest names it yet", async () => {
     const kept = await keeping();
     const { writes } = registryOver(kept);
