@@ -55,7 +55,7 @@ const showUpstream = (site: Site) => ({
   access: site.access,
   ...(site.credentials && { credentials: showCredentials(site.credentials) }),
   realms: site.realms,
-  ...(site.tokenKeys && { tokenKeys: "url" in site.tokenKeys ? site.tokenKeys.url : site.tokenKeys.file }),
+  ...(site.tokenKeys && { tokenKeys: "url" in site.tokenKeys ? showUrl(site.tokenKeys.url) : site.tokenKeys.file }),
   ...(site.trust !== undefined && { trust: `<${site.trust.split("BEGIN CERTIFICATE").length - 1} certificates>` }),
   ...(site.clientCertificate && { clientCertificate: { certificate: "<set>", key: "<set>" } }),
   ...(site.httpProxy && { httpProxy: showProxy(site.httpProxy) }),
@@ -78,6 +78,9 @@ const showRule = (rule: Rule) =>
   Object.fromEntries(
     Object.entries(rule).map(([key, value]) => [key, typeof value === "number" ? formatDuration(value) : (value as unknown)]),
   );
+
+/** A query may well be a secret. */
+const showUrl = (url: string): string => url.replace(/\?.*$/, "?***");
 
 const showProxy = ({ protocol, username, password, host }: URL): string => {
   const login = password === "" ? username : `${username}:***`;

@@ -261,6 +261,12 @@ describe("tokenKeys", () => {
     expect(warnings[0]).toContain("tokenKeys: clients show no tokens here (access: shared), so these are not used");
   });
 
+  it("have what may be a secret in their URL kept to itself", async () => {
+    const shown = showConfig(await load(`defaults: { tokenKeys: "https://x.example/keys.json?private_token=hunter2" }`));
+    expect(shown).toContain("tokenKeys: https://x.example/keys.json?***");
+    expect(shown).not.toContain("hunter2");
+  });
+
   it.each([
     ["http://x.example/keys", "expected a file, or an https:// URL without credentials"],
     ["https://u:hunter2@x.example/keys", "expected a file, or an https:// URL without credentials"],
