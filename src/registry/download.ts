@@ -179,6 +179,10 @@ export class Download {
       joiners.refuse(joiner, error, error.isOutage && !isOnesOwn(error));
       return "elsewhere";
     }
+    if (isOnesOwn(error) && joiners.hasOther(joiner)) {
+      joiners.bar(joiner);
+      return "elsewhere";
+    }
     if (!isTorn(error)) joiners.bar(joiner);
     else if (this.head === offset) joiners.rotate();
     return isTorn(error) ? error : "elsewhere";

@@ -53,6 +53,11 @@ export class Joiners {
     return this.present > 0 ? this.#ways[0] : this.#leftWays[0];
   }
 
+  /** Whether there is another's way to try, of those who are present. */
+  hasOther(joiner: Joiner): boolean {
+    return this.#ways.some((other) => other !== joiner);
+  }
+
   isPresent(joiner: Joiner): boolean {
     return this.#present.has(joiner);
   }

@@ -127,6 +127,20 @@ describe("who has had enough of upstream for now", () => {
     expect(await throttled).toBe(code);
     expect(BYTES.equals((await owner) as Buffer)).toBe(true);
   });
+
+  it("in mid-flight either, and goes on reading by another's way", async () => {
+    const made = world([ANN, BOB]);
+    const torn = Promise.withResolvers<void>();
+    made.upstream.bodyOf = (bytes, _query, nth) =>
+      inPieces(bytes, 1_000, nth === 0 ? 20_000 : bytes.length, nth === 0 ? torn.promise : undefined);
+    const first = await begun(made, ANN);
+    const second = await begun(made, BOB);
+    const getBlob = made.upstream.getBlob.bind(made.upstream);
+    const enough = new OciError("TOOMANYREQUESTS", "ann has had her share", { retryAfterMs: 3_600_000 });
+    made.upstream.getBlob = (query, ctx) => (ctx.credential === ANN ? Promise.reject(enough) : getBlob(query, ctx));
+    torn.resolve();
+    for (const reader of [first, second]) expect(BYTES.equals((await reader.rest()) as Buffer)).toBe(true);
+  });
 });
 
 describe("a digest that two sites have", () => {
