@@ -7,6 +7,7 @@ import { type Confirmation, type ConfirmParts, confirm, provenanceOf } from "./c
 import type { Flight } from "./flight.ts";
 import type { Flights } from "./flights.ts";
 import type { Open } from "./opening.ts";
+import { told } from "./told.ts";
 import { verified } from "./verified.ts";
 import { BLOB_TYPE } from "./witness.ts";
 
@@ -30,7 +31,7 @@ interface BlobSize {
 export const blobCache = (parts: BlobCacheParts): BlobCache => {
   const { blobs, flights, upstream, site, policy, facts, rights } = parts;
   const allow = async ({ repo, digest }: BlobQuery, ctx: Context): Promise<Confirmation> => {
-    const link = await facts.link({ site: site.host, repo, digest });
+    const link = told(await facts.link({ site: site.host, repo, digest }));
     const { onGone } = policy.of(repo, digest);
     const ask = (c: Context) => upstream.statBlob({ repo, digest }, c);
     return confirm(parts, { repo, digest, linked: link !== undefined, onGone, ask }, ctx);

@@ -4,6 +4,7 @@ import type { Logger } from "../lib/log.ts";
 import type { Context, Listing, ReferrersQuery, Registry, TagQuery } from "../oci/registry.ts";
 import type { ListingFact, ListingKey } from "../store/facts.ts";
 import type { ConfirmParts } from "./confirm.ts";
+import { told } from "./told.ts";
 import { AWAY, unlessAway } from "./unless-away.ts";
 
 /** A longer document is passed on and not kept. Bytes. */
@@ -25,7 +26,7 @@ const keyOf = async ({ facts, site }: ListingCacheParts, query: Listed): Promise
   if (!("digest" in query))
     return query.n === undefined && query.last === undefined ? { site: site.host, repo, key: "tags" } : undefined;
   if (query.artifactType !== undefined || query.page !== undefined) return undefined;
-  const isHeld = (await facts.link({ site: site.host, repo, digest: query.digest })) !== undefined;
+  const isHeld = told(await facts.link({ site: site.host, repo, digest: query.digest })) !== undefined;
   return isHeld ? { site: site.host, repo, key: `referrers ${query.digest}` } : undefined;
 };
 

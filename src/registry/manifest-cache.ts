@@ -18,6 +18,7 @@ import { type ConfirmParts, confirm, provenanceOf, stillThere } from "./confirm.
 import type { ManifestFetch } from "./manifest-fetch.ts";
 import { meanwhile, NOT_HELD } from "./meanwhile.ts";
 import type { FetchLate, Resolved, Tags } from "./tags.ts";
+import { told } from "./told.ts";
 
 export interface ManifestCacheParts extends ConfirmParts {
   readonly blobs: BlobStore;
@@ -87,7 +88,7 @@ const resolveOrKeep = async (
   } catch (error) {
     if (!isOciError(error) || !error.isUnknown) throw error;
     const digest = (await tags.fact(repo, tag))?.digest;
-    if (digest === undefined || (await facts.link({ site: site.host, repo, digest })) === undefined) throw error;
+    if (digest === undefined || told(await facts.link({ site: site.host, repo, digest })) === undefined) throw error;
     const { onGone } = policy.of(repo, tag);
     await stillThere(parts, { repo, digest, onGone }, ctx, error, () => tags.forget(repo, tag));
     return { digest, how: "stale", age: 0 };
@@ -105,7 +106,7 @@ const held = async (
   const bytes = await blobs.readAll(digest, MAX_MANIFEST);
   if (bytes === undefined) return undefined;
   const key = { site: site.host, repo, digest };
-  const link = await facts.link(key);
+  const link = told(await facts.link(key));
   const confirmation = await confirm(
     parts,
     {
@@ -122,7 +123,7 @@ const held = async (
     ctx,
   );
   // a question may have made the link
-  const mediaType = (confirmation.how === "asked" ? await facts.link(key) : link)?.mediaType;
+  const mediaType = (confirmation.how === "asked" ? told(await facts.link(key)) : link)?.mediaType;
   if (mediaType === undefined) return undefined;
   const provenance = provenanceOf(confirmation);
   return { descriptor: { mediaType, digest, size: bytes.length }, bytes, provenance, metadata: {} };

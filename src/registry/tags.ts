@@ -16,6 +16,7 @@ import { freshnessOf } from "./freshness.ts";
 import { patiently } from "./patience.ts";
 import type { Policy } from "./policy.ts";
 import type { Rights } from "./rights.ts";
+import { told } from "./told.ts";
 import type { Health } from "./witness.ts";
 
 /** A move that waits for its manifest: clients ask HEAD for the tag, then GET the digest, and only that brings the bytes. */
@@ -158,7 +159,7 @@ export class Tags {
       this.#awaited.delete(name);
       return facts.touchTag(key, digest, clock(), generation);
     }
-    const link = await facts.link({ site: site.host, repo: key.repo, digest });
+    const link = told(await facts.link({ site: site.host, repo: key.repo, digest }));
     const pending = this.#pending.get(`${key.repo}@${digest}`) ?? [];
     this.#awaited.set(name, digest);
     this.#pending.set(
