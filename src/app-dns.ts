@@ -13,7 +13,7 @@ import { parsePrefixes } from "./lib/prefixes.ts";
 import { SetupError } from "./lib/setup-error.ts";
 
 /** What DNS needs of the configuration. */
-export interface DnsConfig extends Pick<Config, "names" | "answer" | "hijackFor" | "resolvers" | "splits" | "clients"> {
+export interface DnsConfig extends Pick<Config, "names" | "answer" | "hijackFor" | "resolvers" | "splits" | "trust" | "clients"> {
   readonly listen: Pick<Config["listen"], "dns" | "https">;
   readonly sites: readonly Pick<Config["sites"][number], "hijackNames" | "failOpen">[];
 }
@@ -35,7 +35,7 @@ export const dnsEnd = async (config: DnsConfig, log: Logger, healthy: () => bool
     hijackFor: parsePrefixes(config.hijackFor),
     healthy,
   });
-  const resolvers = openResolvers(config, log);
+  const resolvers = await openResolvers(config, log);
   const { answer } = config;
   const addresses = () => (answer === "auto" ? hostNetwork.addresses().map(({ address }) => address) : answer);
   const server = await serveDns({

@@ -1,6 +1,7 @@
 // What is behind each site's name put together: its upstream, its cache, its ping, its pass-through.
 
 import { openLocal } from "./app-local.ts";
+import { namesOf } from "./app-names.ts";
 import { siteChallenges, siteSubjects } from "./app-subjects.ts";
 import { noUpstream, openUpstream } from "./app-upstream.ts";
 import type { Config } from "./config/config.ts";
@@ -91,7 +92,8 @@ export const openSites = (config: Config, shared: SharedParts): SiteDoors => {
     ...listen.proxy,
     ...(listen.admin === undefined ? [] : [listen.admin]),
   ]);
-  const resolver = new UpstreamResolver({ servers: config.resolvers, splits: config.splits, isOurs });
+  const upstreamNames = namesOf(config, shared.log);
+  const resolver = new UpstreamResolver({ names: upstreamNames, isOurs });
   const heard = { challenges: challengesOf(shared.facts, bearerOf), exchanges: exchanges() };
   const tap = realmTap({ ...heard, sites: config.sites, secret: shared.subjectKey, clock: shared.clock });
   const pushes = pushesUnderWay();
@@ -110,6 +112,7 @@ export const openSites = (config: Config, shared: SharedParts): SiteDoors => {
     async close() {
       await Promise.all([...opened.values()].map((one) => one.close()));
       await pushes.close();
+      upstreamNames.close();
     },
   };
 };

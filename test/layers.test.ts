@@ -23,9 +23,10 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   "app-admin": ["lib", "oci", "store", "registry", "config", "admin", "sites", "app-sites", "app-store"],
   "app-alone": ["lib", "oci", "store", "registry", "config", "admin", "sites", "app-store"],
   "app-dns": ["lib", "dns", "config"],
+  "app-names": ["lib", "dns", "upstream", "config"],
   "app-sites": [
     ...["lib", "oci", "store", "upstream", "registry", "config", "http", "sites"],
-    ...["app-local", "app-subjects", "app-upstream"],
+    ...["app-local", "app-names", "app-subjects", "app-upstream"],
   ],
   "app-local": ["lib", "oci", "store", "registry", "http", "sites"],
   "app-subjects": ["lib", "oci", "store", "registry", "sites", "app-upstream"],

@@ -3,12 +3,16 @@ import { randomInt } from "node:crypto";
 import { createSocket } from "node:dgram";
 import { connect, isIP } from "node:net";
 import { Packet } from "dns2";
+import { NoAnswer } from "../dns/exchange.ts";
+import { prescreen } from "../dns/prescreen.ts";
 import type { Address } from "../lib/listen.ts";
+import { silent } from "../lib/log.ts";
+import type { EncryptedResolver, PlainResolver, ResolverAddress } from "../lib/resolver-address.ts";
 
 export const TYPES = { A: 1, AAAA: 28, HTTPS: 65 } as const;
 
 export interface Question {
-  readonly server: Address;
+  readonly server: Address | ResolverAddress;
   readonly name: string;
   readonly type: keyof typeof TYPES;
   readonly transport: "udp" | "tcp";
@@ -24,15 +28,27 @@ export interface Reply {
 
 export type Ask = (question: Question) => Promise<Reply>;
 
+/** What encrypted resolvers take. */
+export interface Encrypted {
+  /** PEM. */
+  readonly trust: string | undefined;
+  /** Who is asked where one is that has a name. */
+  readonly plain: readonly PlainResolver[];
+}
+
 const RETRY_MS = 1_000;
 
 /** Rejects after `timeout` ms, or with the socket's error (ECONNREFUSED: nobody listens). */
 export const asking =
-  (timeout: number): Ask =>
+  (timeout: number, encrypted: Encrypted = { trust: undefined, plain: [] }): Ask =>
   async (question) => {
     const id = randomInt(65_536);
     const packet = encode(id, question.name, TYPES[question.type]);
-    const bytes = await (question.transport === "udp" ? overUdp : overTcp)(question.server, packet, id, timeout);
+    const { server } = question;
+    const bytes =
+      "kind" in server && server.kind !== "plain"
+        ? await overEncrypted(server, packet, timeout, encrypted)
+        : await (question.transport === "udp" ? overUdp : overTcp)(server, packet, id, timeout);
     return decode(bytes, TYPES[question.type]);
   };
 
@@ -96,3 +112,30 @@ const overTcp = (server: Address, packet: Buffer, id: number, timeout: number): 
     });
     socket.write(Buffer.concat([Buffer.of(packet.length >> 8, packet.length & 255), packet]));
   });
+
+/** As the server asks it, but on a connection for this question alone. */
+const overEncrypted = async (
+  to: EncryptedResolver,
+  packet: Buffer,
+  timeout: number,
+  { trust, plain }: Encrypted,
+): Promise<Buffer> => {
+  const [{ encryptedResolver }, { createRelay }, { plainResolver }] = await Promise.all([
+    import("../dns/encrypted.ts"),
+    import("../dns/relay.ts"),
+    import("../dns/resolver.ts"),
+  ]);
+  const screened = prescreen(packet);
+  if (screened.verdict !== "query") throw new Error("the name cannot be asked for");
+  const bootstrap = createRelay({ resolvers: plain.map(plainResolver), log: silent });
+  const resolver = encryptedResolver(to, { trust, bootstrap });
+  try {
+    const patience = { ms: timeout, signal: new AbortController().signal };
+    return await resolver.ask({ query: screened.query, message: packet }, patience);
+  } catch (error) {
+    throw error instanceof NoAnswer && error.cause instanceof Error ? error.cause : error;
+  } finally {
+    resolver.close();
+    bootstrap.close();
+  }
+};

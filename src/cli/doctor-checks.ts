@@ -2,11 +2,12 @@
 import { readFile } from "node:fs/promises";
 import { networkInterfaces } from "node:os";
 import type { Config } from "../config/config.ts";
-import { type Address, fromHere, isWildcard, parseAddress } from "../lib/listen.ts";
+import { fromHere, isWildcard } from "../lib/listen.ts";
 import { parsePrefixes, plainAddress } from "../lib/prefixes.ts";
+import { parseResolver, type ResolverAddress } from "../lib/resolver-address.ts";
 import { ZoneTable } from "../lib/zone-table.ts";
 import { readRoots } from "./ca-roots.ts";
-import { asking } from "./doctor-ask.ts";
+import { asking, type Encrypted } from "./doctor-ask.ts";
 import { checkAuthority, checkDockerTrust } from "./doctor-ca.ts";
 import { checkNames, checkResolvers, checkSystemResolver } from "./doctor-dns.ts";
 import { type Finding, ok, warn } from "./doctor-finding.ts";
@@ -25,9 +26,9 @@ const DOCKER_CERTIFICATES = "/etc/docker/certs.d";
 export const checksOf = (config: Config, timeout: number): PlannedCheck[] => {
   const { sites, ca, data, maxSize, answer } = config;
   const names = sites.flatMap((site) => site.hijackNames);
-  const ask = asking(timeout);
+  const ask = asking(timeout, encryptedOf(config));
   const isOurs = ownAddresses(config);
-  const resolvers = config.resolvers.map((resolver) => parseAddress(resolver));
+  const resolvers = config.resolvers.map(parseResolver);
   const name = names[0];
   return [
     { check: "dns", run: () => namesOf(config, names, isOurs, timeout) },
@@ -42,7 +43,14 @@ export const checksOf = (config: Config, timeout: number): PlannedCheck[] => {
     { check: "ports", run: () => checkPorts(doorsOf(config.listen)) },
     {
       check: "upstream",
-      run: () => checkUpstreams({ sites, resolversFor: resolversOf(config), isOurs, ask: asking(timeout / 2), timeout }),
+      run: () =>
+        checkUpstreams({
+          sites,
+          resolversFor: resolversOf(config),
+          isOurs,
+          ask: asking(timeout / 2, encryptedOf(config)),
+          timeout,
+        }),
     },
     { check: "helper", run: () => checkHelpers(sites, timeout) },
     { check: "disk", run: () => checkDisk(data, maxSize) },
@@ -77,12 +85,16 @@ const ownAddresses = ({ answer, listen }: Config): ((address: string) => boolean
   return (address) => own.has(plainAddress(address));
 };
 
-const resolversOf = ({ resolvers, splits }: Config): ((name: string) => readonly Address[]) => {
-  const addressesOf = (group: readonly string[]) => group.map((resolver) => parseAddress(resolver));
-  const table = new ZoneTable(splits.map((one) => [one.zone, addressesOf(one.resolvers)] as const));
-  const rest = addressesOf(resolvers);
+const resolversOf = ({ resolvers, splits }: Config): ((name: string) => readonly ResolverAddress[]) => {
+  const table = new ZoneTable(splits.map((one) => [one.zone, one.resolvers.map(parseResolver)] as const));
+  const rest = resolvers.map(parseResolver);
   return (name) => table.find(name) ?? rest;
 };
+
+const encryptedOf = ({ trust, resolvers }: Config): Encrypted => ({
+  trust,
+  plain: resolvers.map(parseResolver).filter((resolver) => resolver.kind === "plain"),
+});
 
 const doorsOf = ({ dns, https, http, proxy, admin }: Config["listen"]): Door[] => [
   ...dns.flatMap((address) => (["udp", "tcp"] as const).map((transport) => ({ key: "listen.dns", transport, address }))),

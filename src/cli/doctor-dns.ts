@@ -1,6 +1,7 @@
 // Doctor's checks of names: does Layover's DNS answer, does nothing real leak, whom does this machine ask, do the resolvers work.
 import type { Address } from "../lib/listen.ts";
 import { formatAddress } from "../lib/listen.ts";
+import { formatResolver, type ResolverAddress } from "../lib/resolver-address.ts";
 import type { Ask, Reply } from "./doctor-ask.ts";
 import { type Finding, fail, ok, reasonOf, warn } from "./doctor-finding.ts";
 
@@ -109,7 +110,7 @@ export const checkSystemResolver = async ({ resolvConf, name, isOurs, ask }: Sys
 };
 
 export interface ResolversCheck {
-  readonly resolvers: readonly Address[];
+  readonly resolvers: readonly ResolverAddress[];
   /** A hijacked name: the resolvers must know the real one. */
   readonly name: string;
   readonly isOurs: (address: string) => boolean;
@@ -120,8 +121,8 @@ export interface ResolversCheck {
 export const checkResolvers = (check: ResolversCheck): Promise<Finding[]> =>
   Promise.all(check.resolvers.map((server) => checkResolver(check, server)));
 
-const checkResolver = async ({ name, isOurs, ask, resolvers }: ResolversCheck, server: Address): Promise<Finding> => {
-  const at = formatAddress(server);
+const checkResolver = async ({ name, isOurs, ask, resolvers }: ResolversCheck, server: ResolverAddress): Promise<Finding> => {
+  const at = formatResolver(server);
   const reply = await ask({ server, name, type: "A", transport: "udp" }).catch(reasonOf);
   const mend = "set `resolvers` (LAYOVER_RESOLVERS) to servers that this machine reaches, such as the network's own";
   if (typeof reply === "string") return (resolvers.length > 1 ? warn : fail)("resolvers", `${at}: ${reply}`, mend);

@@ -4,7 +4,7 @@ import { request as plainRequest } from "node:http";
 import { request as tlsRequest } from "node:https";
 import { isIP, type LookupFunction } from "node:net";
 import { plainHost } from "../lib/host-name.ts";
-import type { Address } from "../lib/listen.ts";
+import type { ResolverAddress } from "../lib/resolver-address.ts";
 import type { Site } from "../sites.ts";
 import { agentTo } from "../upstream/agents.ts";
 import { wayOut } from "../upstream/way.ts";
@@ -13,7 +13,7 @@ import { type Finding, fail, ok, reasonOf, warn } from "./doctor-finding.ts";
 
 export interface UpstreamCheck {
   readonly sites: readonly Site[];
-  readonly resolversFor: (name: string) => readonly Address[];
+  readonly resolversFor: (name: string) => readonly ResolverAddress[];
   readonly isOurs: (address: string) => boolean;
   readonly ask: Ask;
   readonly timeout: number;

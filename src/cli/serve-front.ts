@@ -37,13 +37,14 @@ const forParent = ({
   hijackFor,
   resolvers,
   splits,
+  trust,
   clients,
   log,
   warnings,
   ca,
   sites,
 }: Config): ParentConfig => ({
-  ...{ listen, names, answer, hijackFor, resolvers, splits, clients, log, warnings },
+  ...{ listen, names, answer, hijackFor, resolvers, splits, trust, clients, log, warnings },
   ca: { certificate: ca.certificate },
   sites: sites.map(({ hijackNames, failOpen }) => ({ hijackNames, failOpen })),
 });

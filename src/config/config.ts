@@ -28,10 +28,12 @@ export interface Config {
   readonly answer: "auto" | readonly string[];
   /** For `parsePrefixes`. */
   readonly hijackFor: readonly string[];
-  /** `ip:port` or `[ipv6]:port`, at least one. */
+  /** For `parseResolver`, at least one. */
   readonly resolvers: readonly string[];
   /** In their place for names at and under `zone`. Each zone once. */
   readonly splits: readonly Split[];
+  /** Roots besides the system's, as PEM: for encrypted resolvers; a site has its own, which include them. */
+  readonly trust: string | undefined;
   /** Absolute folder. */
   readonly data: string;
   readonly ca: {

@@ -6,7 +6,7 @@ import { interpolate, type Overlay, overlayEnvironment } from "./environment.ts"
 import { type Files, filesIn } from "./files.ts";
 import { oddRules } from "./odd-rules.ts";
 import { ConfigError, type KeyPath, type Problem, problemsOf, valueAt } from "./problems.ts";
-import { ownResolvers, resolversOf } from "./resolvers.ts";
+import { homeless, ownResolvers, resolversOf } from "./resolvers.ts";
 import { type Settings, settings } from "./schema.ts";
 import { buildSite } from "./sites.ts";
 import { type Lookup, readSource, type Source } from "./source.ts";
@@ -58,6 +58,7 @@ const effective = async (given: Settings, source: Source, problems: Problem[]): 
     ...clashingNames(merged, sites, names),
     ...clashingDoors(listen),
     ...ownResolvers(given.resolvers ?? [], listen.dns),
+    ...homeless(given.resolvers ?? []),
   ]) {
     report(problem);
   }
@@ -70,6 +71,7 @@ const effective = async (given: Settings, source: Source, problems: Problem[]): 
     hijackFor: given.hijackFor ?? ["all"],
     resolvers,
     splits,
+    trust,
     data: files.path(given.data ?? "./data"),
     ca: authorityOf(given, files, report),
     clients: given.clients ?? ["private"],

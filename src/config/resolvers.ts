@@ -1,6 +1,7 @@
 // Whom Layover asks for names: resolvers for all, and for some zones resolvers of their own.
 import { networkInterfaces } from "node:os";
-import { type Address, formatAddress, isWildcard, parseAddress } from "../lib/listen.ts";
+import { type Address, formatAddress, isWildcard } from "../lib/listen.ts";
+import { isNamed, parseResolver } from "../lib/resolver-address.ts";
 import type { Config, Split } from "./config.ts";
 import type { KeyPath, Problem } from "./problems.ts";
 import type { Settings } from "./schema.ts";
@@ -36,6 +37,24 @@ const splitsOf = (entries: Entries, report: (problem: Problem) => void): Split[]
   return [...splits.values()];
 };
 
+/** Somebody has to say where a resolver is that has a name, and that cannot be itself. */
+export const homeless = (entries: Entries): Problem[] => {
+  if (entries.some((entry) => typeof entry === "string" && isPlain(entry))) return [];
+  const groups = entries.flatMap((entry, i): { group: readonly string[]; path: KeyPath }[] =>
+    typeof entry === "string"
+      ? [{ group: [entry], path: ["resolvers", i] }]
+      : Object.entries(entry).map(([zone, group]) => ({ group, path: ["resolvers", i, zone] })),
+  );
+  const alone = groups.filter(({ group }) => !group.some(isPlain));
+  return alone.flatMap(({ group, path }) =>
+    group
+      .filter((text) => isNamed(parseResolver(text)))
+      .map((text) => ({ path, text: `${text}: nobody says where it is; add a plain resolver, or give its address in the URL` })),
+  );
+};
+
+const isPlain = (resolver: string): boolean => parseResolver(resolver).kind === "plain";
+
 const zoneOf = (key: string, fail: (text: string) => void): string | undefined => {
   try {
     return parseHost(key);
@@ -55,7 +74,7 @@ export const ownResolvers = (entries: Entries, dns: readonly Address[]): Problem
   });
 
 const own = (resolver: string, path: KeyPath, dns: readonly Address[]): Problem[] => {
-  const address = parseAddress(resolver);
+  const address = parseResolver(resolver);
   const door = dns.find(({ host, port }) => port === address.port && isSelf(host, address.host));
   return door === undefined ? [] : [{ path, text: `${resolver} is Layover itself (listen.dns ${formatAddress(door)})` }];
 };

@@ -4,7 +4,7 @@ import { z } from "zod";
 import { parseAddress } from "../lib/listen.ts";
 import { parsePrefixes } from "../lib/prefixes.ts";
 import { parseDuration, parseSize } from "../lib/units.ts";
-import { parseHelper, parseHost, parseHttpProxy, parseMatch, parseResolver, parseUpstream } from "./values.ts";
+import { parseHelper, parseHost, parseHttpProxy, parseMatch, parseUpstream, resolverText } from "./values.ts";
 
 /** Unknown keys carry the known ones as their message, for a "did you mean". */
 const strict = <S extends z.core.$ZodLooseShape>(shape: S) =>
@@ -49,7 +49,7 @@ const ip = parsed('"auto" or an IP address', (text) => {
   throw new Error(`expected "auto" or an address that clients can reach, found ${JSON.stringify(text)}`);
 });
 
-const resolver = parsed("an IP address, or ip:port", parseResolver);
+const resolver = parsed("an IP address, ip:port, tls://host or https://host/dns-query", resolverText);
 
 const rule = strict({
   match: parsed("a pattern such as acme/app:v*", parseMatch),

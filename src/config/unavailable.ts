@@ -13,14 +13,9 @@ const given = (value: unknown): boolean => value !== undefined && value !== "" &
 const isEmptyList = (value: unknown): boolean => Array.isArray(value) && value.length === 0;
 const is = (text: string) => (value: unknown) => value === text;
 const other = (text: string) => (value: unknown) => given(value) && value !== text;
-const notPlain = (value: unknown): boolean => typeof value === "string" && value.includes("://");
 
 const LINES: readonly Line[] = [
   { at: "listen.proxy", refused: given, what: "the proxy door" },
-  { at: "resolvers", refused: notPlain, what: "encrypted resolvers" },
-  ...["resolvers.*", "resolvers.*.*", "resolvers.*.*.*"].map(
-    (at): Line => ({ at, refused: notPlain, what: "encrypted resolvers" }),
-  ),
   { at: "passthrough", refused: given, what: "passing TLS through" },
   { at: "mirror", refused: given, what: "the managed mirror" },
   { at: "store.blobs", refused: other("disk"), what: "a blob store other than disk" },

@@ -2,7 +2,7 @@
 import { isIP } from "node:net";
 import { domainToASCII } from "node:url";
 import { plainHost } from "../lib/host-name.ts";
-import { formatAddress, parseAddress } from "../lib/listen.ts";
+import { formatResolver, parseResolver } from "../lib/resolver-address.ts";
 
 const LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
@@ -35,13 +35,8 @@ export const parseUpstream = (text: string): URL => {
   return url;
 };
 
-/** `8.8.8.8`, `10.0.0.2:5353`, `[2001:4860:4860::8888]:53` to one spelling with a port; `tls://` and `https://` ones are kept as written. */
-export const parseResolver = (text: string): string => {
-  if (isEncrypted(text)) return text;
-  return formatAddress(parseAddress(text, 53));
-};
-
-export const isEncrypted = (resolver: string): boolean => /^(tls|https|quic):\/\/./i.test(resolver);
+/** To one spelling: `8.8.8.8:53`, `tls://dns.google`, `https://dns.google/dns-query`. */
+export const resolverText = (text: string): string => formatResolver(parseResolver(text));
 
 /** `http://user:password@proxy.corp:3128`; `undefined`: none. Nothing of the text is repeated in the error, for there may be a password in it. */
 export const parseHttpProxy = (text: string): URL | undefined => {

@@ -2,8 +2,8 @@
 // has its replies, at the first message that no query could be, or when nothing whole has come or gone for a while.
 import type { Socket } from "node:net";
 import type { Answered } from "./answer.ts";
+import { Frames } from "./frames.ts";
 import { MAX_QUERY } from "./prescreen.ts";
-import { HEADER } from "./wire.ts";
 
 /** dns2's bookkeeping for half-closed connections: after the last reply to a peer that has ended, it ends too. */
 export interface Pipeline {
@@ -27,7 +27,7 @@ export const converse = (socket: Socket, options: ConversationOptions): void => 
 class Conversation {
   readonly #socket: Socket;
   readonly #options: ConversationOptions;
-  readonly #frames = new Frames();
+  readonly #frames = new Frames(MAX_QUERY);
   readonly #pipeline: Pipeline = { inFlight: 0, peerEnded: false };
   /** Unlike the socket's own time-out, it is not put off by octets that drip in or out. */
   readonly #idle: NodeJS.Timeout;
@@ -100,29 +100,5 @@ class Conversation {
       this.#pipeline.peerEnded = true;
       if (this.#pipeline.inFlight === 0) this.#socket.end();
     }
-  }
-}
-
-/** Messages out of a stream: two octets of length before each (RFC 1035 4.2.2). Holds one chunk and one torn message at most. */
-class Frames {
-  #held: Buffer = Buffer.alloc(0);
-
-  get isTorn(): boolean {
-    return this.#held.length > 0;
-  }
-
-  add(chunk: Buffer): void {
-    this.#held = this.#held.length === 0 ? chunk : Buffer.concat([this.#held, chunk]);
-  }
-
-  /** `malformed` as soon as a length is one that no query has. */
-  next(): Buffer | "malformed" | undefined {
-    if (this.#held.length < 2) return undefined;
-    const length = this.#held.readUInt16BE(0);
-    if (length < HEADER || length > MAX_QUERY) return "malformed";
-    if (this.#held.length < 2 + length) return undefined;
-    const message = this.#held.subarray(2, 2 + length);
-    this.#held = this.#held.subarray(2 + length);
-    return message;
   }
 }

@@ -3,6 +3,7 @@
 import { createSocket } from "node:dgram";
 import { connect, isIPv6 } from "node:net";
 import type { Address } from "../lib/listen.ts";
+import { frame } from "./frames.ts";
 import { literalLookup } from "./literal-lookup.ts";
 import type { Query } from "./prescreen.ts";
 import { FLAG, flagsOf, HEADER, opcodeOf, rcodeOf } from "./wire.ts";
@@ -60,9 +61,7 @@ export const askTcp: Ask = (to, question, patience) =>
       judge(reply, question, resolve, reject);
       reject(new NoAnswer(false)); // A stream that begins with something else has nothing better to come.
     });
-    const length = Buffer.alloc(2);
-    length.writeUInt16BE(question.message.length);
-    socket.write(Buffer.concat([length, question.message]));
+    socket.write(frame(question.message));
     return () => socket.destroy();
   });
 
@@ -78,7 +77,7 @@ type Resolve = (reply: Buffer) => void;
 type Reject = (error: NoAnswer) => void;
 
 /** Runs `start` until one of its two callbacks, the time or the signal; what `start` gave back is called in any case. */
-const settle = ({ ms, signal }: Patience, start: (resolve: Resolve, reject: Reject) => () => void): Promise<Buffer> => {
+export const settle = ({ ms, signal }: Patience, start: (resolve: Resolve, reject: Reject) => () => void): Promise<Buffer> => {
   const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
   const timer = setTimeout(() => reject(new NoAnswer(true)), ms);
   const leave = () => reject(new NoAnswer(false, signal.reason));
@@ -102,7 +101,8 @@ const attempt = (start: (resolve: Resolve, reject: Reject) => () => void, resolv
   }
 };
 
-const judge = (reply: Buffer, question: Question, resolve: Resolve, reject: Reject): void => {
+/** Gives `resolve` what answers the question, and `reject` a refusal without one; passes over all else. */
+export const judge = (reply: Buffer, question: Question, resolve: Resolve, reject: Reject): void => {
   if (!hasIdOf(reply, question.message)) return;
   if (isAnswerTo(reply, question.query)) resolve(reply);
   // Some old forwarders refuse EDNS with a bare header: nothing to give on, and nothing to wait for.

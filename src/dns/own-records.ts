@@ -24,7 +24,8 @@ const record = (owner: number, type: number, ttl: number, data: Buffer): Buffer 
 
 const pointer = (at: number): Buffer => Buffer.from([0xc0 | (at >> 8), at & 0xff]);
 
-const plainName = (name: string): Buffer =>
+/** Labels of at most 63 plain octets each. */
+export const plainName = (name: string): Buffer =>
   Buffer.concat([...name.split(".").map((label) => Buffer.from(`${String.fromCharCode(label.length)}${label}`, "latin1")), ROOT]);
 
 const ROOT = Buffer.from([0]);

@@ -1,5 +1,6 @@
 // The records of a reply, walked but not decoded: how long the whole may be kept, and where the octets are that change with its age.
 // One walk, linear in the message; whatever does not add up to the very last octet is not kept.
+import { canonical6 } from "./host-network.ts";
 import { HEADER, RCODE, rcodeOf, skipName, TYPE } from "./wire.ts";
 
 export interface Records {
@@ -31,6 +32,18 @@ export const readRecords = (reply: Buffer, questionEnd: number, qtype: number): 
     lastOpt: last?.type === TYPE.OPT ? last.fixed + 8 : undefined,
   };
 };
+
+/** The addresses in the answer, whatever aliases led to them; none when it is malformed. `type` is A or AAAA. */
+export const readAddresses = (reply: Buffer, questionEnd: number, type: number): { address: string; ttl: number }[] => {
+  const entries = readEntries(reply, questionEnd) ?? [];
+  const octets = type === TYPE.A ? 4 : 16;
+  return entries
+    .filter((entry) => entry.section === "answer" && entry.type === type && entry.end - entry.fixed === 10 + octets)
+    .map(({ fixed, end }) => ({ address: addressIn(reply.subarray(fixed + 10, end)), ttl: ttlAt(reply, fixed + 4) }));
+};
+
+const addressIn = (octets: Buffer): string =>
+  octets.length === 4 ? octets.join(".") : canonical6(octets.toString("hex").match(/.{4}/g)!.join(":"));
 
 const readEntries = (reply: Buffer, questionEnd: number): Entry[] | undefined => {
   if (reply.length < Math.max(HEADER, questionEnd)) return undefined;

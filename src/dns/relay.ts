@@ -4,16 +4,16 @@ import { randomInt } from "node:crypto";
 import { performance } from "node:perf_hooks";
 import type { Logger } from "../lib/log.ts";
 import type { Forwarder } from "./answer.ts";
-import { askTcp, askUdp, NoAnswer, type Question } from "./exchange.ts";
+import { NoAnswer, type Question } from "./exchange.ts";
 import type { Query } from "./prescreen.ts";
 import { emptyReply } from "./reply.ts";
-import { formatResolver, type ResolverAddress } from "./resolver-address.ts";
+import type { Resolver } from "./resolver.ts";
 import { ResolverOrder } from "./resolver-order.ts";
 import { FLAG, flagsOf, RCODE, rcodeOf } from "./wire.ts";
 
 export interface RelayOptions {
   /** At least one; asked in this order. */
-  readonly resolvers: readonly ResolverAddress[];
+  readonly resolvers: readonly Resolver[];
   readonly log: Logger;
   /** Milliseconds for one attempt (default 1500) and for all of them together (default 4500: stubs give up after 5 s). */
   readonly attemptMs?: number;
@@ -44,7 +44,7 @@ export const createRelay = (options: RelayOptions): Relay => new ResolverRelay(o
 
 class ResolverRelay implements Relay {
   readonly #log: Logger;
-  readonly #order: ResolverOrder;
+  readonly #order: ResolverOrder<Resolver>;
   readonly #attemptMs: number;
   readonly #totalMs: number;
   readonly #maxInFlight: number;
@@ -80,6 +80,7 @@ class ResolverRelay implements Relay {
 
   close(): void {
     this.#closing.abort();
+    for (const resolver of this.#order.order()) resolver.close();
   }
 
   #share(query: Query): Promise<Buffer> {
@@ -109,7 +110,7 @@ class ResolverRelay implements Relay {
   }
 
   /** Never rejects; keeps account of the resolver's health. */
-  async #attempt(resolver: ResolverAddress, query: Query, ms: number): Promise<Outcome> {
+  async #attempt(resolver: Resolver, query: Query, ms: number): Promise<Outcome> {
     const question = { query, message: withId(query.message, randomInt(0x1_0000)) };
     const mark = fingerprint(question.message);
     const sent: Sent = { returned: false };
@@ -124,28 +125,23 @@ class ResolverRelay implements Relay {
     }
   }
 
-  async #ask(resolver: ResolverAddress, question: Question, ms: number, sent: Sent): Promise<Outcome> {
-    const started = performance.now();
-    const { signal } = this.#closing;
-    const reply = await askUdp(resolver, question, { ms, signal });
+  async #ask(resolver: Resolver, question: Question, ms: number, sent: Sent): Promise<Outcome> {
+    const reply = await resolver.ask(question, { ms, signal: this.#closing.signal });
     // An answer that we gave ourselves shows nothing of the resolver.
-    if (!sent.returned && this.#order.answered(resolver))
-      this.#log.info({ resolver: formatResolver(resolver) }, "resolver answers again");
-    if ((flagsOf(reply) & FLAG.TC) === 0) return verdictOn(reply);
-    // Where TCP is blocked, half an answer is still better than none.
-    const left = ms - (performance.now() - started);
-    const whole = await askTcp(resolver, question, { ms: left, signal }).catch(() => undefined);
-    return whole ? verdictOn(whole) : { kind: "poor", reply };
+    if (!sent.returned && this.#order.answered(resolver)) this.#log.info({ resolver: resolver.name }, "resolver answers again");
+    return verdictOn(reply);
   }
 
-  #blame(resolver: ResolverAddress, reason: string): void {
+  #blame(resolver: Resolver, reason: string): void {
     if (this.#closing.signal.aborted || !this.#order.failed(resolver)) return;
-    this.#log.warn({ resolver: formatResolver(resolver), reason }, "resolver does not answer; the others are asked first");
+    this.#log.warn({ resolver: resolver.name, reason }, "resolver does not answer; the others are asked first");
   }
 }
 
 /** A resolver that fails or refuses leaves the word to the next; a refusal is never given on. NXDOMAIN is an answer. */
 const verdictOn = (reply: Buffer): Outcome => {
+  // Where TCP is blocked, half an answer is still better than none.
+  if ((flagsOf(reply) & FLAG.TC) !== 0) return { kind: "poor", reply };
   const rcode = rcodeOf(reply);
   if (rcode === RCODE.REFUSED) return { kind: "poor", reply: undefined };
   return rcode === RCODE.SERVFAIL ? { kind: "poor", reply } : { kind: "final", reply };

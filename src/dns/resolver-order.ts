@@ -2,35 +2,34 @@
 // query its time-out and no other; now and then it gets a copy of a query, for which nobody waits, to show that it is back.
 import { performance } from "node:perf_hooks";
 import type { Clock } from "../lib/clock.ts";
-import type { ResolverAddress } from "./resolver-address.ts";
 
-interface Health {
-  readonly resolver: ResolverAddress;
+interface Health<T> {
+  readonly resolver: T;
   /** When it may be probed; undefined: well. */
   probeAt: number | undefined;
 }
 
-export class ResolverOrder {
-  readonly #all: readonly Health[];
+export class ResolverOrder<T> {
+  readonly #all: readonly Health<T>[];
   readonly #probeEvery: number;
   readonly #now: Clock;
 
   /** `probeEvery` in milliseconds; `now` should be monotonic. */
-  constructor(resolvers: readonly ResolverAddress[], probeEvery: number, now: Clock = () => performance.now()) {
+  constructor(resolvers: readonly T[], probeEvery: number, now: Clock = () => performance.now()) {
     this.#all = resolvers.map((resolver) => ({ resolver, probeAt: undefined }));
     this.#probeEvery = probeEvery;
     this.#now = now;
   }
 
   /** All of them; as configured, but those that failed last. */
-  order(): ResolverAddress[] {
+  order(): T[] {
     const well = this.#all.filter((health) => health.probeAt === undefined);
     const failed = this.#all.filter((health) => health.probeAt !== undefined);
     return [...well, ...failed].map((health) => health.resolver);
   }
 
   /** Those whose time for a probe has come, while another one does the work; each only once for its time. */
-  takeProbes(): ResolverAddress[] {
+  takeProbes(): T[] {
     if (this.#all.every((health) => health.probeAt !== undefined)) return [];
     const due = this.#all.filter(({ probeAt }) => probeAt !== undefined && probeAt <= this.#now());
     for (const health of due) health.probeAt = this.#now() + this.#probeEvery;
@@ -38,7 +37,7 @@ export class ResolverOrder {
   }
 
   /** Whether that is news. */
-  failed(resolver: ResolverAddress): boolean {
+  failed(resolver: T): boolean {
     const health = this.#find(resolver);
     const news = health?.probeAt === undefined;
     if (health) health.probeAt = this.#now() + this.#probeEvery;
@@ -46,14 +45,14 @@ export class ResolverOrder {
   }
 
   /** Whether that is news. */
-  answered(resolver: ResolverAddress): boolean {
+  answered(resolver: T): boolean {
     const health = this.#find(resolver);
     const news = health?.probeAt !== undefined;
     if (health) health.probeAt = undefined;
     return news;
   }
 
-  #find(resolver: ResolverAddress): Health | undefined {
+  #find(resolver: T): Health<T> | undefined {
     return this.#all.find((health) => health.resolver === resolver);
   }
 }

@@ -1,16 +1,20 @@
 // All whom others' names are asked of, put together: each group of resolvers by itself, with its own order, health and bounds.
 import type { Logger } from "../lib/log.ts";
 import { parsePrefixes } from "../lib/prefixes.ts";
+import { isNamed, parseResolver, type ResolverAddress } from "../lib/resolver-address.ts";
 import { ZoneTable } from "../lib/zone-table.ts";
 import type { Forwarder } from "./answer.ts";
+import { cached } from "./cache.ts";
 import { LOCAL_ZONES } from "./local-names.ts";
 import { createRelay } from "./relay.ts";
-import { parseResolver, type ResolverAddress } from "./resolver-address.ts";
+import { plainResolver, type Resolver } from "./resolver.ts";
 
 export interface ResolverGroups {
   readonly resolvers: readonly string[];
   /** In their place for names at and under `zone`. */
   readonly splits: readonly { readonly zone: string; readonly resolvers: readonly string[] }[];
+  /** Roots besides the system's for encrypted ones, as PEM. */
+  readonly trust?: string | undefined;
 }
 
 export interface Resolvers extends Forwarder {
@@ -19,30 +23,58 @@ export interface Resolvers extends Forwarder {
   close(): void;
 }
 
-export const openResolvers = ({ resolvers, splits }: ResolverGroups, log: Logger): Resolvers => {
-  const opened = new Map<string, Forwarder>();
-  const closing: (() => void)[] = [];
-  const open = (group: readonly ResolverAddress[]): Forwarder => {
-    const relay = createRelay({ resolvers: group, log });
-    closing.push(() => relay.close());
-    return relay;
-  };
-  const all = resolvers.map(parseResolver);
-  const rest = open(all);
+export const openResolvers = async (groups: ResolverGroups, log: Logger): Promise<Resolvers> => {
+  const relays = new Relays(log, groups.trust);
+  const all = groups.resolvers.map(parseResolver);
+  const rest = await relays.open(all, all);
   const inside = all.filter(({ host }) => isPrivate(host));
+  const zones = new Map<string, Forwarder>();
   if (inside.length > 0) {
-    const insiders = inside.length === all.length ? rest : open(inside);
-    for (const zone of LOCAL_ZONES) opened.set(zone, insiders);
+    const insiders = inside.length === all.length ? rest : await relays.open(inside, all);
+    for (const zone of LOCAL_ZONES) zones.set(zone, insiders);
   }
-  for (const one of splits) opened.set(one.zone, open(one.resolvers.map(parseResolver)));
-  const zones = new ZoneTable(opened);
+  for (const { zone, resolvers } of groups.splits) zones.set(zone, await relays.open(resolvers.map(parseResolver), all));
+  const table = new ZoneTable(zones);
   return {
-    forward: (query) => (zones.find(query.qname) ?? rest).forward(query),
-    isAsked: (name) => inside.length === all.length || zones.find(name) !== undefined,
-    close: () => {
-      for (const close of closing) close();
-    },
+    forward: (query) => (table.find(query.qname) ?? rest).forward(query),
+    isAsked: (name) => inside.length === all.length || table.find(name) !== undefined,
+    close: () => relays.close(),
   };
 };
 
 const isPrivate = parsePrefixes(["private"]);
+
+class Relays {
+  readonly #log: Logger;
+  readonly #trust: string | undefined;
+  readonly #closing: (() => void)[] = [];
+
+  constructor(log: Logger, trust: string | undefined) {
+    this.#log = log;
+    this.#trust = trust;
+  }
+
+  /** Plain ones of the group itself, else of `others`, say where those are that have names. */
+  async open(group: readonly ResolverAddress[], others: readonly ResolverAddress[]): Promise<Forwarder> {
+    const plain = [group, others].map((some) => some.filter(({ kind }) => kind === "plain")).find((some) => some.length > 0);
+    const bootstrap = group.some(isNamed) && plain ? cached(await this.open(plain, [])) : nobody;
+    const relay = createRelay({ resolvers: await this.#resolvers(group, bootstrap), log: this.#log });
+    this.#closing.push(() => relay.close());
+    return relay;
+  }
+
+  close(): void {
+    for (const close of this.#closing) close();
+  }
+
+  async #resolvers(group: readonly ResolverAddress[], bootstrap: Forwarder): Promise<Resolver[]> {
+    if (group.every((one) => one.kind === "plain")) return group.map(plainResolver);
+    const { encryptedResolver } = await import("./encrypted.ts");
+    return group.map((one) =>
+      one.kind === "plain" ? plainResolver(one) : encryptedResolver(one, { trust: this.#trust, bootstrap }),
+    );
+  }
+}
+
+/** Resolvers given by their addresses need nobody. */
+const nobody: Forwarder = { forward: () => Promise.reject(new Error("no plain resolver says where the others are")) };

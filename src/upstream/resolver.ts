@@ -1,12 +1,10 @@
 // Names of upstreams, asked at the configured resolvers by our own sockets: the system's resolver may be ourselves.
-import { Resolver } from "node:dns/promises";
 import { isIP, type LookupFunction } from "node:net";
 import { LRUCache } from "lru-cache";
 import { within } from "../lib/abort.ts";
-import { plainHost } from "../lib/host-name.ts";
 import { SingleFlight } from "../lib/single-flight.ts";
-import { ZoneTable } from "../lib/zone-table.ts";
 import { OciError } from "../oci/error.ts";
+import type { Names } from "./plain-names.ts";
 import { portOf } from "./port.ts";
 
 interface Found {
@@ -20,10 +18,8 @@ interface Known {
   readonly usableUntil: number;
 }
 
-const ASK_MS = 1_000;
 /** How long an IPv4 answer waits for its IPv6 twin. */
 const TWIN_MS = 150;
-const TRIES = 2;
 /** Who has an old answer waits this long for a new one, and after a failure asks no more for a while: no client waits for a resolver that is gone. */
 const PATIENCE_MS = 300;
 const ASK_AGAIN_MS = 5_000;
@@ -34,10 +30,7 @@ const LAST_KNOWN_FOR = 24 * 3_600_000;
 const MAX_NAMES = 10_000;
 
 export interface ResolverOptions {
-  /** `ip`, `ip:port` or `[ipv6]:port`. */
-  readonly servers: readonly string[];
-  /** In their place for names at and under `zone`. */
-  readonly splits?: readonly { readonly zone: string; readonly resolvers: readonly string[] }[];
+  readonly names: Names;
   /** Whether an address and port lead back to us. */
   readonly isOurs: (address: string, port: number) => boolean;
   /** Monotonic milliseconds. */
@@ -45,17 +38,15 @@ export interface ResolverOptions {
 }
 
 export class UpstreamResolver {
-  readonly #resolver: Resolver;
-  readonly #splits: ZoneTable<Resolver>;
+  readonly #names: Names;
   readonly #known = new LRUCache<string, Known>({ max: MAX_NAMES });
   readonly #asking = new SingleFlight<readonly Found[]>();
   readonly #isOurs: ResolverOptions["isOurs"];
   readonly #now: () => number;
 
-  constructor({ servers, splits = [], isOurs, now = () => performance.now() }: ResolverOptions) {
+  constructor({ names, isOurs, now = () => performance.now() }: ResolverOptions) {
     this.#now = now;
-    this.#resolver = resolverAt(servers);
-    this.#splits = new ZoneTable(splits.map(({ zone, resolvers }) => [zone, resolverAt(resolvers)] as const));
+    this.#names = names;
     this.#isOurs = isOurs;
   }
 
@@ -112,9 +103,8 @@ export class UpstreamResolver {
 
   /** IPv6 is a bonus: its absence, or a resolver that chokes on it, takes nothing from IPv4. */
   async #ask(host: string): Promise<readonly Found[]> {
-    const resolver = this.#splits.find(plainHost(host)) ?? this.#resolver;
-    const six = resolver.resolve6(host, { ttl: true }).catch(() => []);
-    const four = await resolver.resolve4(host, { ttl: true }).catch(async (error: unknown) => {
+    const six = this.#names.find(host, 6).catch(() => []);
+    const four = await this.#names.find(host, 4).catch(async (error: unknown) => {
       if ((await six).length > 0) return [];
       throw error;
     });
@@ -131,12 +121,6 @@ export class UpstreamResolver {
     return addresses;
   }
 }
-
-const resolverAt = (servers: readonly string[]): Resolver => {
-  const resolver = new Resolver({ timeout: ASK_MS, tries: TRIES });
-  resolver.setServers(servers);
-  return resolver;
-};
 
 const ourselves = (host: string): OciError => new OciError("LOOP_DETECTED", `${host} resolves to Layover itself`);
 

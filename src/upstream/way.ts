@@ -1,9 +1,9 @@
 // A site's way out: whose names and certificates are believed, which certificate of ours is shown to whom, and through which proxy it leads.
 import type { SecureContext } from "node:tls";
+import { trusting } from "../lib/roots.ts";
 import type { Site } from "../sites.ts";
 import { portOf } from "./port.ts";
 import type { UpstreamResolver } from "./resolver.ts";
-import { trusting } from "./roots.ts";
 import type { HttpProxy } from "./tunnel.ts";
 
 type Resolver = Pick<UpstreamResolver, "lookupFor" | "refuseOurs">;

@@ -5,6 +5,9 @@ import { Packet } from "dns2";
 import { afterEach, describe, expect, it } from "vitest";
 import { asking, TYPES } from "../../src/cli/doctor-ask.ts";
 import { checkNames, checkResolvers, checkSystemResolver, firstNameserver } from "../../src/cli/doctor-dns.ts";
+import { tlsFake } from "../dns/encrypted-resolver.ts";
+import { replyTo } from "../dns/message.ts";
+import { rootPem } from "../upstream/secure.ts";
 
 type Records = Partial<Record<keyof typeof TYPES, string[]>>;
 
@@ -111,8 +114,26 @@ describe("names", () => {
 
 describe("resolvers", () => {
   const check = async (...args: Parameters<typeof serve>) =>
-    (await checkResolvers({ resolvers: [await serve(...args)], name: "ghcr.io", isOurs, ask: asking(300) }))[0];
+    (
+      await checkResolvers({
+        resolvers: [{ kind: "plain", ...(await serve(...args)) }],
+        name: "ghcr.io",
+        isOurs,
+        ask: asking(300),
+      })
+    )[0];
   it("are well", async () => expect(await check({ A: ["203.0.113.7"] })).toMatchObject({ status: "ok" }));
+  it("are asked over TLS where they are, and what is wrong with their certificate is said", async () => {
+    await using resolver = await tlsFake(({ message, send }) => send(replyTo(message, ["203.0.113.7"])), ["127.0.0.1"]);
+    const at = { kind: "tls", host: "127.0.0.1", port: resolver.port } as const;
+    const found = async (trust: string | undefined) =>
+      (await checkResolvers({ resolvers: [at], name: "ghcr.io", isOurs, ask: asking(2_000, { trust, plain: [] }) }))[0];
+    expect(await found(rootPem)).toMatchObject({
+      status: "ok",
+      text: `tls://127.0.0.1:${resolver.port} answers ghcr.io with 203.0.113.7`,
+    });
+    expect(await found(undefined)).toMatchObject({ status: "fail", text: expect.stringContaining("certificate") });
+  });
   it("that refuse", async () =>
     expect(await check({}, { rcode: 5 })).toMatchObject({ status: "fail", text: expect.stringContaining("refuses") }));
   it("that fail", async () => expect(await check({}, { rcode: 2 })).toMatchObject({ status: "warn" }));

@@ -53,7 +53,7 @@ const check = async (
 ) => {
   const origin = new URL(upstream);
   const site = { host: "ghcr.io", kind: "upstream", offline: false, upstreams: [origin], trust, httpProxy } as unknown as Site;
-  const resolvers = [{ host: "127.0.0.1", port: 53 }];
+  const resolvers = [{ kind: "plain", host: "127.0.0.1", port: 53 } as const];
   return checkUpstreams({
     sites: [site],
     resolversFor: () => resolvers,

@@ -28,6 +28,7 @@ describe("with nothing configured", () => {
       hijackFor: ["all"],
       resolvers: ["8.8.8.8:53", "8.8.4.4:53"],
       splits: [],
+      trust: undefined,
       data: join(cwd, "data"),
       ca: { certificate: join(cwd, "certs/ca.crt"), key: join(cwd, "keys/ca.key"), constraints: [] },
       clients: ["private"],
@@ -124,9 +125,6 @@ describe("the contract's example", () => {
 
   it.each([
     ["listen: { proxy: [127.0.0.1:3128] }", "listen.proxy"],
-    ["resolvers: [tls://dns.google]", "resolvers.0"],
-    ["resolvers: https://dns.google/dns-query", "resolvers"],
-    ['resolvers: [8.8.8.8, { "corp.example": "tls://dns.google" }]', "resolvers.1.corp.example"],
     ["store: { blobs: s3://bucket }", "store.blobs"],
     ["store: { facts: postgres://db }", "store.facts"],
     ["mirror: ./mirror.yaml", "mirror"],
@@ -166,7 +164,7 @@ describe("what is wrong", () => {
       'layover.yaml:2:10 answer.0: expected "auto" or an address that clients can reach, found "1.2.3"',
       'layover.yaml:2:17 answer.1: expected "auto" or an address that clients can reach, found "0.0.0.0"',
       'layover.yaml:3:13 resolvers.0: expected an IP address, or ip:port, found "dns.google"',
-      "layover.yaml:3:25 resolvers.1: expected an IP address, or ip:port, found 8.8 (quote it, if it is meant as text)",
+      "layover.yaml:3:25 resolvers.1: expected an IP address, ip:port, tls://host or https://host/dns-query, found 8.8 (quote it, if it is meant as text)",
       'layover.yaml:4:1 maxSize: expected a size such as 500MB or 200GiB, found "10 potatoes"',
       'layover.yaml:5:8 log.level: expected debug or info or warn or error or silent, found "loud"',
       'layover.yaml:5:21 log.format: expected auto or json or text, found "jsn"; did you mean json?',
@@ -232,6 +230,26 @@ describe("resolvers for a zone", () => {
     expect((await problems("resolvers: [8.8.8.8, { lab: 127.0.0.1 }]"))[0]).toContain(
       "resolvers.1.lab: 127.0.0.1:53 is Layover itself",
     );
+  });
+});
+
+describe("encrypted resolvers", () => {
+  it("are in one spelling, for all names and for a zone's", async () => {
+    const { resolvers, splits } = await load(
+      "resolvers: [tls://DNS.google:853, https://8.8.8.8, 8.8.8.8, { lab: tls://10.0.0.2 }]",
+    );
+    expect(resolvers).toEqual(["tls://dns.google", "https://8.8.8.8/dns-query", "8.8.8.8:53"]);
+    expect(splits).toEqual([{ zone: "lab", resolvers: ["tls://10.0.0.2"] }]);
+  });
+
+  it("have an address, or a plain resolver that knows it", async () => {
+    expect(await problems("resolvers: [tls://dns.google, { lab: [tls://dns.lab, 10.0.0.2] }, { corp: tls://dns.corp }]")).toEqual(
+      [
+        "layover.yaml:1:13 resolvers.0: tls://dns.google: nobody says where it is; add a plain resolver, or give its address in the URL",
+        "layover.yaml:1:69 resolvers.2.corp: tls://dns.corp: nobody says where it is; add a plain resolver, or give its address in the URL",
+      ],
+    );
+    expect(await problems("resolvers: ['tls://dns.google/x', 'quic://dns.google']")).toHaveLength(2);
   });
 });
 

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { cached } from "../../src/dns/cache.ts";
 import type { Query } from "../../src/dns/prescreen.ts";
 import { createRelay } from "../../src/dns/relay.ts";
+import { plainResolver } from "../../src/dns/resolver.ts";
 import { RCODE, TYPE } from "../../src/dns/wire.ts";
 import { silent } from "../../src/lib/log.ts";
 import { openDoor } from "./door.ts";
@@ -19,7 +20,7 @@ const answerOf = (message: Buffer, fields: object): Buffer => {
 
 const open = async (behave: (asked: Asked) => void, options: { maxSize?: number; patienceMs?: number } = {}) => {
   const resolver = await fakeResolver(behave);
-  const relay = createRelay({ resolvers: [resolver.address], log: silent, attemptMs: 400, totalMs: 400 });
+  const relay = createRelay({ resolvers: [plainResolver(resolver.address)], log: silent, attemptMs: 400, totalMs: 400 });
   const time = { now: 0 };
   const cache = cached(relay, { now: () => time.now, patienceMs: 100, ...options });
   const dispose = async () => {
@@ -274,7 +275,7 @@ it("stands behind a whole door, and cuts what is kept for each client anew", asy
   await using resolver = await fakeResolver(({ message, via, send }) =>
     send(via === "udp" ? replyTo(message, [], 0x8380) : replyTo(message, Array(60).fill("192.0.2.7"))),
   );
-  const relay = createRelay({ resolvers: [resolver.address], log: silent });
+  const relay = createRelay({ resolvers: [plainResolver(resolver.address)], log: silent });
   await using door = await openDoor({ relay: cached(relay) });
   for (const [size, answers] of [
     [1_232, 60],

@@ -5,6 +5,7 @@ import { decode } from "dns-packet";
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import { createRelay } from "../../src/dns/relay.ts";
+import { plainResolver } from "../../src/dns/resolver.ts";
 import { TYPE } from "../../src/dns/wire.ts";
 import { silent } from "../../src/lib/log.ts";
 import { openDoor } from "./door.ts";
@@ -43,7 +44,7 @@ const lyingResolver = () => {
 
 const openAll = async () => {
   const resolver = await lyingResolver();
-  const relay = createRelay({ resolvers: [resolver.address], log: silent, attemptMs: 20, totalMs: 40 });
+  const relay = createRelay({ resolvers: [plainResolver(resolver.address)], log: silent, attemptMs: 20, totalMs: 40 });
   const door = await openDoor({ relay });
   const dispose = async () => {
     await door.close();

@@ -5,6 +5,7 @@ import { pino } from "pino";
 import { describe, expect, it } from "vitest";
 import type { Query } from "../../src/dns/prescreen.ts";
 import { createRelay, type RelayOptions } from "../../src/dns/relay.ts";
+import { plainResolver } from "../../src/dns/resolver.ts";
 import { RCODE, TYPE } from "../../src/dns/wire.ts";
 import { silent } from "../../src/lib/log.ts";
 import { opt, query, question, replyTo } from "./message.ts";
@@ -19,7 +20,7 @@ const later = async (condition: () => boolean): Promise<void> => {
 
 const relayTo = (resolvers: readonly FakeResolver[], options: Partial<RelayOptions> = {}) => {
   const relay = createRelay({
-    resolvers: resolvers.map(({ address }) => address),
+    resolvers: resolvers.map(({ address }) => plainResolver(address)),
     log: silent,
     attemptMs: 300,
     totalMs: 3_000,

@@ -1,7 +1,8 @@
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { formatResolver, parseResolver, UnsupportedResolver } from "../../src/dns/resolver-address.ts";
 import { ResolverOrder } from "../../src/dns/resolver-order.ts";
 import { AddressError } from "../../src/lib/listen.ts";
+import { formatResolver, parseResolver } from "../../src/lib/resolver-address.ts";
 
 describe("a resolver's address", () => {
   it.each([
@@ -16,12 +17,56 @@ describe("a resolver's address", () => {
     expect(formatResolver(resolver)).toBe(formatted);
   });
 
-  it.each(["tls://dns.google", "https://dns.google/dns-query"])("says that %s is for a later version", (text) => {
-    expect(() => parseResolver(text)).toThrow(UnsupportedResolver);
-    expect(() => parseResolver(text)).toThrow(/plain UDP and TCP only/);
+  it.each([
+    ["tls://dns.google", { kind: "tls", host: "dns.google", port: 853 }, "tls://dns.google"],
+    ["tls://DNS.google:8853/", { kind: "tls", host: "dns.google", port: 8853 }, "tls://dns.google:8853"],
+    ["tls://[2001:db8::1]", { kind: "tls", host: "2001:db8::1", port: 853 }, "tls://[2001:db8::1]"],
+    ["https://dns.google", { kind: "https", host: "dns.google", port: 443, path: "/dns-query" }, "https://dns.google/dns-query"],
+    ["https://8.8.8.8:444/q", { kind: "https", host: "8.8.8.8", port: 444, path: "/q" }, "https://8.8.8.8:444/q"],
+  ])("reads %s", (text, expected, formatted) => {
+    const resolver = parseResolver(text);
+    expect(resolver).toEqual(expected);
+    expect(formatResolver(resolver)).toBe(formatted);
+    expect(parseResolver(formatted)).toEqual(expected);
   });
 
-  it.each(["", "dns.google", "8.8.8", "8.8.8.8:70000", "8.8.8.8:0", "[::1", "8.8.8.8:"])("refuses %j", (text) => {
+  it("is read or refused, whatever it is, and what is read can be read again", () => {
+    const texts = fc.oneof(
+      fc.string(),
+      fc.webUrl({ validSchemes: ["tls", "https", "quic"], withQueryParameters: true }),
+      fc
+        .tuple(fc.constantFrom("tls://", "https://", ""), fc.oneof(fc.ipV4(), fc.ipV6(), fc.domain()), fc.string())
+        .map((parts) => parts.join("")),
+    );
+    fc.assert(
+      fc.property(texts, (text) => {
+        try {
+          const resolver = parseResolver(text);
+          expect(parseResolver(formatResolver(resolver))).toEqual(resolver);
+        } catch (error) {
+          expect(error).toBeInstanceOf(AddressError);
+        }
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  it.each([
+    "",
+    "dns.google",
+    "tls://",
+    "tls://a/b",
+    "tls://u:p@a",
+    "https://a/?dns",
+    "https://a:0",
+    "quic://a",
+    "tls://a b",
+    "8.8.8",
+    "8.8.8.8:70000",
+    "8.8.8.8:0",
+    "[::1",
+    "8.8.8.8:",
+  ])("refuses %j", (text) => {
     expect(() => parseResolver(text)).toThrow(AddressError);
   });
 });

@@ -3,7 +3,7 @@
 import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
 import { once } from "node:events";
 import { type AddressInfo, type Socket as Connection, connect, createServer } from "node:net";
-import { parseResolver, type ResolverAddress } from "../../src/dns/resolver-address.ts";
+import { type PlainResolver, parseResolver } from "../../src/lib/resolver-address.ts";
 import { word } from "./message.ts";
 
 export interface Asked {
@@ -14,7 +14,7 @@ export interface Asked {
 }
 
 export interface FakeResolver extends AsyncDisposable {
-  readonly address: ResolverAddress;
+  readonly address: PlainResolver;
   readonly text: string;
   readonly asked: Asked[];
   readonly udp: Socket;
@@ -45,7 +45,7 @@ export const fakeResolver = async (behave: (asked: Asked) => void): Promise<Fake
     tcp.close();
     await Promise.all([once(udp, "close"), once(tcp, "close")]);
   };
-  return { address: parseResolver(text), text, asked, udp, [Symbol.asyncDispose]: dispose };
+  return { address: parseResolver(text) as PlainResolver, text, asked, udp, [Symbol.asyncDispose]: dispose };
 };
 
 const samePort = async () => {

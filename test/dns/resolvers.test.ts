@@ -13,7 +13,7 @@ describe("resolvers for a zone", () => {
     const inner = await answering("10.0.0.1");
     await using outer = await answering("192.0.2.1");
     const splits = [{ zone: "corp.example", resolvers: [inner.text] }];
-    const resolvers = openResolvers({ resolvers: [outer.text], splits }, silent);
+    const resolvers = await openResolvers({ resolvers: [outer.text], splits }, silent);
     const ask = async (name: string) => decode(await resolvers.forward(query(name, TYPE.A)));
     expect((await ask("Registry.Corp.Example")).answers).toMatchObject([{ data: "10.0.0.1" }]);
     expect((await ask("notcorp.example")).answers).toMatchObject([{ data: "192.0.2.1" }]);
@@ -25,27 +25,27 @@ describe("resolvers for a zone", () => {
 });
 
 describe("who is asked for names of the network itself", () => {
-  const isAsked = (group: readonly string[], zone = "corp.example") => {
-    const resolvers = openResolvers({ resolvers: group, splits: [{ zone, resolvers: ["10.0.0.3:53"] }] }, silent);
+  const isAsked = async (group: readonly string[], zone = "corp.example") => {
+    const resolvers = await openResolvers({ resolvers: group, splits: [{ zone, resolvers: ["10.0.0.3:53"] }] }, silent);
     resolvers.close();
     return (name: string) => resolvers.isAsked(name);
   };
 
-  it("nobody, where all resolvers are public", () => {
-    const asked = isAsked(["8.8.8.8:53"]);
+  it("nobody, where all resolvers are public", async () => {
+    const asked = await isAsked(["8.8.8.8:53"]);
     expect(["printer.local", "5.0.0.10.in-addr.arpa", "host"].map(asked)).toEqual([false, false, false]);
   });
 
-  it("who has a rule for them", () => {
-    const asked = isAsked(["8.8.8.8:53"], "0.10.in-addr.arpa");
+  it("who has a rule for them", async () => {
+    const asked = await isAsked(["8.8.8.8:53"], "0.10.in-addr.arpa");
     expect(["5.1.0.10.in-addr.arpa", "5.0.1.10.in-addr.arpa"].map(asked)).toEqual([true, false]);
   });
 
   it("resolvers within the network", async () => {
-    const asked = isAsked(["10.0.0.2:53"]);
+    const asked = await isAsked(["10.0.0.2:53"]);
     expect(["printer.local", "5.0.0.10.in-addr.arpa", "host"].map(asked)).toEqual([true, true, true]);
     await using inside = await answering("10.0.0.1");
-    const mixed = openResolvers({ resolvers: ["192.0.2.53:53", inside.text], splits: [] }, silent);
+    const mixed = await openResolvers({ resolvers: ["192.0.2.53:53", inside.text], splits: [] }, silent);
     const reply = decode(await mixed.forward(query("printer.local")));
     expect(reply.answers).toMatchObject([{ data: "10.0.0.1" }]);
     mixed.close();

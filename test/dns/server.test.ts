@@ -6,6 +6,7 @@ import { pino } from "pino";
 import { describe, expect, it } from "vitest";
 import { createAnswer } from "../../src/dns/answer.ts";
 import { createRelay } from "../../src/dns/relay.ts";
+import { plainResolver } from "../../src/dns/resolver.ts";
 import { DnsUdpServer } from "../../src/dns/udp.ts";
 import { RCODE, TYPE } from "../../src/dns/wire.ts";
 import { silent } from "../../src/lib/log.ts";
@@ -70,7 +71,7 @@ describe("the DNS door", () => {
 
   it("relays to a real resolver and back, types that nobody knows included", async () => {
     await using resolver = await fakeResolver(({ message, send }) => send(replyTo(message, ["192.0.2.99"])));
-    const relay = createRelay({ resolvers: [resolver.address], log: silent });
+    const relay = createRelay({ resolvers: [plainResolver(resolver.address)], log: silent });
     await using door = await openDoor({ relay });
     for (const type of [TYPE.A, TYPE.HTTPS, 65_400]) {
       const reply = await askUdp(door.address, question("ExAmple.com", type, { id: 500 + type }));

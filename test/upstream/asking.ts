@@ -9,6 +9,7 @@ import { Breaker } from "../../src/upstream/breaker.ts";
 import { upstreamRegistry } from "../../src/upstream/client.ts";
 import { Limits } from "../../src/upstream/limits.ts";
 import { lookAt } from "../../src/upstream/ping.ts";
+import { plainNames } from "../../src/upstream/plain-names.ts";
 import { UpstreamResolver } from "../../src/upstream/resolver.ts";
 import { Transport, type TransportOptions } from "../../src/upstream/transport.ts";
 import type { AskingParts } from "../../src/upstream/turn.ts";
@@ -32,7 +33,7 @@ export const asking = (more: Partial<Context> = {}): Asking => ({
 
 /** A resolver that nobody answers; addresses need none. */
 export const noResolver = (isOurs: (address: string, port: number) => boolean = () => false) =>
-  new UpstreamResolver({ servers: ["127.0.0.1:1"], isOurs });
+  new UpstreamResolver({ names: plainNames(["127.0.0.1:1"]), isOurs });
 
 export const transportFor = (more: Partial<TransportOptions> = {}): Transport => {
   const transport = new Transport({

@@ -1,6 +1,7 @@
 // Names that exist for a test alone, told by a resolver on a real socket.
 import { decode, encode } from "dns-packet";
 import { onTestFinished } from "vitest";
+import { plainNames } from "../../src/upstream/plain-names.ts";
 import { UpstreamResolver } from "../../src/upstream/resolver.ts";
 import { type Asked, fakeResolver } from "../dns/resolver.ts";
 
@@ -38,5 +39,5 @@ export const silentNames = (): Promise<UpstreamResolver> => namesOf({ silent: ["
 const namesOf = async (zone: Zone): Promise<UpstreamResolver> => {
   const fake = await fakeResolver(answering(zone));
   onTestFinished(() => fake[Symbol.asyncDispose]());
-  return new UpstreamResolver({ servers: [fake.text], isOurs: () => false });
+  return new UpstreamResolver({ names: plainNames([fake.text]), isOurs: () => false });
 };

@@ -7,6 +7,7 @@ import { parseDigest } from "../../src/oci/digest.ts";
 import { parseReference, parseRepository } from "../../src/oci/reference.ts";
 import { agentTo } from "../../src/upstream/agents.ts";
 import { asAnybody } from "../../src/upstream/asker.ts";
+import { plainNames } from "../../src/upstream/plain-names.ts";
 import { UpstreamResolver } from "../../src/upstream/resolver.ts";
 import { Tokens } from "../../src/upstream/token.ts";
 import { type Way, wayOut } from "../../src/upstream/way.ts";
@@ -152,7 +153,7 @@ describe("a proxy", () => {
   it("is asked for no address of our own, and may not be ourselves", async () => {
     const proxy = await faultProxy({});
     const ours = "10.9.9.9";
-    const resolver = new UpstreamResolver({ servers: ["127.0.0.1:1"], isOurs: (address) => address === ours });
+    const resolver = new UpstreamResolver({ names: plainNames(["127.0.0.1:1"]), isOurs: (address) => address === ours });
     const secureContext = createSecureContext();
     const through = (url: string) => {
       const target = new URL(url);

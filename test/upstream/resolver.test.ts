@@ -1,5 +1,6 @@
 import { decode } from "dns-packet";
 import { describe, expect, it, onTestFinished } from "vitest";
+import { plainNames } from "../../src/upstream/plain-names.ts";
 import { UpstreamResolver } from "../../src/upstream/resolver.ts";
 import { type FakeResolver, fakeResolver } from "../dns/resolver.ts";
 import { failureOf } from "./asking.ts";
@@ -14,7 +15,7 @@ const resolverOver = async (zone: Zone, isOurs: (address: string, port: number) 
   };
   onTestFinished(stop);
   const clock = { now: 1_000 };
-  const resolver = new UpstreamResolver({ servers: [fake.text], isOurs, now: () => clock.now });
+  const resolver = new UpstreamResolver({ names: plainNames([fake.text]), isOurs, now: () => clock.now });
   return { fake, resolver, clock, stop, asked: (type: string) => countOf(fake, type) };
 };
 
@@ -35,7 +36,7 @@ describe("the resolver of upstreams", () => {
     await using outer = await fakeResolver(answering({ A: ["192.0.2.9"], AAAA: [] }));
     await using inner = await fakeResolver(answering(both()));
     const splits = [{ zone: "corp.example", resolvers: [inner.text] }];
-    const resolver = new UpstreamResolver({ servers: [outer.text], splits, isOurs: () => false });
+    const resolver = new UpstreamResolver({ names: plainNames([outer.text], splits), isOurs: () => false });
     expect(await resolver.resolve("registry.corp.example", 443)).toEqual([FOUR, SIX]);
     expect(await resolver.resolve("registry.example", 443)).toEqual([{ address: "192.0.2.9", family: 4 }]);
     expect(outer.asked.map(({ message }) => decode(message).questions[0]!.name)).not.toContain("registry.corp.example");

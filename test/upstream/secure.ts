@@ -1,9 +1,9 @@
 // An upstream that speaks TLS, and a transport that trusts its issuer and finds its name.
 import { generateKeyPairSync } from "node:crypto";
+import { trusting } from "../../src/lib/roots.ts";
 import { mintLeaf } from "../../src/tls/leaf.ts";
 import { makeRoot } from "../../src/tls/root.ts";
 import { leafExtensions, signCertificate, subjectOf } from "../../src/tls/x509.ts";
-import { trusting } from "../../src/upstream/roots.ts";
 import type { Transport } from "../../src/upstream/transport.ts";
 import { type FaultOptions, type FaultUpstream, faultUpstream } from "../faults/upstream.ts";
 import { transportFor } from "./asking.ts";

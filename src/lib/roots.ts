@@ -1,12 +1,14 @@
 // What certificates of upstreams are checked against: the roots of the system and of Node, and those that a site adds. Where the system trusts our
 // own CA as well (a Docker host that is its own Layover), a loop would verify here: the loop guard, not this, stops it.
 import { createSecureContext, getCACertificates, type SecureContext } from "node:tls";
-import type { ClientCertificate } from "../sites.ts";
 
 const contexts = new Map<string, SecureContext>();
 
 /** `trust` is PEM; `own` is what is shown of ours where a server asks for it. One context for all sites that have the same. */
-export const trusting = (trust: string | undefined, own?: ClientCertificate): SecureContext => {
+export const trusting = (
+  trust: string | undefined,
+  own?: { readonly certificate: string; readonly key: string },
+): SecureContext => {
   const key = `${trust ?? ""}\n${own?.certificate ?? ""}`;
   const known = contexts.get(key);
   if (known !== undefined) return known;
