@@ -190,6 +190,9 @@ describe("a body that poses as a request", () => {
     "/v2%2fdenied/app/manifests/v1",
     "/v2/acme/app/blobs/uploads/..%2f..%2f..%2f..%2fdenied/app/manifests/v1",
     "/v2\\denied\\app\\manifests\\v1",
+    "/V2/denied/app/manifests/v1",
+    "/v2/denied/app/manifests/v1/",
+    "/v2/denied/app/tags/list/",
   ])("%s is refused: it reads in two ways", async (path) => {
     const { upstream, client, wire } = await world();
     ask(client, `PUT ${path}`, ["Content-Length: 2"], "{}");
