@@ -28,6 +28,10 @@ export const udpLimit = ({ edns }: Query): number =>
 export const fitUdp = (query: Query, reply: Buffer): Buffer =>
   reply.length <= udpLimit(query) ? reply : questionReply(query, flagsOf(reply) | FLAG.TC, 0);
 
+/** No answer, but where to get it: over TCP. */
+export const cutReply = (query: Query): Buffer =>
+  questionReply(query, FLAG.QR | FLAG.RA | FLAG.TC | (flagsOf(query.message) & (FLAG.RD | FLAG.CD)), 0);
+
 /** With authority, and records of ours. */
 export const ownReply = (query: Query, rcode: Rcode, { answers = [], authorities = [] }: Sections): Buffer => {
   const kept = flagsOf(query.message) & (FLAG.RD | FLAG.CD);

@@ -1,12 +1,16 @@
 // The UDP half: dns2's server with its parser kept from raw packets and its promises, which could kill the process, left aside.
 import type { RemoteInfo } from "node:dgram";
+import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/log.ts";
 import { plainAddress } from "../lib/prefixes.ts";
+import { Seldom } from "../lib/seldom.ts";
+import { type Allowance, allowances } from "./allowance.ts";
 import type { Answer, Answered } from "./answer.ts";
 import { UDPServer } from "./dns2.ts";
 import { literalLookup } from "./literal-lookup.ts";
 import { perClient } from "./per-client.ts";
-import { fitUdp } from "./reply.ts";
+import { prescreen } from "./prescreen.ts";
+import { cutReply, fitUdp } from "./reply.ts";
 
 export interface DoorOptions {
   readonly family: 4 | 6;
@@ -18,46 +22,73 @@ export interface DoorOptions {
   readonly log: Logger;
 }
 
+interface UdpOptions extends DoorOptions {
+  /** Monotonic milliseconds. */
+  readonly now?: Clock | undefined;
+}
+
 /** Plain, but with the zone of a link-local one: without it there is no way back. */
 export const clientAddress = (address: string): string => (address.includes("%") ? address : plainAddress(address));
 
 interface Sender {
   readonly client: string;
   readonly isClient: boolean;
+  readonly allowance: Allowance | undefined;
 }
 
 export class DnsUdpServer extends UDPServer {
   readonly #answer: Answer;
   readonly #senders: (address: string) => Sender;
   readonly #log: Logger;
+  readonly #spent = new Seldom();
 
-  constructor({ family, ipv6Only, answer, clients, log }: DoorOptions) {
+  constructor({ family, ipv6Only, answer, clients, log, now }: UdpOptions) {
     // dns2 hands `type` to dgram's Socket as it is, which takes options there as well.
     const type = family === 6 ? { type: "udp6", ipv6Only, lookup: literalLookup } : { type: "udp4", lookup: literalLookup };
     super({ type: type as unknown as "udp4" });
     this.#answer = answer;
     this.#log = log;
+    const allowanceOf = allowances(now);
     this.#senders = perClient((address) => {
       const client = clientAddress(address);
-      return { client, isClient: clients(client) };
+      return { client, isClient: clients(client), allowance: allowanceOf(client) };
     });
   }
 
   /** dns2 binds this to each message. Strangers and forged senders (no socket has port 0) hear nothing: no reflection. */
   override handle(message: Buffer, sender: RemoteInfo): void {
-    const { client, isClient } = this.#senders(sender.address);
+    const { client, isClient, allowance } = this.#senders(sender.address);
     if (sender.port === 0 || !isClient) return;
+    if (allowance?.isSpent === true) {
+      this.#refuse(message, client, sender);
+      return;
+    }
     const answered = this.#answer(message, client);
-    if (answered instanceof Promise) answered.then((late) => this.#reply(late, sender)).catch(this.#unsent);
-    else this.#reply(answered, sender);
+    if (answered instanceof Promise) answered.then((late) => this.#reply(late, sender, allowance)).catch(this.#unsent);
+    else this.#reply(answered, sender, allowance);
   }
 
   /** Sent by ourselves: dns2's `response` makes a promise for each, whose failing ends the process when nobody looks. Never throws. */
-  #reply(answered: Answered | undefined, { address, port }: RemoteInfo): void {
+  #reply(answered: Answered | undefined, sender: RemoteInfo, allowance: Allowance | undefined): void {
     if (answered === undefined) return;
     const { query, reply } = answered;
+    const fitting = query ? fitUdp(query, reply) : reply;
+    allowance?.spend(fitting.length);
+    this.#send(fitting, sender);
+  }
+
+  /** Costs next to nothing, and gives back no more than came. */
+  #refuse(message: Buffer, client: string, sender: RemoteInfo): void {
+    const screened = prescreen(message);
+    if (screened.verdict === "query") this.#send(cutReply(screened.query), sender);
+    this.#spent.tell((times) =>
+      this.#log.warn({ client, times }, "dns clients ask for more than their network's allowance: they get it over TCP"),
+    );
+  }
+
+  #send(reply: Buffer, { address, port }: RemoteInfo): void {
     try {
-      this.send(query ? fitUdp(query, reply) : reply, port, address, this.#unsent);
+      this.send(reply, port, address, this.#unsent);
     } catch (error) {
       this.#unsent(error); // Closed in the meantime.
     }
