@@ -45,6 +45,7 @@ export const layover = (args: readonly string[], cwd: string, env: NodeJS.Proces
 
 export const emptyFolder = (): string => {
   const folder = mkdtempSync(join(tmpdir(), "layover-cli-"));
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  // what was killed just before may still be writing
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 }));
   return folder;
 };
