@@ -7,5 +7,7 @@ export default defineConfig({
     testTimeout: 20_000,
     hookTimeout: 20_000,
     restoreMocks: true,
+    // half of the time is waiting: of two cores the runner would leave one to itself
+    maxWorkers: 2,
   },
 });
