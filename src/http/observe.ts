@@ -1,5 +1,6 @@
 // Around a write that is passed through: what it brings is kept beside, and what becomes of it is noted. A question that was asked before it
 // may not bring the old digest back, and of two writes that are under way at once nobody knows which was the last.
+import { setImmediate as turn } from "node:timers/promises";
 import type { Logger } from "../lib/log.ts";
 import { type Digest, isDigest } from "../oci/digest.ts";
 import { isDigestReference, isTag, type Repository, type Tag } from "../oci/reference.ts";
@@ -9,6 +10,7 @@ import type { Policy } from "../registry/policy.ts";
 import type { Push, Pushed, Watch } from "../registry/pushed.ts";
 import type { Site } from "../sites.ts";
 import type { FactStore, MoveReason, TagFact, TagKey } from "../store/facts.ts";
+import { tagsFor } from "../store/hosting.ts";
 
 export interface ObserveParts {
   readonly site: Site;
@@ -159,16 +161,15 @@ const settleTag = async (
   }
 };
 
-/** Of tags that stand for one digest so many are looked at; more are found out when they are asked for, as the link is gone. */
-const MOST_TAGS = 1_000;
-
 const forgetDigest = async (parts: ObserveParts, repo: Repository, digest: Digest): Promise<void> => {
   const { facts, site, clock } = parts;
   await facts.removeLink({ site: site.host, repo, digest });
-  for (const key of await facts.inventory.tagsOf(digest, MOST_TAGS)) {
-    if (key.site !== site.host || key.repo !== repo) continue;
+  for await (const tag of tagsFor(facts.hosting, { site: site.host, repo, digest })) {
+    const key = { site: site.host, repo, tag };
     const fact = await facts.tag(key);
     if (fact?.digest !== digest || stays(parts, key, fact)) continue;
     await facts.moveTag(key, { digest: undefined, at: clock(), reason: "delete" }, await facts.raiseTag(key));
+    // each is on the disk before the next: others have their turn between two of them
+    await turn();
   }
 };

@@ -3,11 +3,11 @@ import { setImmediate as turn } from "node:timers/promises";
 import type { Digest } from "../oci/digest.ts";
 import { OciError } from "../oci/error.ts";
 import type { Repository, Tag } from "../oci/reference.ts";
+import { tagsFor } from "../store/hosting.ts";
 import type { HostedParts } from "./hosted.ts";
 
 /** So often somebody else can be faster; the turns of a repository leave nobody to be. */
 const TRIES = 5;
-const PAGE = 1_000;
 
 type TagParts = Pick<HostedParts, "site" | "facts" | "policy" | "clock">;
 
@@ -33,14 +33,11 @@ export const refusePinned = ({ policy }: Pick<TagParts, "policy">, repo: Reposit
 /** Takes away all tags of the repository that stand for the digest. Throws DENIED before any, where one is pinned. */
 export const untag = async (parts: TagParts, repo: Repository, digest: Digest): Promise<void> => {
   const key = { site: parts.site.host, repo, digest };
-  const tags = (after?: Tag) => parts.facts.hosting.tagsOf(key, { after, limit: PAGE });
-  for (let page = await tags(); page.length > 0; page = await tags(page.at(-1)))
-    for (const tag of page) refusePinned(parts, repo, tag, digest);
-  for (let page = await tags(); page.length > 0; page = await tags(page.at(-1))) {
-    for (const tag of page) {
-      await moveTag(parts, repo, tag, undefined);
-      // its going is on the disk before this goes on: all who wait for an answer have their turn between two of them
-      await turn();
-    }
+  const { hosting } = parts.facts;
+  for await (const tag of tagsFor(hosting, key)) refusePinned(parts, repo, tag, digest);
+  for await (const tag of tagsFor(hosting, key)) {
+    await moveTag(parts, repo, tag, undefined);
+    // its going is on the disk before this goes on: all who wait for an answer have their turn between two of them
+    await turn();
   }
 };

@@ -65,3 +65,15 @@ export interface Hosting {
   /** Unhosts it if it still is unnamed, and every manifest of its repository is held as one, so that what they name is known. True: it was. */
   unhostUnnamed(key: LinkKey, before: number): Promise<boolean>;
 }
+
+const PAGE = 1_000;
+
+/** By name, however many there are; one that is taken away meanwhile does not disturb it. */
+export async function* tagsFor(hosting: Pick<Hosting, "tagsOf">, key: LinkKey): AsyncGenerator<Tag> {
+  for (let after: Tag | undefined; ; ) {
+    const page = await hosting.tagsOf(key, { after, limit: PAGE });
+    yield* page;
+    after = page.at(-1);
+    if (after === undefined) return;
+  }
+}

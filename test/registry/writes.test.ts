@@ -189,3 +189,16 @@ describe("two pushes of one tag", () => {
     expect((await facts.tagHistory(tagKey, 3)).map(({ reason }) => reason)).toEqual(["push", "push", "pull"]);
   });
 });
+
+describe("a delete by digest", () => {
+  it("takes the digest from all of its tags here, however many it has here and elsewhere", async () => {
+    const { facts, old, remove, tagKey } = await prepared();
+    const move = { digest: old, at: 1, reason: "pull" } as const;
+    for (let n = 0; n < 1_000; n += 1) await facts.moveTag({ ...tagKey, site: "a.example", tag: `t${n}` as Tag }, move, 0);
+    for (let n = 0; n < 1_000; n += 1) await facts.moveTag({ ...tagKey, tag: `t${n}` as Tag }, move, 0);
+    await remove();
+    expect((await facts.tag(tagKey))?.digest).toBeUndefined();
+    expect((await facts.tag({ ...tagKey, tag: "t999" as Tag }))?.digest).toBeUndefined();
+    expect((await facts.tag({ ...tagKey, site: "a.example", tag: "t1" as Tag }))?.digest).toBe(old);
+  });
+});
