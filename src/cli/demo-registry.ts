@@ -4,11 +4,12 @@ import { randomBytes } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer, type Server } from "node:https";
 import type { AddressInfo } from "node:net";
+import { basicCredential } from "../oci/basic.ts";
 import { digestOf } from "../oci/digest.ts";
 
 export const PUBLIC_IMAGE = "demo/public";
 export const PRIVATE_IMAGE = "demo/private";
-export const OWNER = `Basic ${Buffer.from("owner:secret").toString("base64")}`;
+export const OWNER = basicCredential("owner", "secret");
 
 interface Item {
   readonly type: string;

@@ -3,6 +3,7 @@
 import type { IncomingMessage } from "node:http";
 import { brotliDecompressSync, gunzipSync, inflateSync } from "node:zlib";
 import type { Clock } from "../lib/clock.ts";
+import { basicCredential } from "../oci/basic.ts";
 import { parseObject } from "../oci/json.ts";
 import type { Challenges } from "../registry/challenges.ts";
 import type { Exchanges } from "../registry/exchanged.ts";
@@ -112,7 +113,7 @@ const askedByForm = (form: URLSearchParams): Asked | undefined => {
   if (["grant_type", "username", "password", "refresh_token"].some((name) => form.getAll(name).length > 1)) return undefined;
   if (type === "refresh_token" && refresh) return askedFor(`Refresh ${refresh}`, form);
   if (type !== "password" || !username || !password || username.includes(":")) return undefined;
-  return askedFor(`Basic ${Buffer.from(`${username}:${password}`).toString("base64")}`, form);
+  return askedFor(basicCredential(username, password), form);
 };
 
 const askedFor = (credential: string, query: URLSearchParams): Asked | undefined => {

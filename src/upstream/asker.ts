@@ -1,4 +1,5 @@
 // Who a question to upstream is asked as: the client itself, Layover under its own credentials, or anybody.
+import { basicCredential } from "../oci/basic.ts";
 import { isOciError, OciError } from "../oci/error.ts";
 import type { Context } from "../oci/registry.ts";
 import type { OwnCredentials } from "../sites.ts";
@@ -90,7 +91,7 @@ export const loginOf = (credential: string | undefined): OwnCredentials | undefi
 const credentialOf = ({ username, password, identityToken }: OwnCredentials): Credential | undefined => {
   if (identityToken !== undefined) return { identityToken };
   if (username === undefined) return undefined;
-  return { basic: `Basic ${Buffer.from(`${username}:${password ?? ""}`).toString("base64")}` };
+  return { basic: basicCredential(username, password ?? "") };
 };
 
 /** For a token of anybody's any realm will do that an upstream on https has business with. */

@@ -4,6 +4,7 @@ import { request as plainRequest } from "node:http";
 import { request as tlsRequest } from "node:https";
 import { isIP, type LookupFunction, type Socket } from "node:net";
 import type { SecureContext } from "node:tls";
+import { basicCredential } from "../oci/basic.ts";
 import { OciError } from "../oci/error.ts";
 import { portOf } from "./port.ts";
 
@@ -68,6 +69,5 @@ const refusalOf = (status: number, target: string): string => {
 
 const authorizationOf = ({ username, password }: URL): string | undefined => {
   if (username === "" && password === "") return undefined;
-  const login = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
-  return `Basic ${Buffer.from(login).toString("base64")}`;
+  return basicCredential(decodeURIComponent(username), decodeURIComponent(password));
 };
