@@ -1,7 +1,7 @@
 // A whole front end for tests: real doors with TLS, stores in a folder of its own, and the fault upstream as its site's registry.
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { request as httpRequest, type IncomingHttpHeaders } from "node:http";
+import { request as httpRequest, type IncomingHttpHeaders, type IncomingMessage } from "node:http";
 import { request as httpsRequest, type RequestOptions } from "node:https";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -153,22 +153,20 @@ const send = (
   { method = "GET", headers = {}, body, host = HOST }: Ask,
 ): Promise<Answer> =>
   new Promise((resolve, reject) => {
-    const sent = request(
-      { ...options, host: "127.0.0.1", path, method, headers: { host, ...headers }, agent: false },
-      (answer) => {
-        const chunks: Buffer[] = [];
-        answer.on("data", (chunk: Buffer) => chunks.push(chunk));
-        answer.on("error", () => undefined);
-        answer.on("close", () =>
-          resolve({
-            status: answer.statusCode ?? 0,
-            headers: answer.headers,
-            body: Buffer.concat(chunks),
-            whole: answer.complete,
-          }),
-        );
-      },
+    const sent = request({ ...options, host: "127.0.0.1", path, method, headers: { host, ...headers }, agent: false }, (answer) =>
+      resolve(readAnswer(answer)),
     );
     sent.on("error", reject);
     sent.end(body);
+  });
+
+/** Torn ones too, as far as they go. */
+export const readAnswer = (answer: IncomingMessage): Promise<Answer> =>
+  new Promise((resolve) => {
+    const chunks: Buffer[] = [];
+    answer.on("data", (chunk: Buffer) => chunks.push(chunk));
+    answer.on("error", () => undefined);
+    answer.on("close", () =>
+      resolve({ status: answer.statusCode ?? 0, headers: answer.headers, body: Buffer.concat(chunks), whole: answer.complete }),
+    );
   });

@@ -18,7 +18,7 @@ import { siteTable } from "../../src/sites.ts";
 import { memoryBlobs } from "../../src/store/memory.ts";
 import { memoryFacts } from "../../src/store/memory-facts.ts";
 import type { FaultUpstream } from "../faults/upstream.ts";
-import type { Answer, Ask } from "../front.ts";
+import { type Answer, type Ask, readAnswer } from "../front.ts";
 
 export const SITE = "registry.test";
 const KEY = Buffer.alloc(32, 7);
@@ -82,19 +82,9 @@ export const siteDoor = async (upstream: FaultUpstream, settings: object = {}) =
 
 const send = (agent: Agent, port: number, path: string, { method = "GET", headers = {} }: Ask): Promise<Answer> =>
   new Promise((resolve, reject) => {
-    const sent = request({ agent, host: "127.0.0.1", port, path, method, headers: { host: SITE, ...headers } }, (answer) => {
-      const chunks: Buffer[] = [];
-      answer.on("data", (chunk: Buffer) => chunks.push(chunk));
-      answer.on("error", () => undefined);
-      answer.on("close", () =>
-        resolve({
-          status: answer.statusCode ?? 0,
-          headers: answer.headers,
-          body: Buffer.concat(chunks),
-          whole: answer.complete,
-        }),
-      );
-    });
+    const sent = request({ agent, host: "127.0.0.1", port, path, method, headers: { host: SITE, ...headers } }, (answer) =>
+      resolve(readAnswer(answer)),
+    );
     sent.on("error", reject);
     sent.end();
   });
