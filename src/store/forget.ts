@@ -4,6 +4,7 @@
 import { setImmediate as turn } from "node:timers/promises";
 import type { Digest } from "../oci/digest.ts";
 import { isDigestReference, type Reference, type Repository, type Tag } from "../oci/reference.ts";
+import { tagsFor } from "./hosting.ts";
 import { isKnown } from "./inventory.ts";
 import type { Kept } from "./kept.ts";
 import type { OnProgress } from "./progress.ts";
@@ -153,8 +154,10 @@ class Forgetting {
   }
 
   async #tagsHere(digest: Digest): Promise<Tag[]> {
-    const tags = await this.#parts.facts.inventory.tagsOf(digest, MANY);
-    return tags.filter(({ site, repo }) => site === this.#site && repo === this.#repo).map(({ tag }) => tag);
+    const tags: Tag[] = [];
+    const key = { site: this.#site, repo: this.#repo, digest };
+    for await (const tag of tagsFor(this.#parts.facts.hosting, key)) tags.push(tag);
+    return tags;
   }
 
   async #unlink(digest: Digest): Promise<void> {

@@ -199,6 +199,17 @@ describe("forgetting", () => {
     expect([top!, layer!].map((digest) => isThere(kept, digest))).toEqual([false, false]);
   });
 
+  it("leaves what another tag stands for, also among a thousand of other sites", async () => {
+    const kept = await keeping();
+    const [top, layer] = await image(kept, APP, "v1", [body(100, 1)]);
+    await tag(kept, APP, "latest", top!);
+    const move = { digest: top, at: 1, reason: "pull" } as const;
+    for (let n = 0; n < 1_000; n += 1) await kept.facts.moveTag({ site: "a.example", repo: APP, tag: `t${n}` as Tag }, move, 0);
+    expect(await forgetting(kept, { repo: APP, reference: "v1" as Tag })).toMatchObject({ tagCount: 1, links: 0 });
+    expect(await kept.facts.link({ site: SITE, repo: APP, digest: top! })).toBeDefined();
+    expect(await kept.facts.link({ site: SITE, repo: APP, digest: layer! })).toBeDefined();
+  });
+
   it("takes a whole repository, and nothing that another one holds", async () => {
     const kept = await keeping();
     const shared = body(100, 1);
