@@ -38,6 +38,8 @@ const whyNot = async (realm: URL, upstream: URL, site: string, listed: readonly 
   const isUpstream = realm.origin === upstream.origin;
   if (realm.protocol !== "https:" && !isUpstream) return "it is not https";
   const host = plainHost(realm.hostname);
+  // URLs may have them, DNS has not; what else would take them for one name is not ours to say
+  if (host.split(".").includes("")) return "its name has an empty part";
   const known = [upstream.hostname, site, ...(KNOWN_REALMS[site] ?? []), ...listed].map(plainHost);
   if (known.includes(host) || (await isOfDomain(host, [upstream.hostname, site]))) return undefined;
   return `it is of another domain than ${upstream.hostname}; if that is right, list ${host.slice(0, MAX_NAME)} in the site's realms`;

@@ -54,6 +54,8 @@ describe("our own credentials do not go", () => {
     ["https://registry-acme.com/token", ACME],
     ["https://evil.org\\\\.acme.com/token", ACME],
     ["https://xn--acm-dma.com/token", ACME],
+    ["https://acme.com../token", ACME],
+    ["https://auth..acme.com/token", ACME],
     ["https://acmé.com/token", ACME],
     ["http://registry.acme.com/token", ACME, "registry.acme.com", ["registry.acme.com"]],
     ["http://auth.acme.com/token", "http://registry.acme.com"],
