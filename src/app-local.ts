@@ -49,10 +49,12 @@ export const openLocal = (site: Site, parts: LocalSiteParts): LocalSite => {
   const owner =
     file === undefined ? () => "" : ({ credential }: { credential?: string | undefined }) => subjectOf(credential, subjectKey);
   const writes = hosted({ site, blobs, facts, policy, uploads, subjectOf: owner, clock });
+  const registry = reading(localRegistry({ site, blobs, facts }), policy, admit);
   return {
     door: {
       site,
-      registry: reading(localRegistry({ site, blobs, facts }), policy, admit),
+      registry,
+      mirror: registry,
       standing: () => [],
       care: localCare({ site, policy, blobs: disk, facts, clock }),
       ping: (exchange) => ping(exchange, admit),

@@ -22,6 +22,7 @@ import { type Care, care } from "./registry/care.ts";
 import { type Challenges, challengesOf } from "./registry/challenges.ts";
 import { type Exchanges, exchanges } from "./registry/exchanged.ts";
 import type { Flights } from "./registry/flights.ts";
+import { forAnybody } from "./registry/for-anybody.ts";
 import type { Grants } from "./registry/grants.ts";
 import { heed } from "./registry/heed.ts";
 import { type PushesUnderWay, pushesUnderWay, watchPush } from "./registry/keep-push.ts";
@@ -174,6 +175,7 @@ const openSite = (site: Site, resolver: UpstreamResolver, shared: Common): Opene
   const door: OpenSite = {
     site,
     registry,
+    mirror: forAnybody(own ? registry : asAnybody, site.host),
     standing: upstream.standing,
     care: care({ ...shared, blobs: shared.disk, site, policy, rights, health, registryFor }),
     ping: own ? async ({ res }) => void res.writeHead(200, { "content-type": "application/json" }).end("{}") : ping,

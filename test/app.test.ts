@@ -370,7 +370,8 @@ describe("its own pages", () => {
     expect((await front.page("/setup/docker")).body.toString()).toMatch(/^#!\/bin\/sh/);
     expect((await front.page("/setup/nothing")).status).toBe(404);
     expect((await front.page("/", "10.9.8.7:80")).body.toString()).toMatch(/^CA certificate {3}http:\/\/10\.9\.8\.7[:/]/m);
-    expect((await front.page("/v2/")).status).toBe(404);
+    expect((await front.page("/v2/")).status).toBe(200);
+    expect((await front.page("/v2x")).status).toBe(404);
     expect((await front.page("/v2/x", HOST)).status).toBe(308);
   });
 });

@@ -30,7 +30,6 @@ export const ownPage = async (parts: PageParts, method: string, path: string, or
   if (path === "/") return text(200, front(parts, origin));
   const script = path.startsWith("/setup/") ? parts.setup(path.slice("/setup/".length), origin) : undefined;
   if (script !== undefined) return { status: 200, type: "text/x-shellscript; charset=utf-8", body: script };
-  if (path.startsWith("/v2")) return registryError;
   return text(404, "not found; see /\n");
 };
 
@@ -47,15 +46,6 @@ const ready = ({ ready: isReady, notes }: Condition): Page => ({
   type: "application/json",
   body: `${JSON.stringify({ ready: isReady, notes })}\n`,
 });
-
-/** A quick 404 makes a client that took us for a mirror fall back to the registry itself. */
-const registryError: Page = {
-  status: 404,
-  type: "application/json",
-  body: JSON.stringify({
-    errors: [{ code: "NAME_UNKNOWN", message: "Layover serves registries under their own names", detail: null }],
-  }),
-};
 
 const front = ({ names, fingerprints }: PageParts, origin: string): string => `Layover stands in for:
 ${names.map((name) => `  ${name}`).join("\n")}

@@ -1,19 +1,22 @@
-// Which pipe a request goes down: Layover's own pages, a site's registry, or straight through to the host that was asked for.
+// Which pipe a request goes down: Layover's own pages, a site's registry (by the site's name or as a mirror), or straight through to the host that was asked for.
 import type { ServerResponse } from "node:http";
 import { isIP } from "node:net";
 import type { Logger } from "../lib/log.ts";
 import { isOciError, OciError } from "../oci/error.ts";
 import { parseRange } from "../oci/range.ts";
-import type { Provenance, Registry } from "../oci/registry.ts";
+import type { Listing, Provenance, Registry } from "../oci/registry.ts";
 import { type OciRequest, parseRequest } from "../oci/request.ts";
 import type { Site, Sites } from "../sites.ts";
 import { ClientGone, type Exchange, logExchange } from "./exchange.ts";
+import { isApi, mirrored } from "./mirror.ts";
 import { sendBlob, sendBlobStat, sendError, sendListing, sendListingStat, sendManifest, sendManifestStat } from "./respond.ts";
 
 /** What is behind a site's name. */
 export interface SiteDoor {
   readonly site: Site;
   readonly registry: Registry;
+  /** For those who ask for it on Layover's own name. */
+  readonly mirror: Registry;
   /** `GET /v2/`: upstream's word, or in an outage what is remembered of it. */
   readonly ping: (exchange: Exchange) => Promise<void>;
   /** Everything that is no cacheable read: streamed to the host that was asked for, or, of a hosted site, done here. */
@@ -67,7 +70,7 @@ const route = (parts: DispatchParts, exchange: Exchange): Promise<void> | undefi
   if (site === undefined) {
     if (!isOwn(parts, host))
       throw new OciError("MISDIRECTED", `Layover does not stand in for ${host.slice(0, 255) || "a request without a Host"}`);
-    return parts.ownPages(exchange);
+    return isApi(exchange.path) ? mirror(parts, exchange) : parts.ownPages(exchange);
   }
   note.site = site.host;
   if (serverName !== undefined && parts.sites.byHost(serverName) !== site)
@@ -87,14 +90,49 @@ const redirectToHttps = ({ res, req, host, note }: Exchange): undefined => {
 };
 
 const serve = (door: SiteDoor, exchange: Exchange): Promise<void> => {
-  const { method, path, query, note } = exchange;
+  const request = parsed(exchange);
+  if (request.kind === "ping") return door.ping(exchange);
+  if (!isRead(request)) return door.passThrough(exchange, request);
+  return read(door.registry, exchange, request);
+};
+
+/** On Layover's own name. No credential is a hosted site's but one that it asks for itself, and none goes on to an upstream. */
+const mirror = (parts: DispatchParts, exchange: Exchange): Promise<void> | undefined => {
+  const { note, res, door: listener } = exchange;
+  note.site = "-";
+  note.door = "mirror";
+  const { site, ...asOfSite } = mirrored(parts.sites, exchange.path, exchange.query) ?? {};
+  if (site === undefined) return welcome(res);
+  note.site = site.host;
+  const door = parts.doorOf(site);
+  const asked = { ...exchange, ...asOfSite };
+  const request = parsed(asked);
+  if (site.users !== undefined && listener === "http")
+    throw new OciError("DENIED", `${site.host} asks for passwords, which are not for plain HTTP`);
+  if (isRead(request)) return read(door.mirror, asked, request);
+  if (site.kind === "local") return request.kind === "ping" ? door.ping(asked) : door.passThrough(asked, request);
+  if (request.kind === "ping") return welcome(res);
+  if (request.kind === "other") throw new OciError("NAME_UNKNOWN", `there is nothing at ${exchange.path.slice(0, 300)} here`);
+  throw new OciError("UNSUPPORTED", `Layover is a mirror of ${site.host} here: it is written to under its own name`);
+};
+
+/** Clients that are asked for a login here would give up, or take what they have for another registry to it. */
+const welcome = (res: ServerResponse): undefined => {
+  const body = "{}";
+  res.writeHead(200, {
+    "docker-distribution-api-version": "registry/2.0",
+    "content-type": "application/json",
+    "content-length": body.length,
+  });
+  res.end(body);
+};
+
+const parsed = ({ method, path, query, note }: Exchange): OciRequest => {
   const request = parseRequest(method, path, query);
   if ("repo" in request) note.repo = request.repo;
   if ("digest" in request && request.digest !== undefined) note.reference = request.digest.slice(0, 200);
   if ("reference" in request && request.reference !== undefined) note.reference = request.reference;
-  if (request.kind === "ping") return door.ping(exchange);
-  if (!isRead(request)) return door.passThrough(exchange, request);
-  return read(door.registry, exchange, request);
+  return request;
 };
 
 type ReadRequest = Extract<OciRequest, { kind: "blob" | "manifest" | "tags" | "referrers" }>;
@@ -103,8 +141,9 @@ const isRead = (request: OciRequest): request is ReadRequest =>
   request.kind === "blob" || request.kind === "manifest" || request.kind === "tags" || request.kind === "referrers";
 
 const read = (registry: Registry, exchange: Exchange, request: ReadRequest): Promise<void> => {
-  const { req, res, ctx } = exchange;
+  const { req, res, ctx, outward } = exchange;
   const isHead = req.method === "HEAD";
+  const list = (to: ServerResponse, listing: Listing) => (isHead ? sendListingStat : sendListing)(to, listing, outward);
   const answered = <T extends Provenanced>(answer: Promise<T>, send: (res: ServerResponse, answer: T) => Promise<void> | void) =>
     answer.then((value) => send(res, noted(exchange, value)));
   switch (request.kind) {
@@ -117,9 +156,9 @@ const read = (registry: Registry, exchange: Exchange, request: ReadRequest): Pro
       if (isHead) return answered(registry.statManifest(request, ctx), sendManifestStat);
       return answered(registry.getManifest(request, ctx), sendManifest);
     case "tags":
-      return answered(registry.listTags(request, ctx), isHead ? sendListingStat : sendListing);
+      return answered(registry.listTags(request, ctx), list);
     case "referrers":
-      return answered(registry.listReferrers(request, ctx), isHead ? sendListingStat : sendListing);
+      return answered(registry.listReferrers(request, ctx), list);
   }
 };
 

@@ -22,8 +22,12 @@ export interface Exchange {
   readonly query: URLSearchParams;
   readonly client: string;
   readonly ctx: Context;
+  /** A path of the site's, with its query, as this client reaches it. */
+  readonly outward: (path: string) => string;
   /** Filled in on the way, for the log line. */
   readonly note: {
+    /** Where it is another than the listener's. */
+    door?: "mirror";
     site?: string;
     repo?: string;
     reference?: string;
@@ -50,9 +54,12 @@ export const exchangeOf = (req: IncomingMessage, res: ServerResponse, door: Door
     query: mark === -1 ? NO_QUERY : new URLSearchParams(target.slice(mark + 1)),
     client,
     ctx: new ClientContext(req, res, client),
+    outward: asItIs,
     note: {},
   };
 };
+
+const asItIs = (path: string): string => path;
 
 /** Read only, as every query is. */
 const NO_QUERY = new URLSearchParams();
@@ -130,7 +137,7 @@ export const logExchange = (log: Logger, exchange: Exchange): void => {
       upstreamBytes: ctx.tally.upstreamBytes,
       ms: Math.round(performance.now() - began),
       client,
-      door,
+      door: note.door ?? door,
       trace: ctx.trace,
       err: note.error,
     };

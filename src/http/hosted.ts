@@ -27,7 +27,7 @@ const answer = async (hosted: Hosted, exchange: Exchange, request: OciRequest): 
   const { ctx, res, method, path } = exchange;
   if (request.kind === "catalog") {
     const listing = await hosted.listRepositories(request, ctx);
-    return method === "HEAD" ? sendListingStat(res, listing) : sendListing(res, listing);
+    return (method === "HEAD" ? sendListingStat : sendListing)(res, listing, exchange.outward);
   }
   if (request.kind !== "write") throw new OciError("NAME_UNKNOWN", `there is nothing at ${path.slice(0, 300)} here`);
   if (request.what === "upload") return upload(hosted, exchange, request);
@@ -41,7 +41,7 @@ const unsupported = (method: string, path: string): OciError =>
   new OciError("UNSUPPORTED", `${method.slice(0, 20)} is not supported on ${path.slice(0, 300)}`);
 
 const manifest = async (hosted: Hosted, exchange: Exchange, request: WriteRequest): Promise<void> => {
-  const { req, res, ctx, method, path } = exchange;
+  const { req, res, ctx, method, path, outward } = exchange;
   const { repo } = request;
   const reference = request.reference!;
   if (method === "PUT") {
@@ -50,7 +50,7 @@ const manifest = async (hosted: Hosted, exchange: Exchange, request: WriteReques
     const { digest, subject } = await hosted.putManifest({ repo, reference, tags, mediaType, body: requestBody(req, res) }, ctx);
     const called = [...new Set([...(isDigestReference(reference) ? [] : [reference]), ...tags])];
     return send(res, 201, [
-      ...["location", `/v2/${repo}/manifests/${digest}`, "docker-content-digest", digest],
+      ...["location", outward(`/v2/${repo}/manifests/${digest}`), "docker-content-digest", digest],
       ...(subject === undefined ? [] : ["oci-subject", subject]),
       ...called.flatMap((tag) => ["oci-tag", tag]),
     ]);
@@ -76,19 +76,19 @@ const upload = async (hosted: Hosted, exchange: Exchange, request: WriteRequest)
   switch (method) {
     case "GET":
     case "HEAD":
-      return sendState(res, 204, repo, await hosted.uploadStatus({ repo, id }, ctx));
+      return sendState(exchange, 204, repo, await hosted.uploadStatus({ repo, id }, ctx));
     case "DELETE":
       await hosted.cancelUpload({ repo, id }, ctx);
       return send(res, 204);
     case "PATCH":
       return continued(hosted, exchange, repo, id, async () =>
-        sendState(res, 202, repo, await hosted.appendUpload({ repo, id, ...incoming(exchange) }, ctx)),
+        sendState(exchange, 202, repo, await hosted.appendUpload({ repo, id, ...incoming(exchange) }, ctx)),
       );
     case "PUT": {
       const digest = parseDigest(request.digest ?? "");
       return continued(hosted, exchange, repo, id, async () => {
         await hosted.finishUpload({ repo, id, digest, ...incoming(exchange) }, ctx);
-        sendBlob(res, repo, digest);
+        sendBlob(exchange, repo, digest);
       });
     }
     default:
@@ -99,7 +99,7 @@ const upload = async (hosted: Hosted, exchange: Exchange, request: WriteRequest)
 /** A chunk that does not belong where it was meant for: the client is told where the upload is (416, with its Range). */
 const continued = async (
   hosted: Hosted,
-  { res, ctx }: Exchange,
+  { res, ctx, outward }: Exchange,
   repo: Repository,
   id: string,
   work: () => Promise<void>,
@@ -109,7 +109,7 @@ const continued = async (
   } catch (error) {
     if (isOciError(error) && error.code === "BLOB_UPLOAD_INVALID") {
       const state = await hosted.uploadStatus({ repo, id }, ctx).catch(() => undefined);
-      const headers = state === undefined ? [] : stateHeaders(repo, state);
+      const headers = state === undefined ? [] : stateHeaders(outward, repo, state);
       for (let at = 0; at < headers.length; at += 2) res.setHeader(headers[at]!, headers[at + 1]!);
     }
     throw error;
@@ -118,16 +118,16 @@ const continued = async (
 
 /** A mount where that can be, all at once where the digest is given, else an upload to be gone on with. */
 const begin = async (hosted: Hosted, exchange: Exchange, request: WriteRequest): Promise<void> => {
-  const { res, ctx } = exchange;
+  const { ctx } = exchange;
   const { repo, mount, from } = request;
   if (mount !== undefined) {
     const digest = parseDigest(mount);
     const source = from === undefined ? undefined : parseRepository(from);
-    if (await hosted.mountBlob({ repo, digest, from: source }, ctx)) return sendBlob(res, repo, digest);
+    if (await hosted.mountBlob({ repo, digest, from: source }, ctx)) return sendBlob(exchange, repo, digest);
   }
   const digest = request.digest === undefined || mount !== undefined ? undefined : parseDigest(request.digest);
   const state = await hosted.openUpload({ repo, algorithm: algorithmFor(request.algorithm, digest) }, ctx);
-  if (digest === undefined) return sendState(res, 202, repo, state);
+  if (digest === undefined) return sendState(exchange, 202, repo, state);
   try {
     await hosted.finishUpload({ repo, id: state.id, digest, ...incoming(exchange) }, ctx);
   } catch (error) {
@@ -135,7 +135,7 @@ const begin = async (hosted: Hosted, exchange: Exchange, request: WriteRequest):
     await hosted.cancelUpload({ repo, id: state.id }, ctx).catch(() => undefined);
     throw error;
   }
-  sendBlob(res, repo, digest);
+  sendBlob(exchange, repo, digest);
 };
 
 const algorithmFor = (named: string | undefined, digest: Digest | undefined): Algorithm | undefined => {
@@ -157,15 +157,15 @@ const endUnread = ({ req }: Exchange): void => {
   if (!req.complete) req.resume();
 };
 
-const sendBlob = (res: ServerResponse, repo: Repository, digest: Digest): void =>
-  send(res, 201, ["location", `/v2/${repo}/blobs/${digest}`, "docker-content-digest", digest]);
+const sendBlob = ({ res, outward }: Exchange, repo: Repository, digest: Digest): void =>
+  send(res, 201, ["location", outward(`/v2/${repo}/blobs/${digest}`), "docker-content-digest", digest]);
 
-const sendState = (res: ServerResponse, status: number, repo: Repository, state: UploadState): void =>
-  send(res, status, stateHeaders(repo, state));
+const sendState = ({ res, outward }: Exchange, status: number, repo: Repository, state: UploadState): void =>
+  send(res, status, stateHeaders(outward, repo, state));
 
 /** `Range` is inclusive, and of nothing there is no such range: registries say 0-0 for that too. */
-const stateHeaders = (repo: Repository, { id, size }: UploadState): string[] => [
-  ...["location", `/v2/${repo}/blobs/uploads/${id}`],
+const stateHeaders = (outward: Exchange["outward"], repo: Repository, { id, size }: UploadState): string[] => [
+  ...["location", outward(`/v2/${repo}/blobs/uploads/${id}`)],
   ...["range", `0-${Math.max(0, size - 1)}`],
   ...["docker-upload-uuid", id],
 ];

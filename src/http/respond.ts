@@ -6,6 +6,7 @@ import { endWith, pour } from "./pour.ts";
 
 /** Names and values in turn: as they go out, which is what Node takes with the least work. */
 type Headers = string[];
+type Outward = (path: string) => string;
 
 /** A body that breaks off must not look complete: the connection is cut, never ended cleanly. */
 export const sendBlob = (res: ServerResponse, blob: Blob): Promise<void> | undefined => {
@@ -35,12 +36,13 @@ export const sendManifestStat = (res: ServerResponse, stat: ManifestStat): void 
   res.writeHead(200, withLength(answerHeaders(stat), stat.descriptor.size)).end();
 };
 
-export const sendListing = (res: ServerResponse, listing: Listing): void => {
-  res.writeHead(200, listingHeaders(listing)).end(listing.bytes);
+/** `outward` is what a path of the site's is for this client. */
+export const sendListing = (res: ServerResponse, listing: Listing, outward: Outward): void => {
+  res.writeHead(200, listingHeaders(listing, outward)).end(listing.bytes);
 };
 
-export const sendListingStat = (res: ServerResponse, listing: Listing): void => {
-  res.writeHead(200, listingHeaders(listing)).end();
+export const sendListingStat = (res: ServerResponse, listing: Listing, outward: Outward): void => {
+  res.writeHead(200, listingHeaders(listing, outward)).end();
 };
 
 /** Before the first byte: an OCI error, or what upstream itself said. After it: the connection is cut. */
@@ -76,8 +78,9 @@ const blobHeaders = (stat: BlobStat): Headers => {
   return headers;
 };
 
-const listingHeaders = ({ provenance, metadata, mediaType, bytes }: Listing): Headers => {
+const listingHeaders = ({ provenance, metadata, mediaType, bytes }: Listing, outward: Outward): Headers => {
   const headers = common(provenance, metadata);
+  if (metadata.next !== undefined) headers.push("link", `<${outward(metadata.next)}>; rel="next"`);
   headers.push("content-type", mediaType);
   return withLength(headers, bytes.length);
 };
@@ -89,12 +92,11 @@ const answerHeaders = ({ descriptor, provenance, metadata }: BlobStat | Manifest
   return headers;
 };
 
-const common = ({ source, age }: Provenance, { warnings, next, filtersApplied, rateLimit }: Metadata): Headers => {
+const common = ({ source, age }: Provenance, { warnings, filtersApplied, rateLimit }: Metadata): Headers => {
   const headers = [...API, "x-cache", source.toUpperCase()];
   if (age !== undefined) headers.push("age", String(age));
   if (source === "stale") headers.push("warning", '110 layover "Response is Stale"');
   for (const warning of warnings ?? []) headers.push("warning", warning);
-  if (next !== undefined) headers.push("link", `<${next}>; rel="next"`);
   if (filtersApplied !== undefined) headers.push("oci-filters-applied", filtersApplied);
   if (rateLimit !== undefined) headers.push(...Object.entries(rateLimit).flat());
   return headers;

@@ -32,6 +32,7 @@ const serve = async (
   const door: SiteDoor = {
     site: world.site,
     registry: { ...world.registry, ...options.registry },
+    mirror: { ...world.registry, ...options.registry },
     ping: async ({ res }) => void res.writeHead(401, { "www-authenticate": ['Bearer realm="a"', "Basic"] }).end(),
     passThrough: async (exchange) => {
       seen.push(exchange);
@@ -333,6 +334,7 @@ describe("the log", () => {
       const door: SiteDoor = {
         site: world.site,
         registry: world.registry,
+        mirror: world.registry,
         ping: async ({ res }) => void res.end(),
         passThrough: async ({ res }) => void res.end(),
       };
