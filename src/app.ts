@@ -108,7 +108,12 @@ export const frontEnd = async (config: Config, log: Logger): Promise<FrontEnd> =
         : undefined;
     sendPage(
       res,
-      await ownPage({ condition: now, caBundle: ca.bundle, fingerprints: ca.fingerprints, names, setup }, method, path, origin),
+      await ownPage(
+        { condition: now, caBundle: ca.bundle, fingerprints: ca.fingerprints, names, own: config.names, setup },
+        method,
+        path,
+        origin,
+      ),
     );
   };
   const dispatch = dispatcher({

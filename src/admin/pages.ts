@@ -9,6 +9,8 @@ export interface PageParts {
   readonly fingerprints: readonly string[];
   /** Hijack names. */
   readonly names: readonly string[];
+  /** Layover's own. */
+  readonly own: readonly string[];
   /** The set-up script for one kind of client; `undefined` for an unknown one. `origin` is how the client reached us. */
   readonly setup: (client: string, origin: string) => string | undefined;
 }
@@ -27,6 +29,7 @@ export const ownPage = async (parts: PageParts, method: string, path: string, or
   if (path === "/livez") return text(200, "ok\n");
   if (path === "/readyz") return ready(await parts.condition());
   if (path === "/ca.crt") return { status: 200, type: "application/x-pem-file", body: parts.caBundle };
+  if (path === "/client.json") return hello(parts);
   if (path === "/") return text(200, front(parts, origin));
   const script = path.startsWith("/setup/") ? parts.setup(path.slice("/setup/".length), origin) : undefined;
   if (script !== undefined) return { status: 200, type: "text/x-shellscript; charset=utf-8", body: script };
@@ -45,6 +48,13 @@ const ready = ({ ready: isReady, notes }: Condition): Page => ({
   status: isReady ? 200 : 503,
   type: "application/json",
   body: `${JSON.stringify({ ready: isReady, notes })}\n`,
+});
+
+/** What `layover doctor --from client` has to know of us. */
+const hello = ({ names, own, fingerprints }: PageParts): Page => ({
+  status: 200,
+  type: "application/json",
+  body: `${JSON.stringify({ names, own, fingerprints })}\n`,
 });
 
 const front = ({ names, fingerprints }: PageParts, origin: string): string => `Layover stands in for:

@@ -7,6 +7,7 @@ import { parsePrefixes, plainAddress } from "../lib/prefixes.ts";
 import { parseResolver, type ResolverAddress } from "../lib/resolver-address.ts";
 import { ZoneTable } from "../lib/zone-table.ts";
 import { readRoots } from "./ca-roots.ts";
+import { checkAnswer } from "./doctor-answer.ts";
 import { asking, type Encrypted } from "./doctor-ask.ts";
 import { checkAuthority, checkDockerTrust } from "./doctor-ca.ts";
 import { checkNames, checkResolvers, checkSystemResolver } from "./doctor-dns.ts";
@@ -38,9 +39,14 @@ export const checksOf = (config: Config, timeout: number): PlannedCheck[] => {
           { check: "dns", run: async () => [await checkSystemResolver({ resolvConf: await resolvConf(), name, isOurs, ask })] },
           { check: "resolvers", run: () => checkResolvers({ resolvers, name: upstreamName(config) ?? name, isOurs, ask }) },
         ] as const)),
+    ...config.splits.map(({ zone, resolvers: list }) => ({
+      check: "resolvers" as const,
+      run: () => checkResolvers({ resolvers: list.map(parseResolver), name: zone, isZone: true, isOurs, ask }),
+    })),
     { check: "ca", run: () => checkAuthority({ ...ca, names: [...names, ...config.names], now: Date.now() }) },
     { check: "docker", run: () => dockerTrust(ca.certificate, names) },
     { check: "ports", run: () => checkPorts(doorsOf(config.listen)) },
+    { check: "answer", run: () => checkAnswer({ answer, interfaces: interfaces(), timeout }) },
     {
       check: "upstream",
       run: () =>
@@ -77,11 +83,13 @@ const namesOf = async (
   return (await Promise.all(results)).flat();
 };
 
+const interfaces = (): string[] =>
+  Object.values(networkInterfaces()).flatMap((list) => (list ?? []).map((entry) => entry.address));
+
 /** What `answer` says, or this machine's addresses. */
 const ownAddresses = ({ answer, listen }: Config): ((address: string) => boolean) => {
-  const interfaces = Object.values(networkInterfaces()).flatMap((list) => (list ?? []).map((entry) => entry.address));
   const listed = listen.https.filter(({ host }) => !isWildcard(host)).map(({ host }) => host);
-  const own = new Set([...(answer === "auto" ? [] : answer), ...listed, ...interfaces].map(plainAddress));
+  const own = new Set([...(answer === "auto" ? [] : answer), ...listed, ...interfaces()].map(plainAddress));
   return (address) => own.has(plainAddress(address));
 };
 

@@ -113,6 +113,8 @@ export interface ResolversCheck {
   readonly resolvers: readonly ResolverAddress[];
   /** A hijacked name: the resolvers must know the real one. */
   readonly name: string;
+  /** It is a zone that they are asked for alone, and need have no address. */
+  readonly isZone?: boolean;
   readonly isOurs: (address: string) => boolean;
   readonly ask: Ask;
 }
@@ -121,10 +123,15 @@ export interface ResolversCheck {
 export const checkResolvers = (check: ResolversCheck): Promise<Finding[]> =>
   Promise.all(check.resolvers.map((server) => checkResolver(check, server)));
 
-const checkResolver = async ({ name, isOurs, ask, resolvers }: ResolversCheck, server: ResolverAddress): Promise<Finding> => {
+const checkResolver = async (
+  { name, isZone = false, isOurs, ask, resolvers }: ResolversCheck,
+  server: ResolverAddress,
+): Promise<Finding> => {
   const at = formatResolver(server);
   const reply = await ask({ server, name, type: "A", transport: "udp" }).catch(reasonOf);
-  const mend = "set `resolvers` (LAYOVER_RESOLVERS) to servers that this machine reaches, such as the network's own";
+  const mend = isZone
+    ? `set its entry in \`resolvers\` ({ "${name}": … }) to one that this machine reaches`
+    : "set `resolvers` (LAYOVER_RESOLVERS) to servers that this machine reaches, such as the network's own";
   if (typeof reply === "string") return (resolvers.length > 1 ? warn : fail)("resolvers", `${at}: ${reply}`, mend);
   if (reply.rcode === 5) return fail("resolvers", `${at} refuses to answer`, mend);
   if (reply.rcode === 2) return warn("resolvers", `${at} fails for ${name} (SERVFAIL)`, mend);
@@ -135,6 +142,7 @@ const checkResolver = async ({ name, isOurs, ask, resolvers }: ResolversCheck, s
       "name one in `resolvers` that does not ask Layover",
     );
   }
+  if (isZone) return ok("resolvers", `${at} answers for ${name}`);
   if (reply.addresses.length === 0) return warn("resolvers", `${at} answers, and knows no address of ${name}`, mend);
   return ok("resolvers", `${at} answers ${name} with ${reply.addresses[0]}`);
 };

@@ -1,7 +1,21 @@
 // What a check says: how it is, and how to mend it.
 
+type HostCheck =
+  | "dns"
+  | "resolvers"
+  | "ca"
+  | "ports"
+  | "answer"
+  | "upstream"
+  | "helper"
+  | "disk"
+  | "clock"
+  | "container"
+  | "docker";
+type ClientCheck = "layover" | "system" | "door" | "tls" | "trust" | "proxy";
+
 export interface Finding {
-  readonly check: "dns" | "resolvers" | "ca" | "ports" | "upstream" | "helper" | "disk" | "clock" | "container" | "docker";
+  readonly check: HostCheck | ClientCheck;
   readonly status: "ok" | "warn" | "fail";
   readonly text: string;
   readonly mend?: string;

@@ -1,11 +1,12 @@
 // Doctor's checks of the machine: ports, disk, and whether this is a container.
 import { constants } from "node:fs";
-import { access, readFile, stat, statfs } from "node:fs/promises";
+import { access, stat, statfs } from "node:fs/promises";
 import { dirname } from "node:path";
 import { type Address, describeHolder, formatAddress } from "../lib/listen.ts";
 import { type Holder, portHolder } from "../lib/listen-holder.ts";
 import { formatSize } from "../lib/units.ts";
 import { type Finding, fail, ok, reasonOf, warn } from "./doctor-finding.ts";
+import { isLayover } from "./doctor-process.ts";
 
 export interface Door {
   /** The key that moves it, such as `listen.dns`. */
@@ -37,8 +38,7 @@ const checkPort = async (door: Door, holder: Holder): Promise<Finding> => {
   const place = placeOf(door);
   const { key } = door;
   if (holder.pid === undefined) return ok("ports", `${place} is held by ${describeHolder(holder)}`);
-  const command = await readFile(`/proc/${holder.pid}/cmdline`, "utf8").catch(() => "");
-  if (/layover|src\/main\.ts/.test(command)) return ok("ports", place);
+  if ((await isLayover(holder.pid)) !== false) return ok("ports", place);
   const env = `LAYOVER_${key.toUpperCase().replace(".", "_")}`;
   const mend = holder.command?.startsWith("systemd-resolve")
     ? "give Layover's DNS an address of its own (listen.dns), or set DNSStubListener=no in /etc/systemd/resolved.conf.d/layover.conf"

@@ -130,11 +130,11 @@ const CLOCK_MS = 5 * 60_000;
 const BUILT = Date.UTC(2026, 0);
 
 /** By the middle one of what upstreams say; tokens and certificates fail when it is off. */
-export const judgeClock = (skews: readonly number[], now = Date.now()): Finding => {
+export const judgeClock = (skews: readonly number[], { now = Date.now(), whose = "the registries'" } = {}): Finding => {
   const mend = "let this machine keep time (chrony, systemd-timesyncd)";
   if (now < BUILT) return fail("clock", `it is ${new Date(now).toISOString()} here, which cannot be`, mend);
   const middle = skews.toSorted((a, b) => a - b)[Math.floor(skews.length / 2)];
   if (middle === undefined) return ok("clock", `${new Date(now).toISOString()} (nobody to compare it with)`);
-  if (Math.abs(middle) < CLOCK_MS) return ok("clock", "agrees with the registries'");
-  return fail("clock", `is off by ${Math.round(middle / 60_000)} minutes from the registries'`, mend);
+  if (Math.abs(middle) < CLOCK_MS) return ok("clock", `agrees with ${whose}`);
+  return fail("clock", `is off by ${Math.round(middle / 60_000)} minutes from ${whose}`, mend);
 };

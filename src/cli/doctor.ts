@@ -1,5 +1,5 @@
 // `layover doctor`: every known way for a set-up to be wrong, looked at from this machine, with how to mend it. Changes nothing.
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import type { Config } from "../config/config.ts";
 import type { Finding } from "./doctor-finding.ts";
 
@@ -7,22 +7,44 @@ import type { Finding } from "./doctor-finding.ts";
 const ANSWER_MS = 3_000;
 const CHECK_MS = 5_000;
 
-/** Adds `doctor` to the program. Exit status 1: something fails. */
+interface Options {
+  readonly config?: string;
+  readonly from: "server" | "client";
+  readonly server?: string;
+  readonly strict?: boolean;
+  readonly json?: boolean;
+}
+
+/** Adds `doctor` to the program. Exit status 1: something fails; with --strict: or is warned of. */
 export const doctorCommand = (program: Command): void => {
   program
     .command("doctor")
     .description("check DNS, CA, ports, resolvers, upstreams, disk and clock, and say how to mend what is wrong")
+    .addOption(
+      new Option("--from <side>", "whose machine this is: Layover's, or that of a client")
+        .choices(["server", "client"])
+        .default("server"),
+    )
+    .option("--server <url>", "with --from client: Layover's plain HTTP door (default: its own name, http://layover)")
     .option("-c, --config <file>", "default: LAYOVER_CONFIG, else ./layover.yaml")
+    .option("--strict", "a warning counts as a failure")
     .option("--json", "for programs")
-    .action(async (options: { config?: string; json?: boolean }) => {
+    .action(async (options: Options) => {
       const { configOrExit } = await import("./config.ts");
       const config = await configOrExit(options.config);
       if (config === undefined) return;
-      const findings = await examine(config);
-      process.stdout.write(options.json === true ? `${JSON.stringify(findings, undefined, 2)}\n` : print(findings));
+      const findings = await (options.from === "client" ? examineFrom(config, options.server) : examine(config));
+      const counts = options.strict === true ? ["fail", "warn"] : ["fail"];
+      const code = findings.some(({ status }) => counts.includes(status)) ? 1 : 0;
+      const text = options.json === true ? `${JSON.stringify(findings, undefined, 2)}\n` : print(findings);
       // A question that nobody answers, or a socket that will not close, keeps nobody waiting.
-      if (findings.some(({ status }) => status === "fail")) process.exitCode = 1;
+      process.stdout.write(text, () => process.exit(code));
     });
+};
+
+const examineFrom = async (config: Config, server: string | undefined): Promise<Finding[]> => {
+  const { examineClient } = await import("./doctor-client.ts");
+  return examineClient(config, { server, timeout: ANSWER_MS });
 };
 
 const print = (findings: readonly Finding[]): string =>

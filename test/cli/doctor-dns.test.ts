@@ -1,76 +1,19 @@
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
-import { Packet } from "dns2";
-import { afterEach, describe, expect, it } from "vitest";
-import { asking, TYPES } from "../../src/cli/doctor-ask.ts";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { asking } from "../../src/cli/doctor-ask.ts";
 import { checkNames, checkResolvers, checkSystemResolver, firstNameserver } from "../../src/cli/doctor-dns.ts";
 import { tlsFake } from "../dns/encrypted-resolver.ts";
 import { replyTo } from "../dns/message.ts";
 import { rootPem } from "../upstream/secure.ts";
-
-type Records = Partial<Record<keyof typeof TYPES, string[]>>;
-
-const open: { close(): unknown }[] = [];
-afterEach(() => {
-  for (const server of open.splice(0)) server.close();
-});
-
-const answerTo = (query: Buffer, records: Records, rcode: number): Buffer => {
-  const request = Packet.parse(query);
-  const reply = Packet.createResponseFromRequest(request);
-  const [question] = request.questions;
-  const type = Object.entries(TYPES).find(([, code]) => code === question?.type)?.[0] as keyof typeof TYPES;
-  for (const address of records[type] ?? []) {
-    const data = type === "HTTPS" ? { data: Buffer.from("000100", "hex") } : { address };
-    reply.answers.push({ name: question!.name, type: TYPES[type], class: 1, ttl: 30, ...data } as never);
-  }
-  reply.header.rcode = rcode;
-  return reply.toBuffer();
-};
-
-/** UDP and TCP on one port, which either may find taken by others: tried a few times. */
-const samePort = async () => {
-  for (let attempt = 0; attempt < 20; attempt += 1) {
-    const tcp = createServer().listen(0, "127.0.0.1");
-    await once(tcp, "listening");
-    const { port } = tcp.address() as { port: number };
-    const udp = createSocket("udp4");
-    const isBound = await new Promise<boolean>((resolve) => {
-      udp.once("error", () => resolve(false));
-      udp.bind(port, "127.0.0.1", () => resolve(true));
-    });
-    if (isBound) return { tcp, udp, port };
-    tcp.close();
-  }
-  throw new Error("no port is free for both");
-};
-
-/** A DNS server with one answer for every name. */
-const serve = async (records: Records, { tcp: hasTcp = true, rcode = 0, silent = false } = {}) => {
-  const { tcp, udp, port } = await samePort();
-  open.push(udp);
-  udp.on("message", (query, from) => {
-    if (!silent) udp.send(answerTo(query, records, rcode), from.port, from.address);
-  });
-  if (hasTcp) open.push(tcp);
-  else tcp.close();
-  tcp.on("connection", (socket) => {
-    socket.once("data", (bytes: Buffer) => {
-      const reply = answerTo(bytes.subarray(2), records, rcode);
-      const framed = Buffer.concat([Buffer.of(reply.length >> 8, reply.length & 255), reply]);
-      socket.write(framed.subarray(0, 5));
-      socket.end(framed.subarray(5));
-    });
-    socket.on("error", () => undefined);
-  });
-  return { host: "127.0.0.1", port };
-};
+import { answerTo, nameServer, type Records } from "./name-server.ts";
 
 const isOurs = (address: string) => address === "10.0.0.5";
 const ask = asking(1_000);
 const names = ["ghcr.io", "quay.io"];
-const look = async (...args: Parameters<typeof serve>) => checkNames({ server: await serve(...args), names, isOurs, ask });
+const look = async (...args: Parameters<typeof nameServer>) =>
+  checkNames({ server: await nameServer(...args), names, isOurs, ask });
 const OURS: Records = { A: ["10.0.0.5"] };
 
 describe("names", () => {
@@ -102,21 +45,21 @@ describe("names", () => {
   });
 
   it("fail once when nobody answers", async () => {
-    const server = await serve(OURS, { tcp: false });
-    open.splice(0)[0]!.close();
+    const server = await nameServer(OURS, { tcp: false });
+    server.close();
     expect(await checkNames({ server, names, isOurs, ask })).toEqual([
       expect.objectContaining({ status: "fail", text: expect.stringContaining("nobody listens there") }),
     ]);
-    const findings = await checkNames({ server: await serve(OURS, { silent: true }), names, isOurs, ask: asking(200) });
+    const findings = await checkNames({ server: await nameServer(OURS, { silent: true }), names, isOurs, ask: asking(200) });
     expect(findings).toEqual([expect.objectContaining({ text: expect.stringContaining("no answer within 0.2 s") })]);
   });
 });
 
 describe("resolvers", () => {
-  const check = async (...args: Parameters<typeof serve>) =>
+  const check = async (...args: Parameters<typeof nameServer>) =>
     (
       await checkResolvers({
-        resolvers: [{ kind: "plain", ...(await serve(...args)) }],
+        resolvers: [{ kind: "plain", ...(await nameServer(...args)) }],
         name: "ghcr.io",
         isOurs,
         ask: asking(300),
@@ -141,6 +84,22 @@ describe("resolvers", () => {
     expect(await check({}, { silent: true })).toMatchObject({ status: "fail", text: expect.stringContaining("no answer") }));
   it("that ask Layover", async () =>
     expect(await check(OURS)).toMatchObject({ status: "fail", text: expect.stringContaining("it asks Layover") }));
+  it("of a zone of its own need know no address there", async () => {
+    const zone = async (...args: Parameters<typeof nameServer>) =>
+      (
+        await checkResolvers({
+          resolvers: [{ kind: "plain", ...(await nameServer(...args)) }],
+          name: "corp.example",
+          isZone: true,
+          isOurs,
+          ask: asking(300),
+        })
+      )[0];
+    expect(await zone({})).toMatchObject({ status: "ok", text: expect.stringMatching(/answers for corp\.example$/) });
+    expect(await zone({}, { rcode: 5 })).toMatchObject({ status: "fail", mend: expect.stringContaining('"corp.example"') });
+    expect(await zone({}, { silent: true })).toMatchObject({ status: "fail" });
+    expect(await zone(OURS)).toMatchObject({ status: "fail", text: expect.stringContaining("it asks Layover") });
+  });
   it("that know nothing", async () => expect(await check({}, { rcode: 3 })).toMatchObject({ status: "warn" }));
 });
 
@@ -171,12 +130,12 @@ describe("this machine's own resolver", () => {
 
 it("takes no other's answer for its own", async () => {
   const udp = createSocket("udp4").bind(0, "127.0.0.1");
-  open.push(udp);
+  onTestFinished(() => void udp.close());
   await once(udp, "listening");
   udp.on("message", (query, from) => {
-    const other = answerTo(query, { A: ["203.0.113.66"] }, 0);
+    const other = answerTo(query, { A: ["203.0.113.66"] });
     other.writeUInt16BE((query.readUInt16BE(0) + 1) & 0xffff, 0);
-    for (const bytes of [Buffer.alloc(0), Buffer.of(1), query, other, answerTo(query, OURS, 0)])
+    for (const bytes of [Buffer.alloc(0), Buffer.of(1), query, other, answerTo(query, OURS)])
       udp.send(bytes, from.port, from.address);
   });
   const server = { host: "127.0.0.1", port: udp.address().port };
@@ -186,7 +145,7 @@ it("takes no other's answer for its own", async () => {
 it("gives up on a TCP server that closes, or talks nonsense", async () => {
   for (const bytes of [Buffer.alloc(0), Buffer.of(0, 12, ...new Uint8Array(12))]) {
     const server = createServer((socket) => socket.on("error", () => undefined).end(bytes)).listen(0, "127.0.0.1");
-    open.push(server);
+    onTestFinished(() => void server.close());
     await once(server, "listening");
     const { port } = server.address() as AddressInfo;
     await expect(ask({ server: { host: "127.0.0.1", port }, name: "x", type: "A", transport: "tcp" })).rejects.toThrow();

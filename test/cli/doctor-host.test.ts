@@ -1,10 +1,12 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, writeFileSync } from "node:fs";
+import { chmodSync, symlinkSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
+import { checkAnswer } from "../../src/cli/doctor-answer.ts";
 import { checkContainer, checkDisk, checkPorts, judgeSpace } from "../../src/cli/doctor-host.ts";
+import { isLayover } from "../../src/cli/doctor-process.ts";
 import { emptyFolder } from "./command.ts";
 
 const GiB = 2 ** 30;
@@ -23,9 +25,7 @@ describe("ports", () => {
     onTestFinished(() => void server.close());
     await once(server, "listening");
     const [finding] = await checkPorts([door((server.address() as AddressInfo).port)]);
-    // This process is not Layover, unless the checkout's own path says so.
-    expect(finding?.check).toBe("ports");
-    expect(finding?.text).toMatch(/pid \d+|Layover listens/);
+    expect(finding).toMatchObject({ status: "fail", text: expect.stringContaining(`(pid ${process.pid}), not by Layover`) });
     const nginx = held("nginx");
     expect(await checkPorts([door(443)], nginx.find)).toMatchObject([
       {
@@ -37,6 +37,25 @@ describe("ports", () => {
     expect(await checkPorts([door(53)], held("systemd-resolve").find)).toMatchObject([
       { status: "fail", mend: expect.stringContaining("DNSStubListener=no") },
     ]);
+  });
+
+  it("held by what only speaks of Layover are not Layover's; by Layover itself they are", async () => {
+    const start = (argv0: string, ...args: string[]) => {
+      const child = spawn(process.execPath, args, { stdio: "ignore", argv0 });
+      onTestFinished(() => void child.kill());
+      return child.pid!;
+    };
+    const wait = ["--eval", "setTimeout(() => {}, 60_000)", "--"];
+    expect(await isLayover(start("layover", ...wait, "--config", "/etc/layover/layover.yaml"))).toBe(false);
+    const folder = emptyFolder();
+    writeFileSync(join(folder, "package.json"), '{"name":"other"}');
+    expect(await isLayover(start("node", ...wait, join(folder, "layover.mjs"), "serve"))).toBe(false);
+    const script = join(import.meta.dirname, "../../scripts/layover.mjs");
+    expect(await isLayover(start("node", ...wait, script, "serve"))).toBe(true);
+    const link = join(folder, "layover");
+    symlinkSync(script, link);
+    expect(await isLayover(start("node", ...wait, link, "serve"))).toBe(true);
+    expect(await isLayover(2 ** 22)).toBe(false);
   });
 
   it("that nobody holds are told together; whose holder cannot be seen are well", async () => {
@@ -90,5 +109,23 @@ describe("a container", () => {
       { status: "warn" },
     ]);
     expect(await checkContainer("auto", ["/nowhere"], {})).toEqual([]);
+  });
+});
+
+describe("the answer", () => {
+  const interfaces = ["127.0.0.1"];
+  it("must be open where names lead to", async () => {
+    const server = createServer((socket) => void socket.destroy()).listen(0, "127.0.0.1");
+    onTestFinished(() => void server.close());
+    await once(server, "listening");
+    const { port } = server.address() as AddressInfo;
+    expect(await checkAnswer({ answer: "auto", interfaces, timeout: 200 })).toEqual([]);
+    expect(await checkAnswer({ answer: ["127.0.0.1"], interfaces, timeout: 500, port })).toEqual([
+      { check: "answer", status: "ok", text: `127.0.0.1:${port} is open` },
+    ]);
+    expect(await checkAnswer({ answer: ["127.0.0.1", "127.0.0.2"], interfaces, timeout: 500, port: 1 })).toMatchObject([
+      { status: "warn", text: expect.stringContaining("and 127.0.0.1:1 is not open: nobody listens there") },
+      { status: "warn", text: expect.stringContaining("127.0.0.2, which is no address of this machine") },
+    ]);
   });
 });

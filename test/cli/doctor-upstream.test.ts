@@ -1,4 +1,3 @@
-import { createPublicKey, generateKeyPairSync } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type RequestListener } from "node:http";
 import { createServer as createTlsServer } from "node:https";
@@ -7,25 +6,11 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import type { Ask } from "../../src/cli/doctor-ask.ts";
 import { checkUpstreams, judgeClock } from "../../src/cli/doctor-upstream.ts";
 import type { Site } from "../../src/sites.ts";
-import { keyIdentifier, leafExtensions, signCertificate, subjectOf } from "../../src/tls/x509.ts";
 import { faultProxy } from "../faults/proxy.ts";
-import { makeRoot } from "./roots.ts";
+import { makeLeaf, makeRoot } from "./roots.ts";
 
 const root = makeRoot([]);
-const leaf = (names: readonly string[]) => {
-  const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
-  const now = Date.now();
-  const issuerKey = keyIdentifier(createPublicKey(root.privateKey));
-  const draft = {
-    subject: subjectOf(),
-    publicKey,
-    notBefore: now - 3_600_000,
-    notAfter: now + 3_600_000,
-    extensions: leafExtensions(issuerKey, names),
-  };
-  const cert = signCertificate(draft, { subject: subjectOf("Test CA"), key: root.privateKey }).toString();
-  return { cert, key: privateKey.export({ type: "pkcs8", format: "pem" }) };
-};
+const leaf = (names: readonly string[]) => makeLeaf(root, names);
 
 const listening = async (server: Server): Promise<number> => {
   server.listen(0, "127.0.0.1");
@@ -147,6 +132,6 @@ describe("the clock", () => {
       status: "fail",
       text: "is off by 10 minutes from the registries'",
     });
-    expect(judgeClock([], Date.UTC(1970, 0))).toMatchObject({ status: "fail" });
+    expect(judgeClock([], { now: Date.UTC(1970, 0) })).toMatchObject({ status: "fail" });
   });
 });

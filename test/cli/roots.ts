@@ -1,7 +1,7 @@
 // Certificates for tests: roots made by the product's own code.
-import { generateKeyPairSync, type KeyObject, type X509Certificate } from "node:crypto";
+import { createPublicKey, generateKeyPairSync, type KeyObject, type X509Certificate } from "node:crypto";
 import { onlyNames } from "../../src/tls/constraints.ts";
-import { keyIdentifier, rootExtensions, signCertificate, subjectOf } from "../../src/tls/x509.ts";
+import { keyIdentifier, leafExtensions, rootExtensions, signCertificate, subjectOf } from "../../src/tls/x509.ts";
 
 const DAY = 86_400_000;
 
@@ -28,4 +28,18 @@ export const makeRoot = (names: readonly string[], { from = -1, until = 365, nam
   );
   const key = privateKey.export({ type: "pkcs8", format: "pem" }).toString();
   return { certificate, pem: `${certificate.toString().trim()}\n`, key, privateKey };
+};
+
+/** What a TLS server needs to show for these names, signed by the root. Times in hours from now. */
+export const makeLeaf = (root: TestRoot, names: readonly string[], { from = -1, until = 1, name = "Test CA" } = {}) => {
+  const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const draft = {
+    subject: subjectOf(),
+    publicKey,
+    notBefore: Date.now() + from * 3_600_000,
+    notAfter: Date.now() + until * 3_600_000,
+    extensions: leafExtensions(keyIdentifier(createPublicKey(root.privateKey)), names),
+  };
+  const cert = signCertificate(draft, { subject: subjectOf(name), key: root.privateKey }).toString();
+  return { cert, key: privateKey.export({ type: "pkcs8", format: "pem" }) };
 };
