@@ -37,7 +37,7 @@ export const openAlone = async (config: Config): Promise<Alone> => {
   if (!existsSync(join(config.data, "facts.sqlite")))
     throw new SetupError(`${config.data} holds nothing yet: no Layover has run with this configuration`);
   const { data: folder, maxSize } = config;
-  const sites = siteTable(config.sites);
+  const sites = siteTable(config.sites, config);
   const kept = await openKept({
     ...{ folder, maxSize, maxAge: undefined, lockWait: LOCK_WAIT },
     ...{ isPinned: pinnedBy(sites), clock: systemClock, log: silent },

@@ -11,11 +11,16 @@ import { explainListenError, formatAddress } from "./lib/listen.ts";
 import type { Logger } from "./lib/log.ts";
 import { parsePrefixes } from "./lib/prefixes.ts";
 import { SetupError } from "./lib/setup-error.ts";
+import { hostTable, type Site } from "./sites.ts";
+
+type Asked = "names" | "answer" | "hijackFor" | "resolvers" | "splits" | "trust" | "clients" | "excluded";
+type DnsSite = Pick<Site, "host" | "hijackNames" | "failOpen">;
 
 /** What DNS needs of the configuration. */
-export interface DnsConfig extends Pick<Config, "names" | "answer" | "hijackFor" | "resolvers" | "splits" | "trust" | "clients"> {
+export interface DnsConfig extends Pick<Config, Asked> {
   readonly listen: Pick<Config["listen"], "dns" | "https">;
-  readonly sites: readonly Pick<Config["sites"][number], "hijackNames" | "failOpen">[];
+  readonly sites: readonly DnsSite[];
+  readonly wildcards: readonly DnsSite[];
 }
 
 export interface DnsEnd {
@@ -25,12 +30,9 @@ export interface DnsEnd {
 
 /** `healthy`: whether hijacked names may lead to the front end. Throws SetupError for what only its user can mend. */
 export const dnsEnd = async (config: DnsConfig, log: Logger, healthy: () => boolean): Promise<DnsEnd> => {
-  const names = new Map(
-    config.sites.flatMap((site) => site.hijackNames.map((name) => [name, { failOpen: site.failOpen }] as const)),
-  );
-  for (const name of config.names) names.set(name, { failOpen: false });
+  const ourselves = { host: "", hijackNames: config.names, failOpen: false };
   const zone = createZone({
-    names,
+    names: hostTable({ ...config, sites: [...config.sites, ourselves] }, ({ failOpen }) => ({ failOpen })),
     addressesFor: answerAddresses({ answer: config.answer, https: config.listen.https }),
     hijackFor: parsePrefixes(config.hijackFor),
     healthy,

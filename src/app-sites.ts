@@ -1,5 +1,7 @@
 // What is behind each site's name put together: its upstream, its cache, its ping, its pass-through.
 
+import type { ServerResponse } from "node:http";
+import { DoorsBelow } from "./app-below.ts";
 import { openLocal } from "./app-local.ts";
 import { namesOf } from "./app-names.ts";
 import { siteChallenges, siteSubjects } from "./app-subjects.ts";
@@ -32,7 +34,7 @@ import { type Policy, policyOf, writeRefusal } from "./registry/policy.ts";
 import { publicity } from "./registry/publicity.ts";
 import { clientRights, sharedRights } from "./registry/rights.ts";
 import { type SiteRegistry, siteRegistry } from "./registry/site.ts";
-import type { Site } from "./sites.ts";
+import { hostTable, type Site } from "./sites.ts";
 import type { BlobStore } from "./store/blobs.ts";
 import { type FactStore, PUBLIC } from "./store/facts.ts";
 import { agentTo } from "./upstream/agents.ts";
@@ -64,7 +66,8 @@ export interface OpenSite extends SiteDoor {
 }
 
 export interface SiteDoors {
-  of(site: Site): OpenSite;
+  /** That of a host that a wildcard stands for is closed again when nobody uses it; `response`: for what it is used. */
+  of(site: Site, response?: ServerResponse): OpenSite;
   /** Those that have been asked for. */
   opened(): OpenSite[];
   close(): Promise<void>;
@@ -96,22 +99,29 @@ export const openSites = (config: Config, shared: SharedParts): SiteDoors => {
   const upstreamNames = namesOf(config, shared.log);
   const resolver = new UpstreamResolver({ names: upstreamNames, isOurs });
   const heard = { challenges: challengesOf(shared.facts, bearerOf), exchanges: exchanges() };
-  const tap = realmTap({ ...heard, sites: config.sites, secret: shared.subjectKey, clock: shared.clock });
   const pushes = pushesUnderWay();
-  const names = new Set(config.sites.flatMap(({ hijackNames }) => hijackNames));
-  const isHijacked = (host: string) => names.has(host);
+  const names = hostTable(config, (site) => site);
+  const isHijacked = (host: string) => names.find(host) !== undefined;
+  const tap = realmTap({
+    ...heard,
+    sites: () => [...config.sites, ...below.opened().map(({ site }) => site)],
+    secret: shared.subjectKey,
+    clock: shared.clock,
+  });
   const common = { ...shared, ...heard, pushes, isHijacked, data: config.data, realmTap: tap };
+  const below = new DoorsBelow<OpenSite>((site) => open(site, resolver, common), shared.log);
   // most installations use a few of the sites: the others cost nothing until they are asked for
   const opened = new Map<Site, Opened>();
   return {
-    of(site) {
+    of(site, response) {
+      if (site.wildcard !== undefined) return below.of(site, response);
       const known = opened.get(site) ?? open(site, resolver, common);
       opened.set(site, known);
       return known.door;
     },
-    opened: () => [...opened.values()].map(({ door }) => door),
+    opened: () => [...[...opened.values()].map(({ door }) => door), ...below.opened()],
     async close() {
-      await Promise.all([...opened.values()].map((one) => one.close()));
+      await Promise.all([below.close(), ...[...opened.values()].map((one) => one.close())]);
       await pushes.close();
       upstreamNames.close();
     },

@@ -56,7 +56,8 @@ const collectAll = async (
 };
 
 /** What could still be served to somebody in an outage stays; of a site that is always offline, for ever. */
-export const collecting = ({ all }: Sites): Pick<CollectOptions, "listingsFor" | "grantsFor"> => {
+export const collecting = ({ all: named, wildcards }: Sites): Pick<CollectOptions, "listingsFor" | "grantsFor"> => {
+  const all = [...named, ...wildcards];
   const longest = (times: readonly number[]) => Math.max(...times, 0);
   const stale = all.flatMap(({ policy, rules }) => [policy, ...rules].map(({ staleIfError = 0 }) => staleIfError));
   return {

@@ -60,7 +60,7 @@ const keysOf = (
   return fetchedKeys({
     url: source.url,
     fetch: (signal) => document(new URL(source.url), signal),
-    file: join(data, "token-keys", `${site.host}.json`),
+    file: join(data, "token-keys", `${site.wildcard ?? site.host}.json`),
     keepFor: site.offline ? Number.POSITIVE_INFINITY : site.staleAccess,
     clock,
     log,

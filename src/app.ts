@@ -15,6 +15,7 @@ import { dispatcher } from "./http/dispatch.ts";
 import type { Door, Exchange } from "./http/exchange.ts";
 import { type DoorOptions, type OpenDoor, openDoor } from "./http/server.ts";
 import { systemClock } from "./lib/clock.ts";
+import { suffixOf } from "./lib/host-table.ts";
 import { type Address, explainListenError, formatAddress } from "./lib/listen.ts";
 import type { Logger } from "./lib/log.ts";
 import { parsePrefixes } from "./lib/prefixes.ts";
@@ -50,13 +51,15 @@ export interface FrontEnd {
 /** Throws SetupError, CaError, or what the stores say: all of it for the user. */
 export const frontEnd = async (config: Config, log: Logger): Promise<FrontEnd> => {
   const clock = systemClock;
-  const sites = siteTable(config.sites);
+  const sites = siteTable(config.sites, config);
   const names = config.sites.flatMap((site) => site.hijackNames);
+  const suffixes = config.wildcards.map((site) => suffixOf(site.host));
   const { certificate: certificateFile, key: keyFile, constraints } = config.ca;
   const ca = await openCa({
     certificateFile,
     keyFile,
-    names: [...names, ...config.names],
+    // a name speaks for what is below it (RFC 5280 4.2.1.10)
+    names: [...names, ...suffixes, ...config.names],
     constraints,
     clock,
     hostname: hostname(),
@@ -68,7 +71,7 @@ export const frontEnd = async (config: Config, log: Logger): Promise<FrontEnd> =
   const { blobs, facts } = kept;
   const tending = tend(kept, collecting(sites), log);
   const subjectKey = await installationSecret(join(config.data, "subject.key"));
-  const granted = grants(facts, log, { clock, keepFor: Math.max(...config.sites.map((site) => site.staleAccess), 0) });
+  const granted = grants(facts, log, { clock, keepFor: collecting(sites).grantsFor });
   const flying = flights(blobs, log);
   const viaToken = `layover-${randomBytes(6).toString("hex")}`;
   const doors = openSites(config, {
@@ -118,7 +121,7 @@ export const frontEnd = async (config: Config, log: Logger): Promise<FrontEnd> =
   };
   const dispatch = dispatcher({
     sites,
-    doorOf: (site) => doors.of(site),
+    doorOf: (site, response) => doors.of(site, response),
     isOwnName: (host) => config.names.includes(host) || host === "localhost",
     ownPages,
     viaToken,
@@ -160,7 +163,7 @@ export const frontEnd = async (config: Config, log: Logger): Promise<FrontEnd> =
 
   return {
     identity: {
-      names,
+      names: [...names, ...config.wildcards.map(({ host }) => host)],
       fingerprints: ca.fingerprints,
       addresses: opened.map(({ address }) => formatAddress(address)),
       admin: adminDoor && formatAddress(adminDoor.address),

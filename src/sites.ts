@@ -1,5 +1,8 @@
 // The one table that DNS, TLS and HTTP read: which registry hosts Layover stands in for, and what each is.
+import { LRUCache } from "lru-cache";
 import { plainHost } from "./lib/host-name.ts";
+import { HostTable, suffixOf } from "./lib/host-table.ts";
+import { upTo } from "./lib/lru.ts";
 
 /** Times in milliseconds. */
 export interface TagPolicy {
@@ -53,6 +56,8 @@ export interface ClientCertificate {
 export interface Site {
   /** The registry's own name, in lower case; the key of everything that is kept for it. */
   readonly host: string;
+  /** `*.pkg.dev`, where that entry of the configuration stands for this host; of the entry itself it is the host. */
+  readonly wildcard?: string;
   /** `host` and its aliases: answered by DNS and TLS. */
   readonly hijackNames: readonly string[];
   /** What `?ns=` and mirror paths may call it. */
@@ -91,18 +96,57 @@ export interface Site {
   readonly staleAccess: number;
 }
 
+/** What stands for more hosts than one, and what is taken out of it. */
+export interface Wildcards {
+  /** `host` of each is such as `*.pkg.dev`, which in its upstreams stands for the name that was asked for. */
+  readonly wildcards: readonly Site[];
+  /** Names, and such as `*.eu.pkg.dev` for all below. */
+  readonly excluded: readonly string[];
+}
+
 export interface Sites {
+  /** Those that have a name of their own in the configuration. */
   readonly all: readonly Site[];
-  /** By a name that DNS and TLS answer for; any case, with or without a trailing dot. */
+  readonly wildcards: readonly Site[];
+  /** By a name that DNS and TLS answer for; any case, with or without a trailing dot. A host that a wildcard stands for is a site of its own. */
   byHost(name: string): Site | undefined;
   /** By a name that `?ns=` or a mirror path says. */
   byLookup(name: string): Site | undefined;
 }
 
-export const siteTable = (all: readonly Site[]): Sites => {
-  const index = (names: (site: Site) => readonly string[]) =>
-    new Map(all.flatMap((site) => names(site).map((name) => [name, site] as const)));
-  const hosts = index((site) => site.hijackNames);
-  const lookups = index((site) => site.lookupNames);
-  return { all, byHost: (name) => hosts.get(plainHost(name)), byLookup: (name) => lookups.get(plainHost(name)) };
+/** Of the hosts that wildcards stand for: which is asked for again is made again. */
+const KEPT = 1_024;
+const NONE: Wildcards = { wildcards: [], excluded: [] };
+
+export const siteTable = (all: readonly Site[], { wildcards, excluded }: Wildcards = NONE): Sites => {
+  const lookups = new Map(all.flatMap((site) => site.lookupNames.map((name) => [name, site] as const)));
+  const hosts = hostTable({ sites: all, wildcards, excluded }, (site) => site);
+  const known = new LRUCache<string, Site>(upTo(KEPT));
+  const byHost = (name: string): Site | undefined => {
+    const found = hosts.find(name);
+    if (found === undefined || found.hijackNames.length > 0) return found;
+    const host = plainHost(name);
+    const site = known.get(host) ?? siteBelow(found, host);
+    known.set(host, site);
+    return site;
+  };
+  return { all, wildcards, byHost, byLookup: (name) => lookups.get(plainHost(name)) ?? byHost(name) };
+};
+
+/** The one order in which names are looked for, for all who look. */
+export const hostTable = <S extends Pick<Site, "host" | "hijackNames">, T extends object>(
+  { sites, wildcards, excluded }: { sites: readonly S[]; wildcards: readonly S[]; excluded: readonly string[] },
+  value: (site: S) => T,
+): HostTable<T> =>
+  new HostTable<T>([
+    ...excluded.map((name) => [name, false] as const),
+    ...wildcards.map((site) => [site.host, value(site)] as const),
+    ...sites.flatMap((site) => site.hijackNames.map((name) => [name, value(site)] as const)),
+  ]);
+
+/** A site of its own, at the upstreams that have its name where the wildcard's have a star. */
+const siteBelow = (wildcard: Site, host: string): Site => {
+  const star = host.slice(0, -suffixOf(wildcard.host).length - 1);
+  const upstreams = wildcard.upstreams.map((origin) => new URL(origin.href.replace("//*.", `//${star}.`)));
+  return { ...wildcard, host, wildcard: wildcard.host, hijackNames: [host], lookupNames: [host], upstreams };
 };

@@ -79,11 +79,18 @@ const nextOf = (last: string | undefined, found: number, limit: number): { next?
 const listSites = async ({ sites, facts }: Parts): Promise<Listing> => {
   const known = new Set(await facts.inventory.sites());
   const { count, bytes } = await facts.holdings.totals();
-  const configured = sites.all.map(({ host }) => ({ site: host, configured: true, known: known.has(host) }));
-  const others = [...known].filter((host) => !sites.all.some((site) => site.host === host));
+  const named = new Set(sites.all.map(({ host }) => host));
+  const configured = [...named].map((site) => ({ site, configured: true, known: known.has(site) }));
+  const others = [...known].filter((site) => !named.has(site));
+  const below = new Set(others.map((site) => sites.byHost(site)?.wildcard));
+  const wildcards = sites.wildcards.map(({ host }) => ({ site: host, configured: true, known: below.has(host) }));
   return {
     kind: "sites",
-    sites: [...configured, ...others.map((site) => ({ site, configured: false, known: true }))],
+    sites: [
+      ...configured,
+      ...wildcards,
+      ...others.map((site) => ({ site, configured: sites.byHost(site) !== undefined, known: true })),
+    ],
     totals: { blobs: count, bytes },
   };
 };

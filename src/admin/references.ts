@@ -69,7 +69,9 @@ const siteOf = (path: string, sites: Sites): { site: Site; rest: string } => {
 const looksLikeHost = (name: string): boolean => /[.:]/.test(name) || name === "localhost";
 
 const unknownSite = (name: string, sites: Sites): AdminError =>
-  new AdminError("UNKNOWN_SITE", `${name} is no site of this Layover, which has ${sites.all.map(({ host }) => host).join(", ")}`);
+  new AdminError("UNKNOWN_SITE", `${name} is no site of this Layover, which has ${namesOf(sites).join(", ")}`);
+
+const namesOf = ({ all, wildcards }: Sites): string[] => [...all, ...wildcards].map(({ host }) => host);
 
 const checked = <T>(text: string, parse: () => T): T => {
   try {

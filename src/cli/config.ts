@@ -20,7 +20,7 @@ export const configCommand = (program: Command): void => {
 const check = async (file: string | undefined): Promise<void> => {
   const config = await configOrExit(file);
   if (config === undefined) return;
-  const sites = config.sites.map((site) => site.host).join(", ");
+  const sites = [...config.sites, ...config.wildcards].map((site) => site.host).join(", ");
   process.stdout.write(`OK: ${config.file ?? "no file, the defaults"}; stands in for ${sites}\n`);
 };
 

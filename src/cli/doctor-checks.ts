@@ -2,6 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { networkInterfaces } from "node:os";
 import type { Config } from "../config/config.ts";
+import { suffixOf } from "../lib/host-table.ts";
 import { fromHere, isWildcard } from "../lib/listen.ts";
 import { parsePrefixes, plainAddress } from "../lib/prefixes.ts";
 import { parseResolver, type ResolverAddress } from "../lib/resolver-address.ts";
@@ -27,12 +28,15 @@ const DOCKER_CERTIFICATES = "/etc/docker/certs.d";
 export const checksOf = (config: Config, timeout: number): PlannedCheck[] => {
   const { sites, ca, data, maxSize, answer } = config;
   const names = sites.flatMap((site) => site.hijackNames);
+  const suffixes = config.wildcards.map((site) => suffixOf(site.host));
+  // any host below a wildcard's suffix is answered alike
+  const answered = [...names, ...suffixes.map((suffix) => `layover-doctor.${suffix}`)];
   const ask = asking(timeout, encryptedOf(config));
   const isOurs = ownAddresses(config);
   const resolvers = config.resolvers.map(parseResolver);
-  const name = names[0];
+  const name = answered[0];
   return [
-    { check: "dns", run: () => namesOf(config, names, isOurs, timeout) },
+    { check: "dns", run: () => namesOf(config, answered, isOurs, timeout) },
     ...(name === undefined
       ? []
       : ([
@@ -43,7 +47,7 @@ export const checksOf = (config: Config, timeout: number): PlannedCheck[] => {
       check: "resolvers" as const,
       run: () => checkResolvers({ resolvers: list.map(parseResolver), name: zone, isZone: true, isOurs, ask }),
     })),
-    { check: "ca", run: () => checkAuthority({ ...ca, names: [...names, ...config.names], now: Date.now() }) },
+    { check: "ca", run: () => checkAuthority({ ...ca, names: [...names, ...suffixes, ...config.names], now: Date.now() }) },
     { check: "docker", run: () => dockerTrust(ca.certificate, names) },
     { check: "ports", run: () => checkPorts(doorsOf(config.listen)) },
     { check: "answer", run: () => checkAnswer({ answer, interfaces: interfaces(), timeout }) },

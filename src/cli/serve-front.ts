@@ -1,6 +1,7 @@
 // The front-end half of `serve`: alone, or as the child of the half that owns DNS, which it tells of the configuration and of itself.
 import { loadApart } from "../config/apart.ts";
 import type { Config } from "../config/config.ts";
+import type { Site } from "../sites.ts";
 import { announce } from "./announce.ts";
 import { DRAIN, ended, keepCompiled, prepare, tellParent } from "./half.ts";
 import { BEAT, type ParentConfig } from "./supervise.ts";
@@ -43,8 +44,13 @@ const forParent = ({
   warnings,
   ca,
   sites,
+  wildcards,
+  excluded,
 }: Config): ParentConfig => ({
-  ...{ listen, names, answer, hijackFor, resolvers, splits, trust, clients, log, warnings },
+  ...{ listen, names, answer, hijackFor, resolvers, splits, trust, clients, log, warnings, excluded },
   ca: { certificate: ca.certificate },
-  sites: sites.map(({ hijackNames, failOpen }) => ({ hijackNames, failOpen })),
+  sites: sites.map(forDns),
+  wildcards: wildcards.map(forDns),
 });
+
+const forDns = ({ host, hijackNames, failOpen }: Site) => ({ host, hijackNames, failOpen });

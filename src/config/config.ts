@@ -49,4 +49,8 @@ export interface Config {
   readonly maxAge: number | undefined;
   readonly log: LogOptions;
   readonly sites: readonly Site[];
+  /** Entries such as `*.pkg.dev`: each stands for all hosts below, at none of which anybody has been yet. */
+  readonly wildcards: readonly Site[];
+  /** What no wildcard stands for: names, and such as `*.eu.pkg.dev`. */
+  readonly excluded: readonly string[];
 }

@@ -1,5 +1,5 @@
 // File and environment → the effective configuration, or every problem at once with its place.
-import { mergeSites } from "./builtin.ts";
+import { type MergedSite, mergeSites } from "./builtin.ts";
 import type { Config } from "./config.ts";
 import { clashingDoors, clashingNames, oddSites } from "./crosscheck.ts";
 import { interpolate, type Overlay, overlayEnvironment } from "./environment.ts";
@@ -11,6 +11,7 @@ import { type Settings, settings } from "./schema.ts";
 import { buildSite } from "./sites.ts";
 import { type Lookup, readSource, type Source } from "./source.ts";
 import { unavailable } from "./unavailable.ts";
+import { namesBelow, oddWildcards, wildcardProblems } from "./wildcards.ts";
 
 export { ConfigError } from "./problems.ts";
 
@@ -38,8 +39,9 @@ export const loadConfig = async (lookup: Lookup): Promise<Config> => {
       ...source.warnings,
       ...overlay.warnings,
       ...literalSecrets(source),
-      ...oddSites(config.sites),
-      ...oddRules(config.sites),
+      ...oddSites([...config.sites, ...config.wildcards]),
+      ...oddWildcards(config.wildcards),
+      ...oddRules([...config.sites, ...config.wildcards]),
     ],
   };
 };
@@ -49,13 +51,16 @@ const effective = async (given: Settings, source: Source, problems: Problem[]): 
   const files = filesIn(source.folder, report);
   const merged = mergeSites(given, report);
   const trust = given.trust === undefined ? undefined : await files.certificates(given.trust, ["trust"]);
-  const sites = await Promise.all(merged.map((site) => buildSite(site, trust, files, report)));
+  const built = (all: readonly MergedSite[]) => Promise.all(all.map((site) => buildSite(site, trust, files, report)));
+  const sites = await built(merged.sites);
+  const wildcards = await built(merged.wildcards);
   const names = given.name ?? ["layover"];
   const listen = listenOf(given, report);
   const { resolvers, splits } = resolversOf(given, report);
   if (given.maxAge === 0) report({ path: ["maxAge"], text: "expected a duration of more than nothing" });
   for (const problem of [
-    ...clashingNames(merged, sites, names),
+    ...clashingNames(merged.sites, sites, names),
+    ...(await wildcardProblems(merged.wildcards)),
     ...clashingDoors(listen),
     ...ownResolvers(given.resolvers ?? [], listen.dns),
     ...homeless(given.resolvers ?? []),
@@ -79,6 +84,8 @@ const effective = async (given: Settings, source: Source, problems: Problem[]): 
     maxAge: given.maxAge,
     log: { level: given.log?.level ?? "info", format: given.log?.format ?? "auto" },
     sites,
+    wildcards,
+    excluded: [...merged.excluded, ...namesBelow(wildcards, names)],
   };
 };
 

@@ -7,8 +7,9 @@ interface PackedSite extends Omit<Site, "upstreams" | "httpProxy"> {
   readonly httpProxy: string | undefined;
 }
 
-export interface PackedConfig extends Omit<Config, "sites"> {
+export interface PackedConfig extends Omit<Config, "sites" | "wildcards"> {
   readonly sites: readonly PackedSite[];
+  readonly wildcards: readonly PackedSite[];
 }
 
 /** What the reader says, once. */
@@ -19,18 +20,24 @@ export type Reading =
 
 export const pack = (config: Config): PackedConfig => ({
   ...config,
-  sites: config.sites.map((site) => ({
-    ...site,
-    upstreams: site.upstreams.map(({ href }) => href),
-    httpProxy: site.httpProxy?.href,
-  })),
+  sites: config.sites.map(packSite),
+  wildcards: config.wildcards.map(packSite),
 });
 
 export const unpack = (packed: PackedConfig): Config => ({
   ...packed,
-  sites: packed.sites.map((site) => ({
-    ...site,
-    upstreams: site.upstreams.map((href) => new URL(href)),
-    httpProxy: site.httpProxy === undefined ? undefined : new URL(site.httpProxy),
-  })),
+  sites: packed.sites.map(unpackSite),
+  wildcards: packed.wildcards.map(unpackSite),
+});
+
+const packSite = (site: Site): PackedSite => ({
+  ...site,
+  upstreams: site.upstreams.map(({ href }) => href),
+  httpProxy: site.httpProxy?.href,
+});
+
+const unpackSite = (site: PackedSite): Site => ({
+  ...site,
+  upstreams: site.upstreams.map((href) => new URL(href)),
+  httpProxy: site.httpProxy === undefined ? undefined : new URL(site.httpProxy),
 });

@@ -1,5 +1,6 @@
 // The effective configuration as YAML that could be loaded again. Secrets are only said to be there.
 import { stringify } from "yaml";
+import { isWildcardName } from "../lib/host-table.ts";
 import { formatAddress } from "../lib/listen.ts";
 import { formatDuration, formatSize } from "../lib/units.ts";
 import type { Rule, Site, SiteCredentials } from "../sites.ts";
@@ -27,15 +28,20 @@ export const showConfig = (config: Config): string => {
     ...(config.maxSize !== undefined && { maxSize: formatSize(config.maxSize) }),
     ...(config.maxAge !== undefined && { maxAge: formatDuration(config.maxAge) }),
     log: config.log,
-    sites: { ...takenAway(config.sites), ...Object.fromEntries(config.sites.map((site) => [site.host, showSite(site)])) },
+    sites: {
+      ...takenAway(config),
+      ...Object.fromEntries([...config.sites, ...config.wildcards].map((site) => [site.host, showSite(site)])),
+    },
   };
   const head = config.file === undefined ? "# no file: the defaults and the environment" : `# ${config.file} and the environment`;
   return `${head}\n${stringify(shown, { flowCollectionPadding: true, lineWidth: 130 })}`;
 };
 
-const takenAway = (sites: readonly Site[]): Record<string, false> => {
+/** Layover's own names are taken out of wildcards without being said. */
+const takenAway = ({ sites, excluded, names }: Config): Record<string, false> => {
   const here = new Set(sites.map((site) => site.host));
-  return Object.fromEntries(builtInHosts.filter((host) => !here.has(host)).map((host) => [host, false]));
+  const away = [...builtInHosts.filter((host) => !here.has(host)), ...excluded.filter((name) => !names.includes(name))];
+  return Object.fromEntries(away.map((host) => [host, false]));
 };
 
 const showSite = (site: Site) => (site.kind === "local" ? showLocal(site) : showUpstream(site));
@@ -50,7 +56,7 @@ const showLocal = ({ hijackNames, kind, users, allow, readOnly, rules }: Site) =
 });
 
 const showUpstream = (site: Site) => ({
-  aliases: site.hijackNames.slice(1),
+  ...(!isWildcardName(site.host) && { aliases: site.hijackNames.slice(1) }),
   upstream: site.upstreams.map((origin) => origin.origin),
   access: site.access,
   ...(site.credentials && { credentials: showCredentials(site.credentials) }),

@@ -1,4 +1,5 @@
 // Settings → the site table: one edit in the configuration reaches DNS, TLS and HTTP alike.
+import { isWildcardName } from "../lib/host-table.ts";
 import type { ClientCertificate, Rule, Site, SiteCredentials, TokenKeySource } from "../sites.ts";
 import { extraLookupNames, type MergedSite } from "./builtin.ts";
 import type { Files } from "./files.ts";
@@ -26,7 +27,7 @@ type Report = (problem: Problem) => void;
 /** Reads the secrets and certificates that the site names. What is wrong is given to `report`; `trust` is for all upstreams. */
 export const buildSite = async (merged: MergedSite, trust: string | undefined, files: Files, report: Report): Promise<Site> => {
   const { host, settings } = merged;
-  const hijackNames = [...new Set([host, ...(settings.aliases ?? [])])];
+  const hijackNames = isWildcardName(host) ? [] : [...new Set([host, ...(settings.aliases ?? [])])];
   const own = settings.trust === undefined ? undefined : await files.certificates(settings.trust, merged.at("trust"));
   return {
     host,
@@ -73,6 +74,8 @@ const originsOf = (merged: MergedSite, report: Report): URL[] => {
   if (kind === "local") return [];
   if (upstream === undefined) return [new URL(`https://${merged.host}`)];
   if (upstream.length === 0) report({ path: merged.at("upstream"), text: "expected at least one origin, found none" });
+  if (!isWildcardName(merged.host) && upstream.some(({ hostname }) => isWildcardName(hostname)))
+    report({ path: merged.at("upstream"), text: "only where the site is such as *.registry.example has a star a meaning" });
   return upstream;
 };
 

@@ -1,23 +1,31 @@
 // The values that only the configuration knows: names of hosts, origins of upstreams, resolvers. Each parser's error is what the user reads.
 import { isIP } from "node:net";
 import { domainToASCII } from "node:url";
-import { plainHost } from "../lib/host-name.ts";
+import { isHost, plainHost } from "../lib/host-name.ts";
+import { suffixOf } from "../lib/host-table.ts";
 import { formatResolver, parseResolver } from "../lib/resolver-address.ts";
-
-const LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
 /** A DNS name (RFC 1123 2.1) in lower case, internationalised ones as their ASCII form. No port, no wildcard, no address. */
 export const parseHost = (text: string): string => {
   const wrong = (why: string) =>
     new Error(`expected a host name such as registry.example, found ${JSON.stringify(text)} (${why})`);
   if (isIP(text) !== 0) throw wrong("an address has no name to stand in for");
-  if (text.includes("*")) throw wrong("wildcards would take in hosts that are no registry");
+  if (text.includes("*")) throw wrong("no wildcard has a meaning here");
   if (text.includes("/")) throw wrong("only the host, without scheme and path");
   if (text.includes(":")) throw wrong("without a port: names are taken over on port 443");
   const name = domainToASCII(plainHost(text.trim()));
   if (name === "" || name.length > 253 || isIP(name) !== 0) throw wrong("no valid name");
-  if (!name.split(".").every((label) => LABEL.test(label))) throw wrong("labels are letters, digits and hyphens");
+  if (!isHost(name)) throw wrong("labels are letters, digits and hyphens");
   return name;
+};
+
+/** `*.pkg.dev`, to one spelling. */
+export const parseWildcard = (text: string): string => {
+  try {
+    return `*.${parseHost(text.slice(2))}`;
+  } catch {
+    throw new Error(`expected a suffix such as *.registry.example, found ${JSON.stringify(text)}`);
+  }
 };
 
 /** An http(s) origin. What a user may have put there as a password is never repeated in the error. */
@@ -32,6 +40,7 @@ export const parseUpstream = (text: string): URL => {
   if (url.pathname !== "/" || url.search !== "" || url.hash !== "") {
     throw new Error(`expected an origin without path, found ${JSON.stringify(text)}`);
   }
+  if (suffixOf(url.hostname).includes("*")) throw new Error(`expected a star only as in https://*.registry.example`);
   return url;
 };
 

@@ -2,7 +2,6 @@
 // leads a client round it. What it does not answer is relayed.
 
 import { isIPv4 } from "node:net";
-import { plainHost } from "../lib/host-name.ts";
 import { Packet } from "./dns2.ts";
 import { perClient } from "./per-client.ts";
 import type { Query } from "./prescreen.ts";
@@ -12,7 +11,7 @@ import { CLASS_IN, HEADER, RCODE, TYPE } from "./wire.ts";
 
 export interface ZoneOptions {
   /** The names to answer for. `failOpen`: answered with their real addresses while the front end is not well. */
-  readonly names: ReadonlyMap<string, { readonly failOpen: boolean }>;
+  readonly names: { find(name: string): { readonly failOpen: boolean } | undefined };
   /** Our addresses as that client reaches us, in plain text form; undefined: the client is not to be hijacked. */
   readonly addressesFor: (client: string) => Promise<readonly string[] | undefined> | readonly string[] | undefined;
   /** Whether a client, by address, is hijacked at all: always the same for the same one. */
@@ -40,8 +39,7 @@ const DEFAULT_TTL = 30;
 const SERVICE_PREFIX = /^_\d+\._https\./;
 
 export const createZone = (options: ZoneOptions): Zone => {
-  const { addressesFor, healthy, ttl = DEFAULT_TTL } = options;
-  const names = new Map([...options.names].map(([name, value]) => [plainHost(name), value]));
+  const { names, addressesFor, healthy, ttl = DEFAULT_TTL } = options;
   const hijackFor = perClient(options.hijackFor);
   const render = readyMade((query, addresses) => answerWith(query, apexOf(query.qname), addresses, ttl));
 
@@ -62,7 +60,7 @@ export const createZone = (options: ZoneOptions): Zone => {
       if (isDiscovery(qname)) return negative(query, DISCOVERY, RCODE.NOERROR, ttl);
       if (!hijackFor(client)) return undefined;
       if (qname === CANARY && isAddressType(qtype)) return negative(query, CANARY, RCODE.NXDOMAIN, ttl);
-      const name = names.get(apexOf(qname));
+      const name = names.find(apexOf(qname));
       return name && hijack(query, client, name.failOpen);
     },
   };

@@ -25,7 +25,8 @@ export interface SiteDoor {
 
 export interface DispatchParts {
   readonly sites: Sites;
-  readonly doorOf: (site: Site) => SiteDoor;
+  /** `response` is what it is for. */
+  readonly doorOf: (site: Site, response: ServerResponse) => SiteDoor;
   /** Whether the name is one of Layover's own. */
   readonly isOwnName: (host: string) => boolean;
   readonly ownPages: (exchange: Exchange) => Promise<void>;
@@ -76,7 +77,7 @@ const route = (parts: DispatchParts, exchange: Exchange): Promise<void> | undefi
   if (serverName !== undefined && parts.sites.byHost(serverName) !== site)
     throw new OciError("MISDIRECTED", `the connection is for ${serverName}, the request for ${host}`);
   if (exchange.door === "http") return redirectToHttps(exchange);
-  return serve(parts.doorOf(site), exchange);
+  return serve(parts.doorOf(site, exchange.res), exchange);
 };
 
 const viaOf = ({ req }: Exchange): string => String(req.headers["via"] ?? "");

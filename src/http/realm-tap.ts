@@ -13,7 +13,7 @@ import type { Exchange } from "./exchange.ts";
 import type { Tap } from "./passthrough.ts";
 
 export interface RealmTapParts {
-  readonly sites: readonly Site[];
+  readonly sites: () => readonly Site[];
   readonly challenges: Pick<Challenges, "of">;
   readonly exchanges: Pick<Exchanges, "note">;
   /** The secret under which subjects are hashed. */
@@ -31,11 +31,11 @@ export type RealmTap = (exchange: Exchange) => Promise<Tap | undefined>;
 
 /** `undefined`: no site that is asked as its clients are has its realm there. */
 export const realmTap = (parts: RealmTapParts): RealmTap => {
-  const clientSites = parts.sites.filter(({ access, offline }) => access === "client" && !offline);
+  const clientSites = () => parts.sites().filter(({ access, offline }) => access === "client" && !offline);
   return async ({ req, method, host, path, query }) => {
     if (method !== "GET" && method !== "POST") return undefined;
     const tapped: Tapped[] = [];
-    for (const site of clientSites) {
+    for (const site of clientSites()) {
       const challenge = await parts.challenges.of(site.host);
       if (challenge !== undefined && isAt(challenge.realm, host, path)) tapped.push({ site, service: challenge.service ?? "" });
     }

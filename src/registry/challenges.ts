@@ -1,5 +1,7 @@
 // The bearer challenge of each site as its upstream last gave it: where tokens come from, and for which service. Heard in passing;
 // what `GET /v2/` was answered is remembered over restarts.
+import { LRUCache } from "lru-cache";
+import { upTo } from "../lib/lru.ts";
 import { Seldom } from "../lib/seldom.ts";
 import type { FactStore } from "../store/facts.ts";
 
@@ -15,12 +17,15 @@ export interface Challenges {
   of(site: string): Promise<BearerChallenge | undefined>;
 }
 
+/** Hosts that wildcards stand for are sites as well, and whoever asks makes them up. */
+const KEPT = 4_096;
+
 /** `parse` finds the bearer challenge among such values. */
 export const challengesOf = (
   facts: Pick<FactStore, "ping">,
   parse: (values: readonly string[]) => BearerChallenge | undefined,
 ): Challenges => {
-  const known = new Map<string, BearerChallenge>();
+  const known = new LRUCache<string, BearerChallenge>(upTo(KEPT));
   return {
     heard(site, values) {
       const challenge = parse(values);

@@ -87,6 +87,9 @@ export interface PingFact {
   readonly at: number;
 }
 
+/** Hosts that a wildcard stands for are sites, and whoever asks makes them up. */
+export const MAX_PINGS = 4_096;
+
 export interface FactStore {
   readonly holdings: Holdings;
   readonly inventory: Inventory;
@@ -131,6 +134,7 @@ export interface FactStore {
   removeListings(site: string, repo: Repository): Promise<void>;
 
   ping(site: string): Promise<PingFact | undefined>;
+  /** Of MAX_PINGS sites at the most: the one that was asked longest ago makes room. */
   putPing(site: string, ping: PingFact): Promise<void>;
 
   close(): Promise<void>;

@@ -7,6 +7,7 @@ import {
   type LinkKey,
   type ListingFact,
   type ListingKey,
+  MAX_PINGS,
   type PingFact,
   PUBLIC,
   type TagFact,
@@ -65,7 +66,12 @@ export const memoryFacts = (): FactStore => {
       for (const id of listings.keys()) if (id.startsWith(idOf(site, repo).slice(0, -1))) listings.delete(id);
     },
     ping: async (site) => pings.get(site),
-    putPing: async (site, ping) => void pings.set(site, ping),
+    async putPing(site, ping) {
+      pings.set(site, ping);
+      const others = [...pings].filter(([other]) => pings.size > MAX_PINGS && other !== site);
+      const [oldest] = others.toSorted(([, one], [, other]) => one.at - other.at);
+      if (oldest !== undefined) pings.delete(oldest[0]);
+    },
     close: async () => undefined,
   };
 };

@@ -15,6 +15,7 @@ import {
   type LinkKey,
   type ListingFact,
   type ListingKey,
+  MAX_PINGS,
   type PingFact,
   PUBLIC,
   type TagFact,
@@ -283,6 +284,12 @@ class SqliteFacts implements FactStore {
       status,
       JSON.stringify(challenges),
       at,
+    );
+    this.#hot.run(
+      `DELETE FROM pings WHERE (SELECT count(*) FROM pings) > ?
+       AND site = (SELECT site FROM pings WHERE site <> ? ORDER BY at LIMIT 1)`,
+      MAX_PINGS,
+      site,
     );
   }
 

@@ -45,6 +45,8 @@ describe("with nothing configured", () => {
         "mcr.microsoft.com",
         "public.ecr.aws",
       ],
+      wildcards: [],
+      excluded: [],
     });
   });
 
@@ -225,7 +227,7 @@ describe("resolvers for a zone", () => {
       'resolvers.0.a b: expected a host name such as registry.example, found "a b" (no valid name)',
       "resolvers.0.l1: expected at least one resolver, found none",
       "resolvers.2.CORP.example: the zone corp.example has its resolvers already: name them in one list",
-      'resolvers.2.*.x: expected a host name such as registry.example, found "*.x" (wildcards would take in hosts that are no registry)',
+      'resolvers.2.*.x: expected a host name such as registry.example, found "*.x" (no wildcard has a meaning here)',
     ]);
     expect((await problems("resolvers: [8.8.8.8, { lab: 127.0.0.1 }]"))[0]).toContain(
       "resolvers.1.lab: 127.0.0.1:53 is Layover itself",

@@ -62,7 +62,18 @@ describe("names", () => {
     ["GHCR.io: {}\n  ghcr.io: {}", "sites.ghcr.io: is the same host as GHCR.io"],
     ["x.example:5000: {}", "without a port"],
     ["10.0.0.1: {}", "an address has no name to stand in for"],
-    ['"*.pkg.dev": {}', "wildcards would take in hosts that are no registry"],
+    ['"*": {}', 'found "*" (no wildcard has a meaning here)'],
+    ['"*.": {}', 'expected a suffix such as *.registry.example, found "*."'],
+    ['"*.com": {}', "sites.*.com: a suffix that anybody can have a name below"],
+    ['"*.co.uk": {}', "a suffix that anybody can have a name below"],
+    ['"*.a.*.example": {}', 'expected a suffix such as *.registry.example, found "*.a.*.example"'],
+    ['"*.10.0.0.1": {}', "expected a suffix"],
+    ['"*.x.example": { kind: local, access: anonymous }', "sites.*.x.example.kind: a hosted site has a name of its own"],
+    ['"*.x.example": { aliases: [y.example] }', "sites.*.x.example.aliases: of one host only"],
+    ['"*.X.example": {}\n  "*.x.example.": {}', "sites.*.x.example.: is the same host as *.X.example"],
+    ['"a.y.example": false\n  "*.x.example": {}', "sites.a.y.example: is not built in, so cannot be taken away"],
+    ['"*.x.example": { upstream: "https://a.*.x.example" }', "expected a star only as in https://*.registry.example"],
+    ['x.example: { upstream: "https://*.x.example" }', "only where the site is such as *.registry.example has a star a meaning"],
     ["https://x.example: {}", "only the host"],
     ["-x.example: {}", "labels are letters, digits and hyphens"],
     ["x..example: {}", "expected a host name"],
@@ -70,6 +81,84 @@ describe("names", () => {
 
   it("may be international", async () =>
     expect(await site("xn--bcher-kva.example", "sites: { bücher.example: {} }")).toBeDefined());
+});
+
+describe("wildcards", () => {
+  const tableOf = async (yaml: string) => {
+    const config = await load(yaml);
+    return siteTable(config.sites, config);
+  };
+
+  it("make a site of each host below, at its own name", async () => {
+    const sites = await tableOf('sites: { "*.PKG.dev.": { freshFor: 5m, allow: ["acme/**"] } }');
+    const one = sites.byHost("Europe-docker.pkg.dev.");
+    expect(one).toMatchObject({
+      ...{ host: "europe-docker.pkg.dev", wildcard: "*.pkg.dev", hijackNames: ["europe-docker.pkg.dev"] },
+      ...{ lookupNames: ["europe-docker.pkg.dev"], policy: { freshFor: 300_000 }, allow: ["acme/**"], failOpen: true },
+    });
+    expect(one?.upstreams.map(String)).toEqual(["https://europe-docker.pkg.dev/"]);
+    expect(sites.byLookup("europe-docker.pkg.dev")).toBe(one);
+    expect(sites.byHost("a.b.pkg.dev")?.upstreams.map(String)).toEqual(["https://a.b.pkg.dev/"]);
+    for (const name of ["pkg.dev", "xpkg.dev", "_x.pkg.dev", "a..pkg.dev", ".pkg.dev", "*.pkg.dev", "a b.pkg.dev", "-a.pkg.dev"])
+      expect(sites.byHost(name)).toBeUndefined();
+    expect(sites.all.some(({ host }) => host.includes("*"))).toBe(false);
+  });
+
+  it("have the asked name where their upstreams have a star", async () => {
+    const sites = await tableOf(
+      'sites: { "*.x.example": { upstream: ["https://*.in.example:5000", "https://*.x.example", "https://one.example"] } }',
+    );
+    expect(sites.byHost("a.b.x.example")?.upstreams.map(String)).toEqual([
+      ...["https://a.b.in.example:5000/", "https://a.b.x.example/", "https://one.example/"],
+    ]);
+  });
+
+  it("leave out what has a meaning of its own: sites, aliases, what is taken out, Layover's own names", async () => {
+    const sites = await tableOf(
+      [
+        "name: [layover.x.example]",
+        "sites:",
+        '  "*.x.example": {}',
+        '  "*.deep.x.example": { offline: true }',
+        '  "*.no.x.example": false',
+        "  one.x.example: { readOnly: true }",
+        "  other.example: { aliases: [alias.x.example] }",
+        "  out.x.example: false",
+        "  ghcr.io: false",
+      ].join("\n"),
+    );
+    expect(sites.byHost("one.x.example")).toMatchObject({ readOnly: true });
+    expect(sites.byHost("one.x.example")?.wildcard).toBeUndefined();
+    expect(sites.byHost("a.one.x.example")?.wildcard).toBe("*.x.example");
+    expect(sites.byHost("alias.x.example")?.host).toBe("other.example");
+    expect(sites.byHost("a.deep.x.example")).toMatchObject({ offline: true, wildcard: "*.deep.x.example" });
+    for (const name of ["out.x.example", "a.no.x.example", "layover.x.example", "ghcr.io"])
+      expect(sites.byHost(name)).toBeUndefined();
+    expect(sites.byHost("no.x.example")?.wildcard).toBe("*.x.example");
+  });
+
+  it("take a built-in site's name where that is taken away, but for the name itself", async () => {
+    const sites = await tableOf('sites: { "*.gitlab.com": {}, registry.gitlab.com: false }');
+    expect(sites.byHost("registry.gitlab.com")).toBeUndefined();
+    expect(sites.byHost("registry.staging.gitlab.com")?.host).toBe("registry.staging.gitlab.com");
+  });
+
+  it("are shown so that they could be loaded again", async () => {
+    const config = await load('name: l.x.example\nsites: { "*.x.example": { offline: true }, out.x.example: false }');
+    const again = await load(showConfig(config));
+    expect(again.wildcards).toEqual(config.wildcards);
+    expect(again.excluded).toEqual(config.excluded);
+    expect(config.excluded).toEqual(["out.x.example", "l.x.example"]);
+  });
+
+  it("say where our credentials go", async () => {
+    const { warnings } = await load(
+      'sites: { "*.x.example": { access: shared, credentials: { username: u, passwordFile: p } } }',
+      {},
+      { p: "pw" },
+    );
+    expect(warnings).toEqual(["sites.*.x.example.credentials: go to every host below x.example that a client asks for"]);
+  });
 });
 
 describe("upstreams", () => {

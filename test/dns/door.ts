@@ -2,6 +2,7 @@
 import type { Query } from "../../src/dns/prescreen.ts";
 import { type DnsOptions, serveDns } from "../../src/dns/server.ts";
 import { createZone } from "../../src/dns/zone.ts";
+import { HostTable } from "../../src/lib/host-table.ts";
 import { silent } from "../../src/lib/log.ts";
 import { replyTo } from "./message.ts";
 
@@ -9,7 +10,7 @@ export const echoRelay = { forward: async ({ message }: Query) => replyTo(messag
 
 export const openDoor = async (given: Partial<DnsOptions> = {}) => {
   const zone = createZone({
-    names: new Map([["ghcr.io", { failOpen: true }]]),
+    names: new HostTable([["ghcr.io", { failOpen: true }]]),
     addressesFor: () => ["10.0.0.1"],
     hijackFor: () => true,
     healthy: () => true,

@@ -5,13 +5,14 @@ import type { Query } from "../../src/dns/prescreen.ts";
 import { readyMade } from "../../src/dns/ready-made.ts";
 import { TYPE } from "../../src/dns/wire.ts";
 import { createZone } from "../../src/dns/zone.ts";
+import { HostTable } from "../../src/lib/host-table.ts";
 import { query } from "./message.ts";
 
 const NAME = "ghcr.io";
 const LISTS = [["10.0.0.1"], ["10.0.0.2"], ["10.0.0.1", "fd00::1"], ["fd00::1"], ["10.0.0.1"]];
 
 const zoneOver = (addressesFor: () => readonly string[]) =>
-  createZone({ names: new Map([[NAME, { failOpen: true }]]), addressesFor, hijackFor: () => true, healthy: () => true });
+  createZone({ names: new HostTable([[NAME, { failOpen: true }]]), addressesFor, hijackFor: () => true, healthy: () => true });
 
 const cased = (upper: readonly boolean[], name: string) => Array.from(name, (c, i) => (upper[i] ? c.toUpperCase() : c)).join("");
 
@@ -91,7 +92,7 @@ describe("answers kept ready", () => {
     let addresses = ["10.0.0.1"];
     let well = true;
     const zone = createZone({
-      names: new Map([[NAME, { failOpen: true }]]),
+      names: new HostTable([[NAME, { failOpen: true }]]),
       addressesFor: () => addresses,
       hijackFor: (client) => client !== "10.0.0.8",
       healthy: () => well,

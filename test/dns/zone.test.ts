@@ -3,12 +3,13 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { TYPE } from "../../src/dns/wire.ts";
 import { createZone, type ZoneOptions } from "../../src/dns/zone.ts";
+import { HostTable } from "../../src/lib/host-table.ts";
 import { type QuestionOptions, query } from "./message.ts";
 
 const CLIENT = "10.0.0.9";
-const names = new Map([
+const names = new HostTable([
   ["ghcr.io", { failOpen: true }],
-  ["Hosted.Example.", { failOpen: false }],
+  ["hosted.example", { failOpen: false }],
   ["layover", { failOpen: true }],
 ]);
 const zoneWith = (given: Partial<ZoneOptions> = {}) =>
@@ -62,6 +63,24 @@ describe("the zone", () => {
 
   it("answers ANY with the addresses alone", async () => {
     expect((await ask(zoneWith(), "ghcr.io", TYPE.ANY))?.answers.map(({ type }) => type)).toEqual(["A", "AAAA"]);
+  });
+
+  it("answers below a wildcard in every type, but for what is taken out and what no host can be called", async () => {
+    const below = { failOpen: true };
+    const table = new HostTable([
+      ["*.x.example", below],
+      ["out.x.example", false],
+      ["*.no.x.example", false],
+    ]);
+    const zone = zoneWith({ names: table });
+    expect((await ask(zone, "A.b.X.example"))?.answers).toMatchObject([{ name: "A.b.X.example", data: "10.0.0.1" }]);
+    expect((await ask(zone, "a.x.example", TYPE.AAAA))?.answers).toMatchObject([{ data: "fd00::1" }]);
+    for (const type of [TYPE.HTTPS, TYPE.DS, TYPE.DNSKEY, TYPE.NS, TYPE.CNAME])
+      expect(soaOf(await ask(zone, "a.x.example", type))).toEqual([{ name: "a.x.example", type: "SOA", ttl: 30 }]);
+    expect(soaOf(await ask(zone, "_8443._https.a.x.example", TYPE.HTTPS))).toMatchObject([{ name: "a.x.example" }]);
+    for (const name of ["x.example", "out.x.example", "a.no.x.example", "_acme-challenge.a.x.example", "_8443._https.x.example"])
+      expect(await ask(zone, name)).toBeUndefined();
+    expect(await ask(zone, "a b.x.example")).toBeUndefined();
   });
 
   it("owns the SVCB names of other ports", async () => {

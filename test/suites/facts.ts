@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { digestOf } from "../../src/oci/digest.ts";
 import type { Repository, Tag } from "../../src/oci/reference.ts";
-import type { FactStore } from "../../src/store/facts.ts";
+import { type FactStore, MAX_PINGS } from "../../src/store/facts.ts";
 
 const A = digestOf(Buffer.from("a"));
 const B = digestOf(Buffer.from("b"));
@@ -185,6 +185,16 @@ export const factStoreSuite = (name: string, make: () => Promise<FactStore>): vo
       await facts.putPing("s.example", ping);
       expect(await facts.ping("s.example")).toEqual(ping);
       expect(await facts.ping("t.example")).toBeUndefined();
+    });
+
+    it("remembers so many pings, the latest", async () => {
+      const facts = await make();
+      const at = 1_000_000;
+      for (let i = 0; i < MAX_PINGS + 3; i += 1)
+        await facts.putPing(`${i}.example`, { status: 200, challenges: [], at: i === 0 ? at * 2 : at + i });
+      await facts.putPing("old.example", { status: 200, challenges: [], at: 1 });
+      const known = await Promise.all(["0", "1", "2", "3", "4", "5", "old"].map((name) => facts.ping(`${name}.example`)));
+      expect(known.map((ping) => ping !== undefined)).toEqual([true, false, false, false, false, true, true]);
     });
   });
 };
