@@ -105,7 +105,7 @@ const mirror = (parts: DispatchParts, exchange: Exchange): Promise<void> | undef
   const { site, ...asOfSite } = mirrored(parts.sites, exchange.path, exchange.query) ?? {};
   if (site === undefined) return welcome(res);
   note.site = site.host;
-  const door = parts.doorOf(site);
+  const door = parts.doorOf(site, exchange.res);
   const asked = { ...exchange, ...asOfSite };
   const request = parsed(asked);
   if (site.users !== undefined && listener === "http")
