@@ -15,7 +15,7 @@ import { type RealmTap, realmTap } from "./http/realm-tap.ts";
 import { writeThrough } from "./http/write-through.ts";
 import type { Clock } from "./lib/clock.ts";
 import type { Logger } from "./lib/log.ts";
-import { ownAddresses } from "./lib/own-addresses.ts";
+import { doorAddresses, ownAddresses } from "./lib/own-addresses.ts";
 import { OciError } from "./oci/error.ts";
 import type { Credential, Registry } from "./oci/registry.ts";
 import type { OciRequest } from "./oci/request.ts";
@@ -89,13 +89,7 @@ interface Opened {
 }
 
 export const openSites = (config: Config, shared: SharedParts): SiteDoors => {
-  const { listen } = config;
-  const isOurs = ownAddresses([
-    ...listen.https,
-    ...listen.http,
-    ...listen.proxy,
-    ...(listen.admin === undefined ? [] : [listen.admin]),
-  ]);
+  const isOurs = ownAddresses(doorAddresses(config.listen));
   const upstreamNames = namesOf(config, shared.log);
   const resolver = new UpstreamResolver({ names: upstreamNames, isOurs });
   const heard = { challenges: challengesOf(shared.facts, bearerOf), exchanges: exchanges() };

@@ -48,6 +48,10 @@ export interface Config {
   /** What was not used for so many ms goes; `undefined`: nothing for its age. */
   readonly maxAge: number | undefined;
   readonly log: LogOptions;
+  /** What defaults say of `httpProxy`: the way out of what belongs to no site. Never logged. */
+  readonly httpProxy: URL | undefined;
+  /** Names in plain form, or such as `*.cloudfront.net`, none of them a site's, whose TLS is passed on untouched. */
+  readonly passthrough: readonly string[];
   readonly sites: readonly Site[];
   /** Entries such as `*.pkg.dev`: each stands for all hosts below, at none of which anybody has been yet. */
   readonly wildcards: readonly Site[];

@@ -82,6 +82,8 @@ const effective = async (given: Settings, source: Source, problems: Problem[]): 
     clients: given.clients ?? ["private"],
     maxSize: given.maxSize,
     maxAge: given.maxAge,
+    httpProxy: given.defaults?.httpProxy,
+    passthrough: [...new Set(given.passthrough ?? [])],
     log: { level: given.log?.level ?? "info", format: given.log?.format ?? "auto" },
     sites,
     wildcards,

@@ -7,7 +7,8 @@ interface PackedSite extends Omit<Site, "upstreams" | "httpProxy"> {
   readonly httpProxy: string | undefined;
 }
 
-export interface PackedConfig extends Omit<Config, "sites" | "wildcards"> {
+export interface PackedConfig extends Omit<Config, "sites" | "wildcards" | "httpProxy"> {
+  readonly httpProxy: string | undefined;
   readonly sites: readonly PackedSite[];
   readonly wildcards: readonly PackedSite[];
 }
@@ -20,12 +21,14 @@ export type Reading =
 
 export const pack = (config: Config): PackedConfig => ({
   ...config,
+  httpProxy: config.httpProxy?.href,
   sites: config.sites.map(packSite),
   wildcards: config.wildcards.map(packSite),
 });
 
 export const unpack = (packed: PackedConfig): Config => ({
   ...packed,
+  httpProxy: urlOf(packed.httpProxy),
   sites: packed.sites.map(unpackSite),
   wildcards: packed.wildcards.map(unpackSite),
 });
@@ -39,5 +42,7 @@ const packSite = (site: Site): PackedSite => ({
 const unpackSite = (site: PackedSite): Site => ({
   ...site,
   upstreams: site.upstreams.map((href) => new URL(href)),
-  httpProxy: site.httpProxy === undefined ? undefined : new URL(site.httpProxy),
+  httpProxy: urlOf(site.httpProxy),
 });
+
+const urlOf = (href: string | undefined): URL | undefined => (href === undefined ? undefined : new URL(href));

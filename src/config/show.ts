@@ -28,10 +28,12 @@ export const showConfig = (config: Config): string => {
     ...(config.maxSize !== undefined && { maxSize: formatSize(config.maxSize) }),
     ...(config.maxAge !== undefined && { maxAge: formatDuration(config.maxAge) }),
     log: config.log,
+    ...(config.httpProxy && { defaults: { httpProxy: showProxy(config.httpProxy) } }),
     sites: {
       ...takenAway(config),
-      ...Object.fromEntries([...config.sites, ...config.wildcards].map((site) => [site.host, showSite(site)])),
+      ...Object.fromEntries([...config.sites, ...config.wildcards].map((site) => [site.host, showSite(site, config.httpProxy)])),
     },
+    passthrough: config.passthrough,
   };
   const head = config.file === undefined ? "# no file: the defaults and the environment" : `# ${config.file} and the environment`;
   return `${head}\n${stringify(shown, { flowCollectionPadding: true, lineWidth: 130 })}`;
@@ -44,7 +46,8 @@ const takenAway = ({ sites, excluded, names }: Config): Record<string, false> =>
   return Object.fromEntries(away.map((host) => [host, false]));
 };
 
-const showSite = (site: Site) => (site.kind === "local" ? showLocal(site) : showUpstream(site));
+const showSite = (site: Site, proxyOfAll: URL | undefined) =>
+  site.kind === "local" ? showLocal(site) : showUpstream(site, proxyOfAll);
 
 const showLocal = ({ hijackNames, kind, users, allow, readOnly, rules }: Site) => ({
   kind,
@@ -55,7 +58,7 @@ const showLocal = ({ hijackNames, kind, users, allow, readOnly, rules }: Site) =
   rules: rules.map(showRule),
 });
 
-const showUpstream = (site: Site) => ({
+const showUpstream = (site: Site, proxyOfAll: URL | undefined) => ({
   ...(!isWildcardName(site.host) && { aliases: site.hijackNames.slice(1) }),
   upstream: site.upstreams.map((origin) => origin.origin),
   access: site.access,
@@ -64,7 +67,7 @@ const showUpstream = (site: Site) => ({
   ...(site.tokenKeys && { tokenKeys: "url" in site.tokenKeys ? showUrl(site.tokenKeys.url) : site.tokenKeys.file }),
   ...(site.trust !== undefined && { trust: `<${site.trust.split("BEGIN CERTIFICATE").length - 1} certificates>` }),
   ...(site.clientCertificate && { clientCertificate: { certificate: "<set>", key: "<set>" } }),
-  ...(site.httpProxy && { httpProxy: showProxy(site.httpProxy) }),
+  ...(site.httpProxy === undefined ? proxyOfAll && { httpProxy: "none" } : { httpProxy: showProxy(site.httpProxy) }),
   allow: site.allow,
   onGone: site.policy.onGone,
   readOnly: site.readOnly,

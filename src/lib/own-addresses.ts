@@ -2,14 +2,29 @@
 import { isIP } from "node:net";
 import { networkInterfaces } from "node:os";
 import { type Address, isWildcard } from "./listen.ts";
+import { plainAddress } from "./prefixes.ts";
 
 /** `listening` are the addresses of our doors. Interfaces that appear later are seen. */
 export const ownAddresses =
   (listening: readonly Address[]) =>
   (address: string, port: number): boolean =>
-    listening.some((door) => door.port === port && (door.host === address || (isWildcard(door.host) && isLocal(address))));
+    listening.some((door) => door.port === port && (door.host === address || (isWildcard(door.host) && isLocalAddress(address))));
 
-const isLocal = (address: string): boolean => {
+interface Doors {
+  readonly https: readonly Address[];
+  readonly http: readonly Address[];
+  readonly proxy: readonly Address[];
+  readonly admin: Address | undefined;
+}
+
+/** Every one that speaks TCP with clients. */
+export const doorAddresses = ({ https, http, proxy, admin }: Doors): Address[] => [
+  ...[...https, ...http, ...proxy],
+  ...(admin === undefined ? [] : [admin]),
+];
+
+export const isLocalAddress = (text: string): boolean => {
+  const address = plainAddress(text);
   if (address === "::1" || (isIP(address) === 4 && address.startsWith("127."))) return true;
   return Object.values(networkInterfaces()).some((list) => list?.some((own) => own.address === address) ?? false);
 };

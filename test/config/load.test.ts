@@ -35,6 +35,8 @@ describe("with nothing configured", () => {
       maxSize: undefined,
       maxAge: undefined,
       log: { level: "info", format: "auto" },
+      httpProxy: undefined,
+      passthrough: [],
       sites: [
         "registry-1.docker.io",
         "ghcr.io",
