@@ -10,6 +10,7 @@ import { dockerScript } from "./admin/setup-docker.ts";
 import { openAdmin } from "./app-admin.ts";
 import { openSites } from "./app-sites.ts";
 import { collecting } from "./app-store.ts";
+import { openTunnels } from "./app-tunnels.ts";
 import type { Config } from "./config/config.ts";
 import { dispatcher } from "./http/dispatch.ts";
 import type { Door, Exchange } from "./http/exchange.ts";
@@ -86,6 +87,7 @@ export const frontEnd = async (config: Config, log: Logger): Promise<FrontEnd> =
     via: `1.1 ${viaToken}`,
     version: VERSION,
   });
+  const passing = openTunnels(config, log);
   let draining = false;
   const now = () => condition({ blobs, facts, isFull: () => kept.disk.room.isFull, isDraining: () => draining });
 
@@ -175,6 +177,7 @@ export const frontEnd = async (config: Config, log: Logger): Promise<FrontEnd> =
       admin?.api.close();
       const doorsToDrain = adminDoor === undefined ? opened : [...opened, adminDoor];
       await Promise.all(doorsToDrain.map((door) => door.drain(AbortSignal.timeout(grace))));
+      passing.close();
       await flying.close();
       await doors.close();
       await granted.close();
