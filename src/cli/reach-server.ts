@@ -5,6 +5,7 @@ import { adminTokenIn } from "../admin/token-file.ts";
 import type { Config } from "../config/config.ts";
 import { formatAddress, fromHere } from "../lib/listen.ts";
 import { tokenIn } from "../lib/secret.ts";
+import { whyUnread } from "../lib/text-file.ts";
 import { Failure, type ReachOptions } from "./reach.ts";
 
 const TOKEN = "LAYOVER_ADMIN_TOKEN";
@@ -51,10 +52,10 @@ const readToken = async (file: string, mayLack = false): Promise<string | undefi
   try {
     text = await readFile(file, "utf8");
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
+    const { code } = error as NodeJS.ErrnoException;
     if (code === "ENOENT" && mayLack) return undefined;
     if (code === "EACCES") throw new Failure(3, `${file} may not be read: run this as the user that Layover runs as, or as root`);
-    throw new Failure(2, message);
+    throw new Failure(2, `cannot read ${file}: ${whyUnread(error)}`);
   }
   return asToken(text, file);
 };

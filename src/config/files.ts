@@ -1,19 +1,13 @@
 // The files that settings name: secrets, certificates and keys. What they hold is never part of a message.
 import { createPrivateKey, X509Certificate } from "node:crypto";
-import { readFile, stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import { HtpasswdError, parseHtpasswd } from "../lib/htpasswd.ts";
 import { parsePublicKeys } from "../lib/public-keys.ts";
+import { readTextFile } from "../lib/text-file.ts";
 import type { ClientCertificate } from "../sites.ts";
 import type { KeyPath, Problem } from "./problems.ts";
 
 const MAX_BYTES = 4 * 2 ** 20;
-const REASONS: Record<string, string> = {
-  ENOENT: "there is no such file",
-  EACCES: "may not be read by this user",
-  EISDIR: "is a folder",
-  ENOTDIR: "a part of the path is no folder",
-};
 
 export interface Files {
   /** Absolute, from a path that may be relative to the configuration. */
@@ -36,12 +30,9 @@ export const filesIn = (folder: string, report: (problem: Problem) => void): Fil
   const read = async (name: string, at: KeyPath): Promise<string | undefined> => {
     const file = path(name);
     try {
-      // A device or a pipe would never end.
-      if ((await stat(file)).size > MAX_BYTES) throw new Error("is larger than 4 MiB");
-      return await readFile(file, { encoding: "utf8", signal: AbortSignal.timeout(5_000) });
+      return await readTextFile(file, MAX_BYTES);
     } catch (error) {
-      const { code, message } = error as NodeJS.ErrnoException;
-      report({ path: at, text: `cannot read ${file}: ${REASONS[code ?? ""] ?? message}` });
+      report({ path: at, text: `cannot read ${file}: ${(error as Error).message}` });
       return undefined;
     }
   };

@@ -1,12 +1,13 @@
 // Who may use a hosted site: the users of an htpasswd file, which is read again when it changes. Hashing a password is meant to be slow,
 // so what was right is remembered for minutes and what was wrong for seconds, by a keyed hash; a user that does not exist takes as long.
-import { readFile, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { LRUCache } from "lru-cache";
 import { type Bcrypt, BcryptBusy } from "../lib/bcrypt.ts";
 import type { Clock } from "../lib/clock.ts";
 import { parseHtpasswd, type Users } from "../lib/htpasswd.ts";
 import type { Logger } from "../lib/log.ts";
 import { upTo } from "../lib/lru.ts";
+import { readTextFile } from "../lib/text-file.ts";
 import { OciError } from "../oci/error.ts";
 import type { Context } from "../oci/registry.ts";
 import { subjectOf } from "./subject.ts";
@@ -28,6 +29,7 @@ export interface UsersParts {
 const RIGHT_FOR = 5 * 60_000;
 const WRONG_FOR = 10_000;
 const LOOK_EVERY = 1_000;
+const MAX_FILE = 4 * 2 ** 20;
 const REMEMBERED = 10_000;
 
 interface Known {
@@ -99,7 +101,7 @@ const following = ({ file, host, clock, log }: UsersParts, changed: () => void):
     const { mtimeMs, ctimeMs, size, ino } = await stat(file);
     const mark = `${mtimeMs} ${ctimeMs} ${size} ${ino}`;
     if (mark === seen) return;
-    const text = await readFile(file, "utf8");
+    const text = await readTextFile(file, MAX_FILE);
     seen = mark;
     users = parseHtpasswd(text);
     complaint = undefined;

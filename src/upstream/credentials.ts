@@ -1,11 +1,10 @@
 // Where Layover's own credentials for a site come from: as they were given, out of a file that somebody may replace, or from a program that is
 // asked for them. What is asked for is kept for a while, asked for anew once upstream refuses it, and goes on being used while asking fails.
-import { constants } from "node:fs";
-import { open } from "node:fs/promises";
 import { abortable, TimedOut, within } from "../lib/abort.ts";
 import type { Logger } from "../lib/log.ts";
 import { Seldom } from "../lib/seldom.ts";
 import { FollowerError, SingleFlight } from "../lib/single-flight.ts";
+import { readTextFile } from "../lib/text-file.ts";
 import { isOciError, OciError } from "../oci/error.ts";
 import type { OwnCredentials, SiteCredentials } from "../sites.ts";
 
@@ -43,31 +42,17 @@ export const credentialsOf = (given: SiteCredentials, log: Logger, now = () => p
 
 /** A question waits for so much of a renewal of what is known already. Milliseconds. */
 const PATIENCE = 1_000;
-const READ_WITHIN = 5_000;
 const MAX_SECRET = 16 * 1024;
 
 /** Its error never holds anything of the file's. */
 const secretIn = async (file: string): Promise<string> => {
   const fail = (why: string) => new OciError("UPSTREAM_UNREACHABLE", why);
-  // a disk that is gone keeps whoever reads from it, whatever a signal says
-  const text = await within(textIn(file), READ_WITHIN).catch((error: unknown) => {
-    throw fail(`cannot read ${file}: ${(error as NodeJS.ErrnoException).code ?? "no answer"}`);
+  const text = await readTextFile(file, MAX_SECRET).catch((error: unknown) => {
+    throw fail(`cannot read ${file}: ${(error as Error).message}`);
   });
-  if (text.length > MAX_SECRET) throw fail(`${file} is longer than any secret`);
   const secret = text.trim();
   if (secret === "") throw fail(`${file} is empty`);
   return secret;
-};
-
-/** Up to a byte more than may be; whoever puts a pipe or a device in its place keeps nobody. */
-const textIn = async (file: string): Promise<string> => {
-  const handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK);
-  try {
-    const { buffer, bytesRead } = await handle.read(Buffer.alloc(MAX_SECRET + 1), 0, MAX_SECRET + 1, 0);
-    return buffer.toString("utf8", 0, bytesRead);
-  } finally {
-    await handle.close();
-  }
 };
 
 /** As it stands in a header. */

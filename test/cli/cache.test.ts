@@ -218,7 +218,7 @@ describe("when it cannot be asked, cache", () => {
   it("says what is missing for another machine", async () => {
     const cwd = emptyFolder();
     await fails(cwd, 2, /--token-file FILE, or LAYOVER_ADMIN_TOKEN\n$/, ["--server", "10.0.0.5:9180"]);
-    await fails(cwd, 2, /ENOENT/, ["--server", "10.0.0.5:9180", "--token-file", "nothing"]);
+    await fails(cwd, 2, /cannot read nothing: there is no such file/, ["--server", "10.0.0.5:9180", "--token-file", "nothing"]);
     await fails(cwd, 2, /expected a URL/, ["--server", "http://["]);
     await fails(cwd, 2, /--limit: expected a number/, ["--limit", "0"], {
       LAYOVER_DATA: join(await stocked(), "data"),

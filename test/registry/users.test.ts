@@ -1,6 +1,6 @@
 // Users of a hosted site: what is remembered and for how long, what a flood of wrong passwords costs the others, and a file that changes.
 import { mkdtempSync, rmSync, unlinkSync, writeFileSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { open } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { hashSync } from "bcryptjs";
@@ -106,7 +106,7 @@ describe("users", () => {
 
   it("are those of the file also when it could not be read at first, and nothing of it has changed since", async () => {
     const { ask, lines, pass } = usersOf(`alice:${hashSync("open", 4)}\n`);
-    vi.mocked(readFile).mockRejectedValueOnce(new Error("permission denied"));
+    vi.mocked(open).mockRejectedValueOnce(new Error("permission denied"));
     expect(await ask(basic("alice", "open"))).toBe("UNAVAILABLE");
     expect(lines).toHaveLength(1);
     pass(2_000);
