@@ -3,6 +3,7 @@ import { chmod, stat } from "node:fs/promises";
 import { hostname } from "node:os";
 import type { RoomEntry, SweepEntry } from "./admin/answers.ts";
 import { type Api, adminApi } from "./admin/api.ts";
+import { type BypassSwitch, bypassOperations } from "./admin/bypass-operations.ts";
 import type { Condition } from "./admin/health.ts";
 import type { Operations } from "./admin/operations.ts";
 import { type SiteParts, siteOperations } from "./admin/site-operations.ts";
@@ -25,6 +26,7 @@ export interface AdminParts extends StoreParts, SiteParts {
   readonly config: Config;
   readonly version: string;
   readonly condition: () => Promise<Condition>;
+  readonly bypass: BypassSwitch;
   readonly flights: Flights;
   readonly doors: Pick<SiteDoors, "opened">;
   readonly log: Logger;
@@ -74,14 +76,16 @@ const serverOperations = (parts: AdminParts, underWay: UnderWay): Operations => 
   return {
     ...storeOperations(parts),
     ...siteOperations(parts),
+    ...bypassOperations([...config.sites, ...config.wildcards], parts.bypass),
     async status() {
-      const { ready, notes } = await condition();
+      const { ready, bypass, notes } = await condition();
       return {
         version,
         startedAt: startedAt.toISOString(),
         uptimeMs: Date.now() - startedAt.getTime(),
         data: config.data,
         ready,
+        ...(bypass && { bypass }),
         notes,
         work: underWay.standing,
         room: roomOf(await parts.kept.state(), parts.kept.disk.room.isFull),

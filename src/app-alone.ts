@@ -2,6 +2,8 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Verified } from "./admin/answers.ts";
+import { isoOf, leftOf, putMark, readMark, takeMark } from "./admin/bypass-mark.ts";
+import { type BypassSwitch, bypassOperations } from "./admin/bypass-operations.ts";
 import { AdminError } from "./admin/error.ts";
 import type { Call, Operations } from "./admin/operations.ts";
 import { referenceOf } from "./admin/references.ts";
@@ -46,6 +48,7 @@ export const openAlone = async (config: Config): Promise<Alone> => {
   return {
     operations: {
       ...storeOperations({ sites, kept }),
+      ...bypassAlone(config),
       verify: (_, call) => verify(kept, call),
       explain: (input) =>
         explainImage(sites, (image) => explainOne(partsOf(image.site, kept, rights), image.repo, referenceOf(image)), input),
@@ -59,6 +62,20 @@ export const openAlone = async (config: Config): Promise<Alone> => {
     },
   };
 };
+
+/** For all this the folder is enough: a server that runs on it, and whose admin listener is off or does not answer, looks there. */
+export const bypassAlone = ({ data, sites, wildcards }: Config) => bypassOperations([...sites, ...wildcards], markOf(data));
+
+const markOf = (data: string): BypassSwitch => ({
+  async look() {
+    const mark = await readMark(data);
+    const left = mark && leftOf(mark, systemClock);
+    if (mark === undefined || left === 0) return undefined;
+    return { since: isoOf(mark.since), ...(left !== undefined && { until: isoOf(systemClock() + left) }) };
+  },
+  on: async (forMs) => void (await putMark(data, forMs, systemClock)),
+  off: async () => void (await takeMark(data)),
+});
 
 /** Nobody has been asked for long: an upstream is taken to be there. */
 const UP: Health = { up: true, answersPings: true, late: () => undefined };

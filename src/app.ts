@@ -4,6 +4,7 @@ import { isIP } from "node:net";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import manifest from "../package.json" with { type: "json" };
+import { Bypass } from "./admin/bypass.ts";
 import { type Condition, condition } from "./admin/health.ts";
 import { isProbe, ownPage, sendPage } from "./admin/pages.ts";
 import { dockerScript } from "./admin/setup-docker.ts";
@@ -42,6 +43,8 @@ export interface FrontEnd {
     /** Where the admin listener is. */
     readonly admin: string | undefined;
   };
+  /** As it was at the last look. */
+  isBypassed(): boolean;
   /** PEM of the public certificates. */
   readonly ca: string;
   condition(): Promise<Condition>;
@@ -89,7 +92,14 @@ export const frontEnd = async (config: Config, log: Logger): Promise<FrontEnd> =
   });
   const passing = openTunnels(config, log);
   let draining = false;
-  const now = () => condition({ blobs, facts, isFull: () => kept.disk.room.isFull, isDraining: () => draining });
+  const bypass = await Bypass.open({ data: folder, clock, log });
+  const now = () =>
+    condition({
+      ...{ blobs, facts },
+      isFull: () => kept.disk.room.isFull,
+      isDraining: () => draining,
+      bypass: () => bypass.look(),
+    });
 
   const ownPages = async ({ req, res, host, method, path, note }: Exchange): Promise<void> => {
     note.site = "-";
@@ -149,6 +159,7 @@ export const frontEnd = async (config: Config, log: Logger): Promise<FrontEnd> =
       doors,
       version: VERSION,
       condition: now,
+      bypass,
       log,
     }));
   const open = (door: Door, key: string, options: Omit<DoorOptions, "door">): Promise<OpenDoor> =>
@@ -171,6 +182,7 @@ export const frontEnd = async (config: Config, log: Logger): Promise<FrontEnd> =
       admin: adminDoor && formatAddress(adminDoor.address),
     },
     ca: ca.bundle,
+    isBypassed: () => bypass.standing !== undefined,
     condition: now,
     async close(grace) {
       draining = true;

@@ -1,5 +1,6 @@
 // argv → command. Commands register themselves; what they need is imported when they run, so that `serve` starts fast.
 import { Command } from "commander";
+import { bypassCommand } from "./cli/bypass.ts";
 import { caCommand } from "./cli/ca.ts";
 import { cacheCommand } from "./cli/cache.ts";
 import { configCommand } from "./cli/config.ts";
@@ -26,6 +27,7 @@ const commands = [
   doctorCommand,
   healthCommand,
   statusCommand,
+  bypassCommand,
   cacheCommand,
   explainCommand,
   warmCommand,

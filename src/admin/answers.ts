@@ -3,6 +3,7 @@
 
 import type { OriginStanding } from "../oci/standing.ts";
 import type { Warmed, WarmFailure } from "../registry/warm.ts";
+import type { BypassTimes } from "./bypass.ts";
 
 export interface Status {
   readonly version: string;
@@ -11,6 +12,8 @@ export interface Status {
   /** The folder that it serves. */
   readonly data: string;
   readonly ready: boolean;
+  /** Names lead past it on somebody's word. */
+  readonly bypass?: BypassTimes;
   /** What is wrong, or worth knowing. */
   readonly notes: readonly string[];
   /** Long work that is being done for somebody. */
@@ -20,6 +23,14 @@ export interface Status {
   readonly flights: { readonly underWay: readonly FlightEntry[]; readonly counts: Readonly<Record<string, number>> };
   /** Of the sites that were asked for since the start. */
   readonly sites: readonly SiteStanding[];
+}
+
+export interface BypassAnswer extends Partial<BypassTimes> {
+  readonly on: boolean;
+  /** Names that lead to the registries themselves while it is on. */
+  readonly released: readonly string[];
+  /** Names that lead here all the same: a tag there must not move by going round us. */
+  readonly stays: readonly { readonly name: string; readonly why: "hosted" | "offline" | "pinned" | "failOpen" }[];
 }
 
 /** Bytes. */

@@ -3,9 +3,14 @@ import { OciError } from "../oci/error.ts";
 import type { BlobStore } from "../store/blobs.ts";
 import { StoreFull } from "../store/blobs.ts";
 import type { FactStore } from "../store/facts.ts";
+import type { BypassTimes } from "./bypass.ts";
 
 export interface Condition {
+  /** Whether names are to lead here. */
   readonly ready: boolean;
+  /** Why not. A bypass is no illness: who comes is served, and a front end that is ill as well says so. */
+  readonly reason?: "ill" | "shutting down" | "bypass";
+  readonly bypass?: BypassTimes;
   /** What is wrong, or worth knowing; empty when all is well. */
   readonly notes: readonly string[];
 }
@@ -16,19 +21,37 @@ export interface HealthParts {
   /** Whether what is new goes by without being kept. */
   readonly isFull: () => boolean;
   readonly isDraining: () => boolean;
+  readonly bypass: () => Promise<BypassTimes | undefined>;
 }
 
 /** Tries the store for real. A full disk is no illness: everything is still answered, only not kept. Never rejects. */
-export const condition = async ({ blobs, facts, isFull, isDraining }: HealthParts): Promise<Condition> => {
-  if (isDraining()) return { ready: false, notes: ["shutting down"] };
-  const notes: string[] = [];
-  let ready = true;
+export const condition = async (parts: HealthParts): Promise<Condition> => {
+  if (parts.isDraining()) return { ready: false, reason: "shutting down", notes: ["shutting down"] };
+  const [bypass, facts, blobs] = await Promise.all([parts.bypass(), factsProblem(parts), blobsProblem(parts)]);
+  const { isFull } = parts;
+  const notes = [
+    ...(bypass === undefined ? [] : [bypassNote(bypass)]),
+    ...[facts, blobs?.note].filter((note) => note !== undefined),
+  ];
+  if (isFull() && blobs === undefined) notes.push("nothing new is kept: there is no room, and nothing that is held may go");
+  const isIll = facts !== undefined || blobs?.isIll === true;
+  const reason = isIll ? "ill" : bypass && "bypass";
+  return { ready: reason === undefined, ...(reason && { reason }), ...(bypass && { bypass }), notes };
+};
+
+const bypassNote = ({ until }: BypassTimes): string =>
+  `bypass: names lead to the registries themselves ${until === undefined ? "until `layover bypass off`" : `until ${until}`}`;
+
+const factsProblem = async ({ facts }: HealthParts): Promise<string | undefined> => {
   try {
     await facts.ping("layover.invalid");
+    return undefined;
   } catch (error) {
-    ready = false;
-    notes.push(`the fact store does not answer: ${reasonOf(error)}`);
+    return `the fact store does not answer: ${reasonOf(error)}`;
   }
+};
+
+const blobsProblem = async ({ blobs }: HealthParts): Promise<{ note: string; isIll: boolean } | undefined> => {
   try {
     const stage = await blobs.stage(1);
     try {
@@ -36,16 +59,11 @@ export const condition = async ({ blobs, facts, isFull, isDraining }: HealthPart
     } finally {
       await stage.discard(new OciError("UNAVAILABLE", "health check"));
     }
+    return undefined;
   } catch (error) {
-    if (!(error instanceof StoreFull)) ready = false;
-    notes.push(
-      error instanceof StoreFull
-        ? `nothing new is kept: ${error.message}`
-        : `the blob store cannot be written: ${reasonOf(error)}`,
-    );
+    if (error instanceof StoreFull) return { note: `nothing new is kept: ${error.message}`, isIll: false };
+    return { note: `the blob store cannot be written: ${reasonOf(error)}`, isIll: true };
   }
-  if (isFull() && notes.length === 0) notes.push("nothing new is kept: there is no room, and nothing that is held may go");
-  return { ready, notes };
 };
 
 const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -19,8 +19,14 @@ const credential = z
   .optional();
 const platform = z.string().regex(/^[a-z0-9]+(\/[a-z0-9]+){1,2}$/, "expected os/architecture or os/architecture/variant");
 
+/** A year: whoever means longer means for ever. */
+const MAX_BYPASS = 366 * 24 * 3_600_000;
+
 const INPUTS = {
   status: z.strictObject({}),
+  bypass: z.strictObject({}),
+  bypassOn: z.strictObject({ forMs: z.int().min(1_000).max(MAX_BYPASS).optional() }),
+  bypassOff: z.strictObject({}),
   list: z.strictObject({ of: text.optional(), after: text.optional(), limit: limit.optional() }),
   show: z.strictObject({ reference: text }),
   remove: z.strictObject({ reference: text }),

@@ -1,6 +1,7 @@
 // What an administrator can ask of Layover: plain values in, plain JSON out. Implemented by the running server (app-admin.ts), by its
 // client over HTTP (remote.ts), and on the store alone when no server runs; one suite (test/suites/operations.ts) runs over them.
 import type {
+  BypassAnswer,
   Collected,
   Explained,
   Listing,
@@ -53,9 +54,19 @@ export interface CollectInput {
   readonly dryRun?: boolean | undefined;
 }
 
+export interface BypassInput {
+  /** Left out: until it is ended. */
+  readonly forMs?: number | undefined;
+}
+
 /** Every method throws AdminError. */
 export interface Operations {
   status(input: Nothing, call: Call): Promise<Status>;
+  /** Whether hijacked names lead to the registries themselves on somebody's word, and which. */
+  bypass(input: Nothing, call: Call): Promise<BypassAnswer>;
+  /** From now on they do, for that time, whatever was said before. */
+  bypassOn(input: BypassInput, call: Call): Promise<BypassAnswer>;
+  bypassOff(input: Nothing, call: Call): Promise<BypassAnswer>;
   /** What is held, page by page. */
   list(input: ListInput, call: Call): Promise<Listing>;
   /** One image, by tag (`latest` when it is left out) or digest: what is held of it and why. */

@@ -30,7 +30,7 @@ export const ownPage = async (parts: PageParts, method: string, path: string, or
   if (path === "/readyz") return ready(await parts.condition());
   if (path === "/ca.crt") return { status: 200, type: "application/x-pem-file", body: parts.caBundle };
   if (path === "/client.json") return hello(parts);
-  if (path === "/") return text(200, front(parts, origin));
+  if (path === "/") return text(200, front(parts, await parts.condition(), origin));
   const script = path.startsWith("/setup/") ? parts.setup(path.slice("/setup/".length), origin) : undefined;
   if (script !== undefined) return { status: 200, type: "text/x-shellscript; charset=utf-8", body: script };
   return text(404, "not found; see /\n");
@@ -44,10 +44,10 @@ export const sendPage = (res: ServerResponse, { status, type, body }: Page): voi
 
 const text = (status: number, body: string): Page => ({ status, type: "text/plain; charset=utf-8", body });
 
-const ready = ({ ready: isReady, notes }: Condition): Page => ({
-  status: isReady ? 200 : 503,
+const ready = (now: Condition): Page => ({
+  status: now.ready ? 200 : 503,
   type: "application/json",
-  body: `${JSON.stringify({ ready: isReady, notes })}\n`,
+  body: `${JSON.stringify(now)}\n`,
 });
 
 /** What `layover doctor --from client` has to know of us. */
@@ -57,7 +57,11 @@ const hello = ({ names, own, fingerprints }: PageParts): Page => ({
   body: `${JSON.stringify({ names, own, fingerprints })}\n`,
 });
 
-const front = ({ names, fingerprints }: PageParts, origin: string): string => `Layover stands in for:
+const front = (
+  { names, fingerprints }: PageParts,
+  { notes }: Condition,
+  origin: string,
+): string => `${notes.map((note) => `! ${note}\n`).join("")}Layover stands in for:
 ${names.map((name) => `  ${name}`).join("\n")}
 
 CA certificate   ${origin}/ca.crt

@@ -13,6 +13,9 @@ export interface Route {
 
 export const ROUTES = {
   status: { method: "GET", path: "/api/v1/status" },
+  bypass: { method: "GET", path: "/api/v1/bypass" },
+  bypassOn: { method: "POST", path: "/api/v1/bypass/on" },
+  bypassOff: { method: "POST", path: "/api/v1/bypass/off" },
   list: { method: "GET", path: "/api/v1/cache" },
   show: { method: "GET", path: "/api/v1/cache/show" },
   remove: { method: "POST", path: "/api/v1/cache/rm", isLong: true },

@@ -1,15 +1,17 @@
 // Which checks a configuration calls for, and what each is told.
 import { readFile } from "node:fs/promises";
 import { networkInterfaces } from "node:os";
+import { leftOf, readMark } from "../admin/bypass-mark.ts";
 import type { Config } from "../config/config.ts";
 import { suffixOf } from "../lib/host-table.ts";
 import { fromHere, isWildcard } from "../lib/listen.ts";
 import { parsePrefixes, plainAddress } from "../lib/prefixes.ts";
 import { parseResolver, type ResolverAddress } from "../lib/resolver-address.ts";
 import { ZoneTable } from "../lib/zone-table.ts";
+import type { Site } from "../sites.ts";
 import { readRoots } from "./ca-roots.ts";
 import { checkAnswer } from "./doctor-answer.ts";
-import { asking, type Encrypted } from "./doctor-ask.ts";
+import { type Ask, asking, type Encrypted } from "./doctor-ask.ts";
 import { checkAuthority, checkDockerTrust } from "./doctor-ca.ts";
 import { checkNames, checkResolvers, checkSystemResolver } from "./doctor-dns.ts";
 import { type Finding, ok, warn } from "./doctor-finding.ts";
@@ -29,18 +31,17 @@ export const checksOf = (config: Config, timeout: number): PlannedCheck[] => {
   const { sites, ca, data, maxSize, answer } = config;
   const names = sites.flatMap((site) => site.hijackNames);
   const suffixes = config.wildcards.map((site) => suffixOf(site.host));
-  // any host below a wildcard's suffix is answered alike
-  const answered = [...names, ...suffixes.map((suffix) => `layover-doctor.${suffix}`)];
   const ask = asking(timeout, encryptedOf(config));
   const isOurs = ownAddresses(config);
   const resolvers = config.resolvers.map(parseResolver);
-  const name = answered[0];
+  const [name] = namesIn([...sites, ...config.wildcards]);
   return [
-    { check: "dns", run: () => namesOf(config, answered, isOurs, timeout) },
+    { check: "bypass", run: () => bypassOf(config) },
+    { check: "dns", run: () => namesOf(config, isOurs, timeout) },
     ...(name === undefined
       ? []
       : ([
-          { check: "dns", run: async () => [await checkSystemResolver({ resolvConf: await resolvConf(), name, isOurs, ask })] },
+          { check: "dns", run: () => systemResolver(config, isOurs, ask) },
           { check: "resolvers", run: () => checkResolvers({ resolvers, name: upstreamName(config) ?? name, isOurs, ask }) },
         ] as const)),
     ...config.splits.map(({ zone, resolvers: list }) => ({
@@ -68,14 +69,36 @@ export const checksOf = (config: Config, timeout: number): PlannedCheck[] => {
   ];
 };
 
-const namesOf = async (
-  config: Config,
-  names: readonly string[],
-  isOurs: (address: string) => boolean,
-  timeout: number,
-): Promise<Finding[]> => {
+const bypassOf = async (config: Config): Promise<Finding[]> => {
+  const text = "on somebody's word hijacked names lead to the registries themselves";
+  return (await isBypassed(config)) ? [warn("bypass", text, "layover bypass off")] : [];
+};
+
+const isBypassed = async ({ data }: Config): Promise<boolean> => {
+  const mark = await readMark(data);
+  return mark !== undefined && leftOf(mark, Date.now) !== 0;
+};
+
+/** What is to lead here at this moment. */
+const hijackedNow = async (config: Config): Promise<string[]> => {
+  const bypassed = await isBypassed(config);
+  return namesIn([...config.sites, ...config.wildcards].filter(({ failOpen }) => !bypassed || !failOpen));
+};
+
+/** Any host below a wildcard's suffix is answered alike. */
+const namesIn = (sites: readonly Pick<Site, "hijackNames">[]): string[] =>
+  sites.flatMap(({ hijackNames }) => hijackNames).map((name) => name.replace(/^\*\./, "layover-doctor."));
+
+const systemResolver = async (config: Config, isOurs: (address: string) => boolean, ask: Ask): Promise<Finding[]> => {
+  const [name] = await hijackedNow(config);
+  return name === undefined ? [] : [await checkSystemResolver({ resolvConf: await resolvConf(), name, isOurs, ask })];
+};
+
+const namesOf = async (config: Config, isOurs: (address: string) => boolean, timeout: number): Promise<Finding[]> => {
   const doors = config.listen.dns.map(fromHere);
   if (doors.length === 0) return [ok("dns", "is turned off (listen.dns)")];
+  const names = await hijackedNow(config);
+  if (names.length === 0) return [];
   const hijacks = parsePrefixes(config.hijackFor);
   const results = doors.map((server) => {
     // To a specific address of ours the kernel comes from that same address.

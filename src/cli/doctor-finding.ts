@@ -2,6 +2,7 @@
 
 type HostCheck =
   | "dns"
+  | "bypass"
   | "resolvers"
   | "ca"
   | "ports"

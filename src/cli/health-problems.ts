@@ -2,6 +2,7 @@
 import { get as overHttp } from "node:http";
 import { get as overTls } from "node:https";
 import { networkInterfaces } from "node:os";
+import { readinessOf } from "../admin/readiness.ts";
 import type { Config } from "../config/config.ts";
 import { type Address, formatAddress, isWildcard } from "../lib/listen.ts";
 import { parsePrefixes } from "../lib/prefixes.ts";
@@ -10,21 +11,39 @@ const ANSWER_MS = 3_000;
 /** Layover's DNS answers this itself (RFC 9462 8.2), whomever it hijacks and whether or not its resolvers can be reached. */
 const LOCAL_NAME = "_dns.resolver.arpa";
 
-/** One text for each; none: it is ready. */
-export const healthProblems = async (config: Config): Promise<string[]> =>
-  (await Promise.all([frontProblem(config), dnsProblem(config)])).filter((text) => text !== undefined);
+export interface Health {
+  /** One text for each; none: it is well. */
+  readonly problems: readonly string[];
+  /** What somebody has wanted so. */
+  readonly notes: readonly string[];
+}
 
-const frontProblem = async ({ listen, clients }: Config): Promise<string | undefined> => {
+export const healthOf = async (config: Config): Promise<Health> => {
+  const [front, dns] = await Promise.all([frontHealth(config), dnsProblem(config)]);
+  return {
+    problems: [front.problem, dns].filter((text) => text !== undefined),
+    notes: front.note === undefined ? [] : [front.note],
+  };
+};
+
+interface FrontHealth {
+  readonly problem?: string;
+  readonly note?: string;
+}
+
+const frontHealth = async ({ listen, clients }: Config): Promise<FrontHealth> => {
   const [plain] = listen.http;
   const [secure] = listen.https;
   const door = plain ?? secure;
-  if (door === undefined) return undefined;
+  if (door === undefined) return {};
   const url = `${plain === undefined ? "https" : "http"}://${formatAddress(reachable(door, clients))}/readyz`;
   try {
     const { status, body } = await askFor(url);
-    return status === 200 ? undefined : `${url}: ${status} ${body.trim()}`;
+    const text = `${url}: ${status} ${body.trim()}`;
+    if (status === 200) return {};
+    return readinessOf(status, body) === "bypass" ? { note: text } : { problem: text };
   } catch (error) {
-    return `${url}: ${error instanceof Error ? error.message : String(error)}`;
+    return { problem: `${url}: ${error instanceof Error ? error.message : String(error)}` };
   }
 };
 

@@ -1,5 +1,6 @@
 // `layover health`: whether the appliance that runs beside this command, with the same configuration, is well. For a container's
-// health check, which must not need a shell or curl: silent and 0, or one line on stderr and 1.
+// health check, which must not need a shell or curl: silent and 0, or one line on stderr and 1. In a bypass it is well, and says so:
+// who restarts what is ill must not take it from those who still come.
 import type { Command } from "commander";
 
 /** Adds `health` to the program. Exit status 1: it is not ready, or not there. */
@@ -12,10 +13,9 @@ export const healthCommand = (program: Command): void => {
       const { configOrExit } = await import("./config.ts");
       const config = await configOrExit(options.config);
       if (config === undefined) return;
-      const { healthProblems } = await import("./health-problems.ts");
-      const problems = await healthProblems(config);
-      if (problems.length === 0) return;
-      process.stderr.write(`${problems.join("; ")}\n`);
-      process.exitCode = 1;
+      const { healthOf } = await import("./health-problems.ts");
+      const { problems, notes } = await healthOf(config);
+      if (problems.length > 0) process.exitCode = 1;
+      if (problems.length + notes.length > 0) process.stderr.write(`${[...problems, ...notes].join("; ")}\n`);
     });
 };

@@ -2,8 +2,9 @@
 // 0 good, 1 something was wrong, 2 wrong usage or configuration, 3 nobody could be reached.
 import type { Command } from "commander";
 import type { AdminError } from "../admin/error.ts";
-import type { Call, Operations } from "../admin/operations.ts";
+import type { Call, OperationName, Operations } from "../admin/operations.ts";
 import type { Server } from "../admin/remote.ts";
+import type { Config } from "../config/config.ts";
 
 export interface ReachOptions {
   readonly config?: string;
@@ -30,19 +31,23 @@ export class Failure extends Error {
   }
 }
 
-interface Reached {
-  readonly operations: Operations;
+interface Reached<N extends OperationName> {
+  readonly operations: Pick<Operations, N>;
   close(): Promise<void>;
 }
 
-/**
- * Runs `work`, which gives the exit status (0 by default). Never rejects: what goes wrong is told on stderr. A Ctrl-C stops it.
- * `alone`: whether the store will do where no server runs.
- */
-export const ask = async (
+interface Reaching<N extends OperationName> {
+  /** What does where no server runs; false: nothing does. */
+  readonly alone?: false | ((config: Config) => Promise<Reached<N>>);
+  /** What does then does as well where a server is silent for so long, in ms, or no admin listener; else that is a failure. */
+  readonly within?: number;
+}
+
+/** Runs `work`, which gives the exit status (0 by default). Never rejects: what goes wrong is told on stderr. A Ctrl-C stops it. */
+export const ask = async <N extends OperationName = OperationName>(
   options: ReachOptions,
-  work: (operations: Operations, call: Pick<Call, "signal">) => Promise<number | undefined>,
-  { alone = true }: { readonly alone?: boolean } = {},
+  work: (operations: Pick<Operations, N>, call: Pick<Call, "signal">) => Promise<number | undefined>,
+  reaching: Reaching<N> = {},
 ): Promise<void> => {
   const stop = new AbortController();
   const stopped = (signal: NodeJS.Signals) => stop.abort(new Failure(signal === "SIGINT" ? 130 : 143, "stopped"));
@@ -52,7 +57,7 @@ export const ask = async (
   // work that waits for what runs in the background would else let the process end in its middle
   const alive = setInterval(() => undefined, 60_000);
   try {
-    const reached = await reach(options, alone, stop.signal);
+    const reached = await reach(options, reaching, stop.signal);
     if (reached === undefined) return;
     try {
       process.exitCode = (await work(reached.operations, { signal: stop.signal })) ?? 0;
@@ -70,7 +75,11 @@ export const ask = async (
 };
 
 /** `undefined`: the configuration is wrong, which has been told. */
-const reach = async (options: ReachOptions, alone: boolean, signal: AbortSignal): Promise<Reached | undefined> => {
+const reach = async <N extends OperationName>(
+  options: ReachOptions,
+  { alone = wholeStore, within }: Reaching<N>,
+  signal: AbortSignal,
+): Promise<Reached<N> | undefined> => {
   const { remoteOperations } = await import("../admin/remote.ts");
   const { namedServer, ownServer } = await import("./reach-server.ts");
   const named = await namedServer(options);
@@ -79,16 +88,15 @@ const reach = async (options: ReachOptions, alone: boolean, signal: AbortSignal)
   const config = await configOrExit(options.config);
   if (config === undefined) return undefined;
   const own = await ownServer(config, options);
-  if (own !== undefined && (await isThere(own, signal)))
+  if (own !== undefined && (await isThere(own, signal, within)))
     return { operations: remoteOperations(own), close: async () => undefined };
-  if (!alone) {
+  if (alone === false) {
     const why =
       own === undefined ? "it has no admin listener (listen.admin), or has never run" : `nothing listens at ${own.url.origin}`;
     throw new Failure(3, `no Layover runs here that could be asked: ${why}`);
   }
-  const { openAlone } = await import("../app-alone.ts");
-  const { StoreInUse } = await import("../store/unusable.ts");
-  return openAlone(config).catch((error: unknown) => {
+  return alone(config).catch(async (error: unknown) => {
+    const { StoreInUse } = await import("../store/unusable.ts");
     if (!(error instanceof StoreInUse)) throw error;
     const why =
       own === undefined
@@ -98,14 +106,20 @@ const reach = async (options: ReachOptions, alone: boolean, signal: AbortSignal)
   });
 };
 
-/** False when nobody listens there; throws what else is wrong. */
-const isThere = async (server: Server, signal: AbortSignal): Promise<boolean> => {
+/** The store itself, which nobody else may be using. */
+const wholeStore = async (config: Config): Promise<Reached<OperationName>> => (await import("../app-alone.ts")).openAlone(config);
+
+/** False when nobody listens there, or, given `within`, nobody answers in that time; throws what else is wrong. */
+const isThere = async (server: Server, stopped: AbortSignal, within: number | undefined): Promise<boolean> => {
   const { remoteOperations, Unreachable } = await import("../admin/remote.ts");
+  const signal = within === undefined ? stopped : AbortSignal.any([stopped, AbortSignal.timeout(within)]);
   try {
     await remoteOperations(server).status({}, { signal, progress: () => undefined });
     return true;
   } catch (error) {
-    if (error instanceof Unreachable && error.isAbsent) return false;
+    if (stopped.aborted) throw error;
+    if (error instanceof Unreachable && (error.isAbsent || within !== undefined)) return false;
+    if (signal.aborted) return false;
     throw error;
   }
 };

@@ -20,8 +20,9 @@ export const serveFront = async (file: string | undefined): Promise<void> => {
   const { frontEnd } = await loading;
   const front = await Promise.race([frontEnd(config, log), over]);
   if (front === undefined) process.exit(0);
-  if (!hasParent) announce(config, log, { kind: "ready", ...front.identity }, []);
-  void tellParent({ kind: "ready", ...front.identity });
+  const ready = { kind: "ready", ...front.identity, bypassed: front.isBypassed() } as const;
+  if (!hasParent) announce(config, log, ready, []);
+  void tellParent(ready);
   const beat = setInterval(() => void front.condition().then((now) => tellParent({ kind: "beat", ...now })), BEAT);
   keepCompiled();
   await over;

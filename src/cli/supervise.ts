@@ -1,6 +1,7 @@
 // Looks after the front end: a child process that may crash, stall or run out of memory while DNS, in this one, goes on.
 
 import { type ChildProcess, fork } from "node:child_process";
+import type { Condition } from "../admin/health.ts";
 import type { DnsConfig } from "../app-dns.ts";
 import type { Config } from "../config/config.ts";
 import type { Logger } from "../lib/log.ts";
@@ -20,9 +21,10 @@ export type FrontMessage =
       readonly names: readonly string[];
       readonly addresses: readonly string[];
       readonly admin: string | undefined;
+      readonly bypassed: boolean;
     }
   | { readonly kind: "fatal"; readonly message: string }
-  | { readonly kind: "beat"; readonly ready: boolean; readonly notes: readonly string[] };
+  | ({ readonly kind: "beat" } & Condition);
 
 export type FrontReady = Extract<FrontMessage, { kind: "ready" }>;
 
@@ -130,7 +132,7 @@ export class Supervisor {
       return;
     }
     if (message.kind === "ready") {
-      this.#isReady = true;
+      this.#isReady = !message.bypassed;
       this.#started?.resolve(message);
       this.#started = undefined;
       return;

@@ -4,6 +4,7 @@ import { access, constants, type FileHandle, mkdir, open, rename, stat, unlink }
 import { dirname, join } from "node:path";
 import type { Readable } from "node:stream";
 import { ByteStream } from "../lib/byte-stream.ts";
+import { syncFolder } from "../lib/sync-folder.ts";
 import { Turns } from "../lib/turns.ts";
 import { type Algorithm, algorithmOf, type Digest, hasherFor } from "../oci/digest.ts";
 import type { ByteRange } from "../oci/range.ts";
@@ -16,7 +17,6 @@ import { berthOver, Leftovers } from "./leftovers.ts";
 import { lockFolder } from "./lock.ts";
 import { Quarantine, type Swept } from "./quarantine.ts";
 import { type Berth, diskRoom, Room } from "./room.ts";
-import { syncFolder } from "./sync.ts";
 import { StoreUnusable } from "./unusable.ts";
 
 export interface DiskOptions {

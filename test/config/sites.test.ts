@@ -2,7 +2,11 @@ import { createPrivateKey, generateKeyPairSync } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { rootCertificates } from "node:tls";
 import { describe, expect, it } from "vitest";
+import { parse } from "yaml";
+import { filesIn } from "../../src/config/files.ts";
+import { site as siteSettings } from "../../src/config/schema.ts";
 import { showConfig } from "../../src/config/show.ts";
+import { buildSite } from "../../src/config/sites.ts";
 import { siteTable } from "../../src/sites.ts";
 import { clientCertificate } from "../upstream/secure.ts";
 import { load, problems } from "./folder.ts";
@@ -398,6 +402,29 @@ sites:
       ],
     });
     expect(table.byHost("quay.io")?.failOpen).toBe(true);
+  });
+
+  it.each([
+    ["", true],
+    ["offline: true", false],
+    ["onMissing: refuse", false],
+    ['rules: [{ match: "acme/**", freshFor: 1m }, { match: "a:b", pin: true }]', false],
+    ['rules: [{ match: "a:b", pin: false }]', true],
+    ["failOpen: false", false],
+    ["offline: true, failOpen: true", true],
+    ["onMissing: refuse, failOpen: true", true],
+    ['rules: [{ match: "a:b", pin: true }], failOpen: true', true],
+  ])("fails open unless a tag could move by going round us, or as is said: %s", async (settings, failOpen) => {
+    const merged = {
+      host: "ghcr.io",
+      settings: siteSettings.parse(parse(`{ ${settings} }`)),
+      at: (key: string) => ["sites", "ghcr.io", key],
+    };
+    // built directly: a feature that is not there yet is refused before
+    const problems: unknown[] = [];
+    const report = (problem: unknown) => problems.push(problem);
+    const built = await buildSite(merged, undefined, filesIn("/", report), report);
+    expect({ failOpen: built.failOpen, problems }).toEqual({ failOpen, problems: [] });
   });
 
   it("may be the same for all sites, and fail open where that is said", async () => {

@@ -194,6 +194,17 @@ export const operationsSuite = (open: () => Promise<Operations>): void => {
     expect(await operations.collect({}, quiet)).toEqual({ ...dry, dryRun: false });
   });
 
+  it("turns a bypass on, for a time or without end, and off", async () => {
+    const operations = await open();
+    expect(await operations.bypass({}, quiet)).toMatchObject({ on: false, stays: [] });
+    const on = await operations.bypassOn({ forMs: 60_000 }, quiet);
+    expect(on).toMatchObject({ on: true, released: expect.arrayContaining(["ghcr.io"]) });
+    expect(Math.abs(Date.parse(on.until!) - Date.parse(on.since!) - 60_000)).toBeLessThan(5_000);
+    expect(await operations.bypassOn({}, quiet)).not.toHaveProperty("until");
+    expect(await operations.bypass({}, quiet)).toMatchObject({ on: true });
+    expect(await operations.bypassOff({}, quiet)).not.toHaveProperty("since");
+  });
+
   it("stops when it is told to", async () => {
     const operations = await open();
     const signal = AbortSignal.abort(new Error("enough"));

@@ -1,0 +1,48 @@
+// The operations of a bypass, by a running server or on the data folder alone; and which names it is about.
+import type { Site } from "../sites.ts";
+import type { BypassAnswer } from "./answers.ts";
+import type { BypassTimes } from "./bypass.ts";
+import type { BypassInput, Operations } from "./operations.ts";
+
+/** What turns it on and off. */
+export interface BypassSwitch {
+  look(): Promise<BypassTimes | undefined>;
+  on(forMs: number | undefined): Promise<void>;
+  off(): Promise<void>;
+}
+
+type BypassSite = Pick<Site, "hijackNames" | "kind" | "offline" | "rules" | "failOpen">;
+
+export const bypassOperations = (
+  sites: readonly BypassSite[],
+  bypass: BypassSwitch,
+): Pick<Operations, "bypass" | "bypassOn" | "bypassOff"> => {
+  const answer = async (): Promise<BypassAnswer> => {
+    const times = await bypass.look();
+    return {
+      on: times !== undefined,
+      ...times,
+      released: sites.filter(({ failOpen }) => failOpen).flatMap(({ hijackNames }) => hijackNames),
+      stays: sites
+        .filter(({ failOpen }) => !failOpen)
+        .flatMap((site) => site.hijackNames.map((name) => ({ name, why: whyItStays(site) }))),
+    };
+  };
+  return {
+    bypass: answer,
+    async bypassOn({ forMs }: BypassInput) {
+      await bypass.on(forMs);
+      return answer();
+    },
+    async bypassOff() {
+      await bypass.off();
+      return answer();
+    },
+  };
+};
+
+const whyItStays = ({ kind, offline, rules }: BypassSite): BypassAnswer["stays"][number]["why"] => {
+  if (kind === "local") return "hosted";
+  if (offline) return "offline";
+  return rules.some(({ pin }) => pin === true) ? "pinned" : "failOpen";
+};
