@@ -11,7 +11,7 @@ export interface BypassSwitch {
   off(): Promise<void>;
 }
 
-type BypassSite = Pick<Site, "hijackNames" | "kind" | "offline" | "rules" | "failOpen">;
+type BypassSite = Pick<Site, "host" | "hijackNames" | "kind" | "offline" | "rules" | "failOpen">;
 
 export const bypassOperations = (
   sites: readonly BypassSite[],
@@ -22,10 +22,10 @@ export const bypassOperations = (
     return {
       on: times !== undefined,
       ...times,
-      released: sites.filter(({ failOpen }) => failOpen).flatMap(({ hijackNames }) => hijackNames),
+      released: sites.filter(({ failOpen }) => failOpen).flatMap(namesOf),
       stays: sites
         .filter(({ failOpen }) => !failOpen)
-        .flatMap((site) => site.hijackNames.map((name) => ({ name, why: whyItStays(site) }))),
+        .flatMap((site) => namesOf(site).map((name) => ({ name, why: whyItStays(site) }))),
     };
   };
   return {
@@ -40,6 +40,9 @@ export const bypassOperations = (
     },
   };
 };
+
+/** A wildcard has no names but those that are asked for. */
+const namesOf = ({ host, hijackNames }: BypassSite): readonly string[] => (hijackNames.length > 0 ? hijackNames : [host]);
 
 const whyItStays = ({ kind, offline, rules }: BypassSite): BypassAnswer["stays"][number]["why"] => {
   if (kind === "local") return "hosted";

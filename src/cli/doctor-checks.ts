@@ -86,8 +86,8 @@ const hijackedNow = async (config: Config): Promise<string[]> => {
 };
 
 /** Any host below a wildcard's suffix is answered alike. */
-const namesIn = (sites: readonly Pick<Site, "hijackNames">[]): string[] =>
-  sites.flatMap(({ hijackNames }) => hijackNames).map((name) => name.replace(/^\*\./, "layover-doctor."));
+const namesIn = (sites: readonly Pick<Site, "host" | "hijackNames">[]): string[] =>
+  sites.flatMap(({ host, hijackNames }) => (hijackNames.length > 0 ? hijackNames : [host.replace("*.", "layover-doctor.")]));
 
 const systemResolver = async (config: Config, isOurs: (address: string) => boolean, ask: Ask): Promise<Finding[]> => {
   const [name] = await hijackedNow(config);

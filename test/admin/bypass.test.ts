@@ -123,13 +123,14 @@ describe("a bypass", () => {
 });
 
 it("is about the sites that fail open, and says why others stay", async () => {
-  const site = { kind: "upstream", offline: false, rules: [], failOpen: false } as const;
+  const site = { host: "*.wild.example", kind: "upstream", offline: false, rules: [], failOpen: false } as const;
   const sites = [
     { ...site, hijackNames: ["ghcr.io"], failOpen: true },
     { ...site, hijackNames: ["images.example"], kind: "local" as const },
     { ...site, hijackNames: ["old.example", "older.example"], offline: true },
     { ...site, hijackNames: ["base.example"], rules: [{ match: "**", pin: true }] },
     { ...site, hijackNames: ["kept.example"] },
+    { ...site, hijackNames: [], failOpen: true },
   ];
   const { open } = world();
   const operations = bypassOperations(sites, await open());
@@ -138,7 +139,7 @@ it("is about the sites that fail open, and says why others stay", async () => {
     on: true,
     since: expect.any(String),
     until: expect.any(String),
-    released: ["ghcr.io"],
+    released: ["ghcr.io", "*.wild.example"],
     stays: [
       { name: "images.example", why: "hosted" },
       { name: "old.example", why: "offline" },
