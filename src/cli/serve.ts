@@ -1,5 +1,6 @@
 // `layover serve`: the parent, which owns DNS and looks after the front end; or, with --only, one half alone.
 import { fileURLToPath } from "node:url";
+import { setFlagsFromString } from "node:v8";
 import type { Command } from "commander";
 import { DRAIN, ended, keepCompiled, logRejections, prepare, quit } from "./half.ts";
 
@@ -18,10 +19,17 @@ export const serveCommand = (program: Command): void => {
 };
 
 /**
+ * Every question to a resolver has a socket of its own, each of them garbage after a moment; V8 lets that grow to 50 to 80 MB when many
+ * names are asked for at once, which with this are 10 to 20, for a tenth more of CPU where nothing is in the cache.
+ */
+const staySmall = (): void => setFlagsFromString("--optimize-for-size");
+
+/**
  * The child comes first, for it takes longest; it reads the configuration for both, so that this process, which lives through
  * everything, stays small.
  */
 const serveBoth = async (file: string | undefined): Promise<void> => {
+  staySmall();
   const over = ended();
   const { Supervisor } = await import("./supervise.ts");
   const front = new Supervisor(fileURLToPath(new URL("./front.ts", import.meta.url)), file === undefined ? [] : [file]);
@@ -52,6 +60,7 @@ const serveBoth = async (file: string | undefined): Promise<void> => {
 };
 
 const serveDnsAlone = async (file: string | undefined): Promise<void> => {
+  staySmall();
   const over = ended();
   const { loadApart } = await import("../config/apart.ts");
   const prepared = await prepare(loadApart(file, over));

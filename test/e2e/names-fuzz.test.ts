@@ -18,7 +18,7 @@ import { OPEN } from "./world.ts";
 
 const OTHERS = `one.${APEX}`;
 /** Milliseconds for a proper question; the machine has other things to do as well. */
-const PATIENCE = 2_000;
+const PATIENCE = 5_000;
 const MEGABYTE = 2 ** 20;
 
 let layover: Layover;
@@ -56,7 +56,7 @@ const probe = async (): Promise<void> => {
     ask(DNS, question(OTHERS, TYPES.A), "udp", PATIENCE),
   ]);
   const address = Buffer.from(ADDRESS.split(".").map(Number)).toString("hex");
-  expect(read(ours).answers).toEqual([`${OPEN.replace(".", ".")}. 1 1 ${address}`]);
+  expect(read(ours).answers).toEqual([`${OPEN}. 1 1 ${address}`]);
   expect(read(others).answers).toEqual([`${OTHERS}. 1 1 c0000201`]);
 };
 
@@ -141,7 +141,8 @@ test("900,000 packets over UDP", async () => {
   const next = hostile(randomFrom(7), OPEN, OTHERS);
   await probe();
   const lost = await dropped();
-  let [sent, slowest, replies, before] = [0, 0, 0, 0];
+  const before = await memory();
+  let [sent, slowest, replies] = [0, 0, 0];
   const wrong: string[] = [];
   let sender = await Sender.open();
   while (sent < UDP_PACKETS) {
@@ -150,7 +151,6 @@ test("900,000 packets over UDP", async () => {
     const began = performance.now();
     await probe();
     slowest = Math.max(slowest, performance.now() - began);
-    if (sent === UDP_PACKETS / 3) before = await memory();
     if (!sender.isSpent && sent < UDP_PACKETS && sent % 65_500 !== 0) continue;
     replies += sender.replies;
     wrong.push(...sender.wrong);
