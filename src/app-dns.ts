@@ -7,13 +7,14 @@ import { withLocalNames } from "./dns/local-names.ts";
 import { openResolvers } from "./dns/resolvers.ts";
 import { serveDns } from "./dns/server.ts";
 import { createZone } from "./dns/zone.ts";
+import { namedAnswers } from "./lib/answers.ts";
 import { explainListenError, formatAddress } from "./lib/listen.ts";
 import type { Logger } from "./lib/log.ts";
 import { parsePrefixes } from "./lib/prefixes.ts";
 import { SetupError } from "./lib/setup-error.ts";
 import { hostTable, type Site } from "./sites.ts";
 
-type Asked = "names" | "answer" | "hijackFor" | "resolvers" | "splits" | "trust" | "clients" | "excluded";
+type Asked = "names" | "answer" | "answerIn" | "hijackFor" | "resolvers" | "splits" | "trust" | "clients" | "excluded";
 type DnsSite = Pick<Site, "host" | "hijackNames" | "failOpen">;
 
 /** What DNS needs of the configuration. */
@@ -33,16 +34,20 @@ export const dnsEnd = async (config: DnsConfig, log: Logger, healthy: () => bool
   const ourselves = { host: "", hijackNames: config.names, failOpen: false };
   const zone = createZone({
     names: hostTable({ ...config, sites: [...config.sites, ourselves] }, ({ failOpen }) => ({ failOpen })),
-    addressesFor: answerAddresses({ answer: config.answer, https: config.listen.https }),
+    addressesFor: answerAddresses({ ...config, https: config.listen.https }),
     hijackFor: parsePrefixes(config.hijackFor),
     healthy,
   });
   const resolvers = await openResolvers(config, log);
-  const { answer } = config;
-  const addresses = () => (answer === "auto" ? hostNetwork.addresses().map(({ address }) => address) : answer);
+  const named = namedAnswers(config);
+  const own = () => (config.answer === "auto" ? hostNetwork.addresses().map(({ address }) => address) : []);
   const server = await serveDns({
     listen: config.listen.dns.map(formatAddress),
-    zone: withLocalNames(zone, { addresses, name: config.names[0]!, isAsked: (name) => resolvers.isAsked(name) }),
+    zone: withLocalNames(zone, {
+      addresses: () => [...named, ...own()],
+      name: config.names[0]!,
+      isAsked: (name) => resolvers.isAsked(name),
+    }),
     relay: cached(resolvers),
     clients: parsePrefixes(config.clients),
     log,

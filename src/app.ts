@@ -16,6 +16,7 @@ import type { Config } from "./config/config.ts";
 import { dispatcher } from "./http/dispatch.ts";
 import type { Door, Exchange } from "./http/exchange.ts";
 import { type DoorOptions, type OpenDoor, openDoor } from "./http/server.ts";
+import { answerFor, namedAnswers } from "./lib/answers.ts";
 import { systemClock } from "./lib/clock.ts";
 import { suffixOf } from "./lib/host-table.ts";
 import { type Address, explainListenError, formatAddress } from "./lib/listen.ts";
@@ -101,12 +102,14 @@ export const frontEnd = async (config: Config, log: Logger): Promise<FrontEnd> =
       bypass: () => bypass.look(),
     });
 
+  const answerOf = answerFor(config);
   const ownPages = async ({ req, res, host, method, path, note }: Exchange): Promise<void> => {
     note.site = "-";
     note.verdict = "OWN";
     note.isProbe = isProbe(path);
     const local = (req.socket.localAddress ?? "").replace(/^::ffff:/, "");
-    const address = config.answer === "auto" ? [local] : config.answer;
+    const answer = answerOf(req.socket.remoteAddress ?? "");
+    const address = answer === "auto" ? [local] : answer;
     // the address that the client knows us by, which behind a container's published ports is none of ours
     const reached = isIP(host) === 0 ? local : host;
     const origin = `http://${formatAddress({ host: reached, port: req.socket.localPort ?? 80 }).replace(/:80$/, "")}`;
@@ -142,7 +145,7 @@ export const frontEnd = async (config: Config, log: Logger): Promise<FrontEnd> =
   const secure = secureContexts(ca, {
     allowed: (name) => sites.byHost(name) !== undefined || config.names.includes(name),
     ownName: config.names[0]!,
-    ownAddresses: config.answer === "auto" ? [] : config.answer,
+    ownAddresses: namedAnswers(config),
     clock,
     log,
   });

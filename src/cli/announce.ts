@@ -1,9 +1,13 @@
 // What `serve` says when it is up: a banner for people, one line for programs.
 import type { Config } from "../config/config.ts";
+import { describeAnswers } from "../lib/answers.ts";
+import { isWildcard } from "../lib/listen.ts";
 import { isReadable, type Logger } from "../lib/log.ts";
 import type { FrontReady } from "./supervise.ts";
 
-type Announced = Pick<Config, "log" | "answer" | "listen" | "warnings"> & { readonly ca: Pick<Config["ca"], "certificate"> };
+type Announced = Pick<Config, "log" | "answer" | "answerIn" | "listen" | "warnings"> & {
+  readonly ca: Pick<Config["ca"], "certificate">;
+};
 
 export const announce = (config: Announced, log: Logger, ready: FrontReady, dns: readonly string[]): void => {
   const answer = answerOf(config);
@@ -18,11 +22,10 @@ export const announce = (config: Announced, log: Logger, ready: FrontReady, dns:
 };
 
 /** What hijacked names lead to; in words where it depends on the client. */
-const answerOf = ({ answer, listen }: Announced): string => {
-  if (answer !== "auto") return answer.join(", ");
-  const [only, ...others] = listen.https.map(({ host }) => host);
-  const isOne = only !== undefined && others.length === 0 && only !== "0.0.0.0" && only !== "::";
-  return isOne ? only : "the address by which each client reaches this machine";
+const answerOf = (config: Announced): string => {
+  const [only, ...others] = config.listen.https.map(({ host }) => host);
+  const isOne = only !== undefined && others.length === 0 && !isWildcard(only);
+  return describeAnswers(config, isOne ? only : "the address by which each client reaches this machine");
 };
 
 const banner = (

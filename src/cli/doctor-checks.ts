@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { networkInterfaces } from "node:os";
 import { leftOf, readMark } from "../admin/bypass-mark.ts";
 import type { Config } from "../config/config.ts";
+import { namedAnswers } from "../lib/answers.ts";
 import { suffixOf } from "../lib/host-table.ts";
 import { fromHere, isWildcard } from "../lib/listen.ts";
 import { parsePrefixes, plainAddress } from "../lib/prefixes.ts";
@@ -29,6 +30,7 @@ const DOCKER_CERTIFICATES = "/etc/docker/certs.d";
 /** `timeout`: milliseconds for each question and request. */
 export const checksOf = (config: Config, timeout: number): PlannedCheck[] => {
   const { sites, ca, data, maxSize, answer } = config;
+  const named = namedAnswers(config);
   const names = sites.flatMap((site) => site.hijackNames);
   const suffixes = config.wildcards.map((site) => suffixOf(site.host));
   const ask = asking(timeout, encryptedOf(config));
@@ -51,7 +53,10 @@ export const checksOf = (config: Config, timeout: number): PlannedCheck[] => {
     { check: "ca", run: () => checkAuthority({ ...ca, names: [...names, ...suffixes, ...config.names], now: Date.now() }) },
     { check: "docker", run: () => dockerTrust(ca.certificate, names) },
     { check: "ports", run: () => checkPorts(doorsOf(config.listen)) },
-    { check: "answer", run: () => checkAnswer({ answer, interfaces: interfaces(), timeout }) },
+    {
+      check: "answer",
+      run: () => checkAnswer({ answer: named.length === 0 ? "auto" : named, interfaces: interfaces(), timeout }),
+    },
     {
       check: "upstream",
       run: () =>
@@ -114,9 +119,9 @@ const interfaces = (): string[] =>
   Object.values(networkInterfaces()).flatMap((list) => (list ?? []).map((entry) => entry.address));
 
 /** What `answer` says, or this machine's addresses. */
-const ownAddresses = ({ answer, listen }: Config): ((address: string) => boolean) => {
-  const listed = listen.https.filter(({ host }) => !isWildcard(host)).map(({ host }) => host);
-  const own = new Set([...(answer === "auto" ? [] : answer), ...listed, ...interfaces()].map(plainAddress));
+const ownAddresses = (config: Config): ((address: string) => boolean) => {
+  const listed = config.listen.https.filter(({ host }) => !isWildcard(host)).map(({ host }) => host);
+  const own = new Set([...namedAnswers(config), ...listed, ...interfaces()].map(plainAddress));
   return (address) => own.has(plainAddress(address));
 };
 

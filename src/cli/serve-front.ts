@@ -36,6 +36,7 @@ const forParent = ({
   listen,
   names,
   answer,
+  answerIn,
   hijackFor,
   resolvers,
   splits,
@@ -48,7 +49,7 @@ const forParent = ({
   wildcards,
   excluded,
 }: Config): ParentConfig => ({
-  ...{ listen, names, answer, hijackFor, resolvers, splits, trust, clients, log, warnings, excluded },
+  ...{ listen, names, answer, answerIn, hijackFor, resolvers, splits, trust, clients, log, warnings, excluded },
   ca: { certificate: ca.certificate },
   sites: sites.map(forDns),
   wildcards: wildcards.map(forDns),

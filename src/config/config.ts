@@ -1,4 +1,5 @@
 // The effective configuration: everything defaulted, parsed and absolute; what the rest of the program reads.
+import type { Answers } from "../lib/answers.ts";
 import type { Address } from "../lib/listen.ts";
 import type { LogOptions } from "../lib/log.ts";
 import type { Site } from "../sites.ts";
@@ -10,7 +11,7 @@ export interface Split {
   readonly resolvers: readonly string[];
 }
 
-export interface Config {
+export interface Config extends Answers {
   /** The file that was read, if any. */
   readonly file: string | undefined;
   /** What is odd but no error; to be logged at start. */
@@ -25,7 +26,6 @@ export interface Config {
   };
   /** Layover's own names, in lower case. */
   readonly names: readonly string[];
-  readonly answer: "auto" | readonly string[];
   /** For `parsePrefixes`. */
   readonly hijackFor: readonly string[];
   /** For `parseResolver`, at least one. */

@@ -1,4 +1,5 @@
 // File and environment → the effective configuration, or every problem at once with its place.
+import { answersOf } from "./answers.ts";
 import { type MergedSite, mergeSites } from "./builtin.ts";
 import type { Config } from "./config.ts";
 import { clashingDoors, clashingNames, oddSites } from "./crosscheck.ts";
@@ -72,7 +73,7 @@ const effective = async (given: Settings, source: Source, problems: Problem[]): 
     warnings: [],
     listen,
     names,
-    answer: answerOf(given, report),
+    ...answersOf(given, report),
     hijackFor: given.hijackFor ?? ["all"],
     resolvers,
     splits,
@@ -103,14 +104,6 @@ const listenOf = ({ listen = {} }: Settings, report: Report): Config["listen"] =
     proxy: listen.proxy ?? [],
     admin: admin[0],
   };
-};
-
-const answerOf = ({ answer = ["auto"] }: Settings, report: Report): Config["answer"] => {
-  if (answer.length === 1 && answer[0] === "auto") return "auto";
-  if (answer.length === 0 || answer.includes("auto")) {
-    report({ path: ["answer"], text: 'expected "auto" alone, or one or more addresses' });
-  }
-  return answer;
 };
 
 const authorityOf = ({ ca = {} }: Settings, files: Files, report: Report): Config["ca"] => {

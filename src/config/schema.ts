@@ -49,6 +49,8 @@ const ip = parsed('"auto" or an IP address', (text) => {
   throw new Error(`expected "auto" or an address that clients can reach, found ${JSON.stringify(text)}`);
 });
 
+const answer = z.union([z.literal("auto"), ip]);
+
 const resolver = parsed("an IP address, ip:port, tls://host or https://host/dns-query", resolverText);
 
 const rule = strict({
@@ -137,7 +139,7 @@ const store = strict({ blobs: text.optional(), facts: text.optional() });
 const shape = {
   listen: listen.optional(),
   name: list(host).optional(),
-  answer: list(z.union([z.literal("auto"), ip])).optional(),
+  answer: list(z.union([z.record(z.string(), list(answer)), answer])).optional(),
   hijackFor: list(prefix).optional(),
   resolvers: list(z.union([z.record(z.string(), list(resolver)), resolver])).optional(),
   data: text.optional(),

@@ -19,7 +19,7 @@ export const showConfig = (config: Config): string => {
       admin: listen.admin === undefined ? [] : formatAddress(listen.admin),
     },
     name: config.names,
-    answer: config.answer,
+    answer: showAnswers(config),
     hijackFor: config.hijackFor,
     resolvers: [...config.resolvers, ...config.splits.map(({ zone, resolvers }) => ({ [zone]: resolvers }))],
     data: config.data,
@@ -37,6 +37,11 @@ export const showConfig = (config: Config): string => {
   };
   const head = config.file === undefined ? "# no file: the defaults and the environment" : `# ${config.file} and the environment`;
   return `${head}\n${stringify(shown, { flowCollectionPadding: true, lineWidth: 130 })}`;
+};
+
+const showAnswers = ({ answer, answerIn }: Config) => {
+  if (answerIn.length === 0) return answer;
+  return [...answerIn.map((one) => ({ [one.prefix]: one.answer })), ...(answer === "auto" ? ["auto"] : answer)];
 };
 
 /** Layover's own names are taken out of wildcards without being said. */

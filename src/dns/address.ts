@@ -2,13 +2,13 @@
 
 import { isIP, isIPv6 } from "node:net";
 import { LRUCache } from "lru-cache";
+import { type Answers, answerFor } from "../lib/answers.ts";
 import { type Address, isWildcard } from "../lib/listen.ts";
 import { parsePrefixes, plainAddress } from "../lib/prefixes.ts";
 import { canonical6, type HostNetwork, hostNetwork } from "./host-network.ts";
 import { perClient } from "./per-client.ts";
 
-export interface AnswerOptions {
-  readonly answer: "auto" | readonly string[];
+export interface AnswerOptions extends Answers {
   /** Where the HTTPS door listens. */
   readonly https: readonly Address[];
   readonly network?: HostNetwork;
@@ -31,11 +31,20 @@ interface Entry {
 const KEPT_MS = 10_000;
 const KEPT_CLIENTS = 4_096;
 
-export const answerAddresses = ({ answer, https, network = hostNetwork }: AnswerOptions): AddressesFor => {
-  if (answer !== "auto") {
-    const fixed = answer.map(canonical);
-    return () => fixed;
-  }
+export const answerAddresses = ({ https, network = hostNetwork, ...answers }: AnswerOptions): AddressesFor => {
+  const chosen = answerFor(answers);
+  const answerOf = perClient((client) => {
+    const answer = chosen(client);
+    return answer === "auto" ? answer : answer.map(canonical);
+  });
+  const found = autoAddresses(https, network);
+  return (client) => {
+    const answer = answerOf(client);
+    return answer === "auto" ? found(client) : answer;
+  };
+};
+
+const autoAddresses = (https: readonly Address[], network: HostNetwork): AddressesFor => {
   const known = new LRUCache<string, Entry>({ max: KEPT_CLIENTS, ttl: KEPT_MS });
   const inContainer = network.inContainer();
   const spelt = perClient(canonical);

@@ -52,14 +52,23 @@ export const parsePrefixes = (entries: readonly string[]): ((address: string) =>
 };
 
 const addSubnet = (lists: Record<4 | 6, BlockList>, entry: string): void => {
+  const { address, length, family } = parsePrefix(entry);
+  if (family === 4) lists[4].addSubnet(address, length, "ipv4");
+  else lists[6].addSubnet(address, length, "ipv6");
+};
+
+/** An address alone is a prefix of its whole length. Throws PrefixError for what is no prefix, "all" and "private" among it. */
+export const prefixLength = (entry: string): number => parsePrefix(entry.trim()).length;
+
+const parsePrefix = (entry: string): { address: string; length: number; family: 4 | 6 } => {
   const [, text = "", bits] = /^([^/%]+)(?:\/(\d{1,3}))?$/.exec(entry) ?? [];
   if (isIP(text) === 0) throw new PrefixError(entry);
-  const plain = plainAddress(text);
+  const address = plainAddress(text);
   // A prefix over v4-mapped addresses counts the 96 bits before the IPv4 part.
-  const shift = plain === text ? 0 : 96;
-  const width = isIPv4(plain) ? 32 : 128;
+  const shift = address === text ? 0 : 96;
+  const family = isIPv4(address) ? 4 : 6;
+  const width = family === 4 ? 32 : 128;
   const length = bits === undefined ? width : Number(bits) - shift;
   if (length < 0 || length > width) throw new PrefixError(entry);
-  if (width === 32) lists[4].addSubnet(plain, length, "ipv4");
-  else lists[6].addSubnet(plain, length, "ipv6");
+  return { address, length, family };
 };

@@ -25,6 +25,7 @@ describe("with nothing configured", () => {
       },
       names: ["layover"],
       answer: "auto",
+      answerIn: [],
       hijackFor: ["all"],
       resolvers: ["8.8.8.8:53", "8.8.4.4:53"],
       splits: [],
@@ -200,6 +201,37 @@ describe("what is wrong", () => {
     expect(found).toMatch(/trust: cannot read .*nowhere\.pem: there is no such file/);
     expect(await problems("resolvers: []")).toEqual(["layover.yaml:1:1 resolvers: expected at least one resolver, found none"]);
     expect((await problems("resolvers: 127.0.0.1"))[0]).toContain("is Layover itself");
+  });
+});
+
+describe("an answer for a subnet", () => {
+  it("stands beside what is for all others, which is auto without a word", async () => {
+    const given = await load(
+      'answer: [{ 10.1.0.0/16: 10.1.0.2, 10.2.0.1: auto }, { "fd00:1::/64": ["fd00:1::2", 10.1.0.2] }, 10.0.0.5]',
+    );
+    const answerIn = [
+      { prefix: "10.1.0.0/16", answer: ["10.1.0.2"] },
+      { prefix: "10.2.0.1", answer: "auto" },
+      { prefix: "fd00:1::/64", answer: ["fd00:1::2", "10.1.0.2"] },
+    ];
+    expect(given).toMatchObject({ answer: ["10.0.0.5"], answerIn });
+    expect(await load(showConfig(given))).toMatchObject({ answer: ["10.0.0.5"], answerIn });
+    const rest = await load("answer: [{ 10.1.0.0/16: 10.1.0.2 }]");
+    expect(rest).toMatchObject({ answer: "auto", answerIn: answerIn.slice(0, 1) });
+    expect(await load(showConfig(rest))).toMatchObject({ answer: "auto", answerIn: answerIn.slice(0, 1) });
+    expect(await load("answer: [{ 10.1.0.0/16: 10.1.0.2 }, auto]")).toMatchObject({ answer: "auto" });
+  });
+
+  it.each([
+    ["{ all: 10.0.0.1 }", 'answer.0.all: expected an address or a prefix such as 10.1.0.0/16, found "all"'],
+    ["{ 10.0.0.0/33: 10.0.0.1 }", "expected an address or a prefix such as 10.1.0.0/16"],
+    ["{ 10.0.0.0/8: [] }", 'answer.0.10.0.0.0/8: expected "auto" alone, or one or more addresses'],
+    ["{ 10.0.0.0/8: [auto, 10.0.0.1] }", 'answer.0.10.0.0.0/8: expected "auto" alone, or one or more addresses'],
+    ["{ 10.0.0.0/8: 10.0.0.1 }, { 10.0.0.0/8: 10.0.0.2 }", "the subnet 10.0.0.0/8 has its answer already"],
+    ["{ 10.0.0.0/8: 10.0.0.1 }, auto, 10.0.0.1", 'answer: expected "auto" alone, or one or more addresses'],
+    ["{ 10.0.0.0/8: 0.0.0.0 }", "an address that clients can reach"],
+  ])("%s is refused", async (entries, message) => {
+    expect((await problems(`answer: [${entries}]`)).join("\n")).toContain(message);
   });
 });
 

@@ -1,6 +1,7 @@
 import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { answerAddresses } from "../../src/dns/address.ts";
 import { type HostNetwork, hostNetwork, parseGateways4, parseGateways6 } from "../../src/dns/host-network.ts";
+import type { Answer } from "../../src/lib/answers.ts";
 import { parseAddress } from "../../src/lib/listen.ts";
 
 const ROUTES: Record<string, string> = {
@@ -34,7 +35,7 @@ const network = (given: Partial<HostNetwork> = {}): HostNetwork & { asked: strin
 };
 
 const answering = (https: string[], given: Partial<HostNetwork> = {}) =>
-  answerAddresses({ answer: "auto", https: https.map((text) => parseAddress(text)), network: network(given) });
+  answerAddresses({ answer: "auto", answerIn: [], https: https.map((text) => parseAddress(text)), network: network(given) });
 
 describe("answer: auto", () => {
   it("is the door's address when that is one, wherever the client is", async () => {
@@ -67,7 +68,7 @@ describe("answer: auto", () => {
 
   it("asks for a client's route once in a while, not for every query", async () => {
     const host = network();
-    const addressesFor = answerAddresses({ answer: "auto", https: [parseAddress("0.0.0.0:443")], network: host });
+    const addressesFor = answerAddresses({ answer: "auto", answerIn: [], https: [parseAddress("0.0.0.0:443")], network: host });
     await Promise.all([addressesFor("172.18.0.5"), addressesFor("172.18.0.5"), addressesFor("::ffff:172.18.0.5")]);
     expect(host.asked).toEqual(["172.18.0.5"]);
     // Nor is a promise made for what is known.
@@ -131,10 +132,48 @@ describe("an explicit answer", () => {
     const answer = ["10.1.2.3", "FD00:0:0::1", "::ffff:10.1.2.4"];
     const addressesFor = answerAddresses({
       answer,
+      answerIn: [],
       https: [parseAddress("0.0.0.0:443")],
       network: network({ inContainer: () => true }),
     });
     expect(await addressesFor("192.168.1.50")).toEqual(["10.1.2.3", "fd00::1", "10.1.2.4"]);
+  });
+});
+
+describe("an answer per subnet", () => {
+  const addressesFor = (answer: Answer, given: Partial<HostNetwork> = {}) =>
+    answerAddresses({
+      answer,
+      answerIn: [
+        { prefix: "10.1.0.0/16", answer: ["10.1.0.2"] },
+        { prefix: "10.1.7.0/24", answer: "auto" },
+        { prefix: "10.1.7.9", answer: ["10.9.9.9"] },
+        { prefix: "fd00:1::/64", answer: ["FD00:1::2", "10.1.0.2"] },
+        { prefix: "fe80::/10", answer: ["10.3.3.3"] },
+      ],
+      https: [parseAddress("0.0.0.0:443")],
+      network: network({ route: async () => "172.18.0.2", ...given }),
+    });
+
+  it.each([
+    ["10.1.0.9", ["10.1.0.2"]],
+    ["::ffff:10.1.255.9", ["10.1.0.2"]],
+    ["10.1.7.8", ["172.18.0.2"]],
+    ["10.1.7.9", ["10.9.9.9"]],
+    ["fd00:1::9", ["fd00:1::2", "10.1.0.2"]],
+    ["fd00:1:0:1::9", ["10.0.0.5"]],
+    ["fe80::5%eth0", ["10.3.3.3"]],
+    ["10.2.0.9", ["10.0.0.5"]],
+  ])("%s gets %j: the longest prefix that holds it decides", async (client, expected) => {
+    expect(await addressesFor(["10.0.0.5"])(client)).toEqual(expected);
+  });
+
+  it("leaves the others to auto, and in a container those on the same link", async () => {
+    expect(await addressesFor("auto")("10.2.0.9")).toEqual(["172.18.0.2"]);
+    const contained = addressesFor("auto", { inContainer: () => true });
+    expect(await contained("10.2.0.9")).toBeUndefined();
+    expect(await contained("172.18.0.5")).toEqual(["172.18.0.2"]);
+    expect(await contained("10.1.0.9")).toEqual(["10.1.0.2"]);
   });
 });
 
