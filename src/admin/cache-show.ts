@@ -43,7 +43,7 @@ export const showImage = async (parts: Parts, text: string): Promise<Shown> => {
   const entries = await entriesOf(blobs, anatomy?.parts ?? [], new Set([digest]));
   const mediaType = link?.mediaType ?? anatomy?.mediaType;
   const linkers = await facts.inventory.linkers(digest, { limit: MAX_LINKS });
-  const tags = await facts.inventory.tagsOf(digest, MAX_LINKS);
+  const tags = await facts.inventory.tagsOf(digest, { limit: MAX_LINKS });
   const moves = tag === undefined ? [] : await facts.tagHistory({ ...key, tag }, MAX_MOVES);
   return {
     reference: name,

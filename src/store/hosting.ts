@@ -3,7 +3,7 @@
 import type { Digest } from "../oci/digest.ts";
 import type { Repository, Tag } from "../oci/reference.ts";
 import type { LinkKey } from "./facts.ts";
-import type { Page } from "./inventory.ts";
+import { everyRow, type Page } from "./inventory.ts";
 
 /** What a hosted manifest refers to by its `subject`, and how it is listed there. */
 export interface Referrer {
@@ -66,14 +66,5 @@ export interface Hosting {
   unhostUnnamed(key: LinkKey, before: number): Promise<boolean>;
 }
 
-const PAGE = 1_000;
-
-/** By name, however many there are; one that is taken away meanwhile does not disturb it. */
-export async function* tagsFor(hosting: Pick<Hosting, "tagsOf">, key: LinkKey): AsyncGenerator<Tag> {
-  for (let after: Tag | undefined; ; ) {
-    const page = await hosting.tagsOf(key, { after, limit: PAGE });
-    yield* page;
-    after = page.at(-1);
-    if (after === undefined) return;
-  }
-}
+export const tagsFor = (hosting: Pick<Hosting, "tagsOf">, key: LinkKey): AsyncGenerator<Tag> =>
+  everyRow((page: Page<Tag>) => hosting.tagsOf(key, page));

@@ -40,9 +40,21 @@ export interface Page<Entry> {
   readonly limit: number;
 }
 
+const PAGE = 1_000;
+
+/** Row after row, however many there are; one that is taken away meanwhile does not disturb it. */
+export async function* everyRow<Row>(pageOf: (page: Page<Row>) => Promise<Row[]>): AsyncGenerator<Row> {
+  for (let after: Row | undefined; ; ) {
+    const page = await pageOf({ after, limit: PAGE });
+    yield* page;
+    after = page.at(-1);
+    if (page.length < PAGE) return;
+  }
+}
+
 /** Whether any repository is known to hold it, or any tag stands for it. */
 export const isKnown = async (inventory: Inventory, digest: Digest): Promise<boolean> =>
-  (await inventory.linkers(digest, { limit: 1 })).length > 0 || (await inventory.tagsOf(digest, 1)).length > 0;
+  (await inventory.linkers(digest, { limit: 1 })).length > 0 || (await inventory.tagsOf(digest, { limit: 1 })).length > 0;
 
 export interface Inventory {
   /** Sites of which anything is known, by name. */
@@ -55,8 +67,8 @@ export interface Inventory {
   links(site: string, repo: Repository, page: Page<Digest>): Promise<LinkRow[]>;
   /** The repositories that hold a digest, by site and name. */
   linkers(digest: Digest, page: Page<Pick<Linker, "site" | "repo">>): Promise<Linker[]>;
-  /** The tags that stand for a digest, at most `limit`. */
-  tagsOf(digest: Digest, limit: number): Promise<TagKey[]>;
+  /** The tags that stand for a digest, by site, repository and name. */
+  tagsOf(digest: Digest, page: Page<TagKey>): Promise<TagKey[]>;
   /** By digest, at most up to and including `last`. */
   byDigest(page: Page<Digest>, last?: Digest): Promise<Holding[]>;
   /** Links to what is not held, the hosted ones apart, by site, repository and digest: `limit` links are looked at, and `next` is where to go on. */

@@ -101,11 +101,11 @@ const memoryInventory = ({ tags, links }: Known, kept: ReadonlyMap<Digest, Holdi
         .map(([{ site, repo }, { mediaType }]) => ({ site, repo, mediaType }))
         .sort((a, b) => compare(a.site, b.site) || compare(a.repo, b.repo))
         .slice(0, limit),
-    tagsOf: async (digest, limit) =>
+    tagsOf: async (digest, { after, limit }) =>
       named()
-        .filter(([, fact]) => fact.digest === digest)
+        .filter(([key, fact]) => fact.digest === digest && (after === undefined || byTag(key, after) > 0))
         .map(([key]) => key)
-        .sort((a, b) => compare(a.site, b.site) || compare(a.repo, b.repo) || compare(a.tag, b.tag))
+        .sort(byTag)
         .slice(0, limit),
     byDigest: async ({ after = "", limit }, last) =>
       [...kept.values()]
@@ -139,6 +139,8 @@ const optionally = <From, To>(map: (from: From) => To, value: From | undefined):
   value === undefined ? undefined : map(value);
 
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+
+const byTag = (a: TagKey, b: TagKey): number => compare(a.site, b.site) || compare(a.repo, b.repo) || compare(a.tag, b.tag);
 const sorted = <Name extends string>(names: readonly Name[]): Name[] => [...names].sort(compare);
 const order = (a: UseCursor, b: UseCursor): number => a.usedAt - b.usedAt || compare(a.digest, b.digest);
 /** A blank comes before everything that a name may hold. */

@@ -54,9 +54,16 @@ export const sqliteInventory = (connection: Connection): Inventory => ({
         limit,
       )
       .map((row) => ({ site: String(row["site"]), repo: row["repo"] as Repository, mediaType: optional(row["media_type"]) })),
-  tagsOf: async (digest, limit) =>
+  tagsOf: async (digest, { after, limit }) =>
     connection
-      .all("SELECT site, repo, tag FROM tags WHERE digest = ? ORDER BY site, repo, tag LIMIT ?", digest, limit)
+      .all(
+        "SELECT site, repo, tag FROM tags WHERE digest = ? AND (site, repo, tag) > (?, ?, ?) ORDER BY site, repo, tag LIMIT ?",
+        digest,
+        after?.site ?? "",
+        after?.repo ?? "",
+        after?.tag ?? "",
+        limit,
+      )
       .map((row) => ({ site: String(row["site"]), repo: row["repo"] as Repository, tag: row["tag"] as Tag })),
   byDigest: async ({ after = "", limit }, last) =>
     connection

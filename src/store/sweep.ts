@@ -6,9 +6,10 @@ import type { Logger } from "../lib/log.ts";
 import { Turns } from "../lib/turns.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { Reference, Repository } from "../oci/reference.ts";
-import type { FactStore } from "./facts.ts";
+import type { FactStore, TagKey } from "./facts.ts";
 import type { Held } from "./held.ts";
 import type { Holding } from "./holdings.ts";
+import { everyRow, type Linker, type Page } from "./inventory.ts";
 import type { Readers } from "./readers.ts";
 import type { Uses } from "./uses.ts";
 
@@ -50,8 +51,6 @@ interface Goal {
 const PAGE = 100;
 /** What was used no longer than this after its manifest came with it: the same pull. Milliseconds. */
 const ONE_PULL = 60 * 60_000;
-/** A digest with as many tags or repositories is looked at no further, and stays. */
-const MANY = 1_000;
 /** How long it is believed that nothing may go, before it is looked through again: milliseconds, and how many times as long as that took. */
 const BARREN_FOR = 1_000;
 const BARREN_TIMES = 50;
@@ -170,16 +169,14 @@ export class Sweep {
     }
   }
 
-  /** By a tag that stands for it, or by its repository. */
+  /** By a tag that stands for it, or by its repository, however many there are of either. */
   async #isPinned(digest: Digest): Promise<boolean> {
     const { isPinned, facts } = this.#parts;
-    const tags = await facts.inventory.tagsOf(digest, MANY);
-    const linkers = await facts.inventory.linkers(digest, { limit: MANY });
-    return (
-      tags.length === MANY ||
-      linkers.length === MANY ||
-      tags.some(({ site, repo, tag }) => isPinned(site, repo, tag)) ||
-      linkers.some(({ site, repo }) => isPinned(site, repo, digest))
-    );
+    const { inventory } = facts;
+    const tags = everyRow((page: Page<TagKey>) => inventory.tagsOf(digest, page));
+    for await (const { site, repo, tag } of tags) if (isPinned(site, repo, tag)) return true;
+    const linkers = everyRow((page: Page<Linker>) => inventory.linkers(digest, page));
+    for await (const { site, repo } of linkers) if (isPinned(site, repo, digest)) return true;
+    return false;
   }
 }

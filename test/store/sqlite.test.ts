@@ -180,7 +180,7 @@ describe("a file of an older version", () => {
     expect(await facts.tag(KEY)).toEqual({ digest: DIGESTS[0], checkedAt: 5, generation: 2, doubted: false });
     expect(await facts.holdings.totals()).toEqual({ count: 0, bytes: 0 });
     expect(await facts.inventory.linkers(DIGESTS[0]!, { limit: 2 })).toHaveLength(1);
-    expect(await facts.inventory.tagsOf(DIGESTS[0]!, 2)).toEqual([KEY]);
+    expect(await facts.inventory.tagsOf(DIGESTS[0]!, { limit: 2 })).toEqual([KEY]);
   });
 });
 

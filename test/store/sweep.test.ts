@@ -159,6 +159,18 @@ describe("no room", () => {
     expect(kept.disk.room.isFull).toBe(false);
   });
 
+  it("is made by what a thousand tags and more stand for, unless one of them is pinned", async () => {
+    const kept = await keeping({ maxSize: 1_000, isPinned: (_site, _repo, reference) => reference === "v2001" });
+    const [loose, firm] = [await put(kept.blobs, body(400, 1)), await put(kept.blobs, body(400, 2))];
+    for (let n = 0; n < 1_001; n += 1) {
+      await tagged(kept, `a${n}`, loose);
+      await tagged(kept, `v${n + 1_001}`, firm);
+    }
+    kept.pass(10_000);
+    await (await kept.blobs.stage(500)).discard(new Error("over"));
+    expect(heldOf(kept, [loose, firm])).toEqual([false, true]);
+  });
+
   it("is not looked for again with every body that comes by", async () => {
     const kept = await keeping({ maxSize: 1_000, isPinned: () => true });
     await tagged(kept, "v1", await put(kept.blobs, body(900, 1)));

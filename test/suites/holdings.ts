@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type Digest, digestOf } from "../../src/oci/digest.ts";
 import type { Repository, Tag } from "../../src/oci/reference.ts";
-import type { FactStore } from "../../src/store/facts.ts";
+import type { FactStore, TagKey } from "../../src/store/facts.ts";
 import type { NewHolding } from "../../src/store/holdings.ts";
 
 const named = (text: string): Digest => digestOf(Buffer.from(text));
@@ -194,11 +194,15 @@ export const holdingsSuite = (name: string, make: () => Promise<FactStore>): voi
         `${SITE}/acme/app`,
         "t.example/acme",
       ]);
-      expect((await inventory.tagsOf(named("m"), 9)).map((key) => `${key.repo}:${key.tag}`)).toEqual([
+      expect((await inventory.tagsOf(named("m"), { limit: 9 })).map((key) => `${key.repo}:${key.tag}`)).toEqual([
         "acme/app:v1",
         "only/tags:v1",
       ]);
-      expect(await inventory.tagsOf(named("m"), 1)).toHaveLength(1);
+      const paged = await every(
+        (after: TagKey | undefined) => inventory.tagsOf(named("m"), { after, limit: 1 }),
+        (key) => key,
+      );
+      expect(paged).toEqual(await inventory.tagsOf(named("m"), { limit: 9 }));
     });
 
     it("lists what is held by digest", async () => {
