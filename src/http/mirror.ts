@@ -47,13 +47,13 @@ const byNamespace = (sites: Sites, ns: string, first: string | undefined, path: 
 };
 
 const byPath = (sites: Sites, first: string | undefined, path: string, query: URLSearchParams): Mirrored | undefined => {
-  if (first !== undefined && isHostLike(first))
+  if (first !== undefined && isHostLike(first) && !(BARE.test(path) && lookUp(sites, first) === undefined))
     return { ...asOf(sites, known(sites, first), withoutFirst(path, first), query), outward: prefixed(first) };
   if (path === "/v2" || path === "/v2/") return undefined;
   return { ...asOf(sites, known(sites, HUB), path, query), outward: prefixed(undefined) };
 };
 
-/** As Docker tells a registry from a part of a repository's name; those of Docker Hub have neither in their first part. */
+/** As Docker tells a registry from a part of a repository's name; with nothing behind it it may be a name of the Hub's all the same. */
 const isHostLike = (part: string): boolean => part.includes(".") || part.includes(":");
 
 /** The registries that are stood in for are those on 443. */

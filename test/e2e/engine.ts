@@ -1,5 +1,6 @@
 // Builders: real Docker Engines, and skopeo, each in a mount namespace with its own resolv.conf and /etc/docker.
 import { copyFile, mkdir, rm, symlink, writeFile } from "node:fs/promises";
+import { type Mirror, ofDocker } from "./clients/mirrors.ts";
 import type { Image } from "./image.ts";
 import { outcome, Part, type Ran, run } from "./part.ts";
 import { USERS } from "./tokens.ts";
@@ -8,9 +9,15 @@ import { USERS } from "./tokens.ts";
 export type Kind = "classic" | "containerd";
 /**
  * Where a builder looks up names, and which CA its certs.d holds for which hosts. `bridges`: its containers get networks, and the
- * rules that go with them.
+ * rules that go with them. `mirror`: what it is to ask first.
  */
-export type Network = { dns: string; ca?: { certificate: string; hosts: readonly string[] }; publicCa: string; bridges?: true };
+export type Network = {
+  dns: string;
+  ca?: { certificate: string; hosts: readonly string[] };
+  publicCa: string;
+  bridges?: true;
+  mirror?: Mirror;
+};
 
 const NOBODY = "nobody";
 /** Where Debian's commands are. */
@@ -57,7 +64,7 @@ export class Engine {
   /** A pristine engine, `settings` its daemon.json. SSL_CERT_FILE is how it trusts the public CA, as any machine trusts the real ones. */
   static async start(kind: Kind, name: string, dir: string, network: Network, settings: object = {}): Promise<Engine> {
     const enter = await builder(dir, network);
-    await writeFile(`${dir}/docker/daemon.json`, JSON.stringify(settings));
+    await writeFile(`${dir}/docker/daemon.json`, JSON.stringify({ ...(await ofDocker(dir, network, kind)), ...settings }));
     const dockerd = kind === "classic" ? "/usr/sbin/dockerd" : `${process.env["LAYOVER_LAB"]}/bin/dockerd`;
     const places = [
       "--data-root",

@@ -19,6 +19,9 @@ export const HUB = { host: "registry-1.docker.io", address: "10.77.0.8" };
 /** quay.io, the same with one that has the referrers API. */
 export const QUAY = { host: "quay.io", address: "10.77.0.9" };
 
+/** What Layover is called where it is a mirror; its own setting `name` is the test's. */
+export const OWN_NAMES = ["layover.lab", "layover"] as const;
+
 export class World {
   readonly dir: string;
   readonly authority: Authority;
@@ -43,6 +46,7 @@ export class World {
       ["gitlab.com", TOKENS],
       [HUB.host, HUB.address],
       [QUAY.host, QUAY.address],
+      ...OWN_NAMES.map((name) => [name, DOOR] as const),
     ] as const;
     this.internet = new Internet(new Map(names), `${dir}/dnsmasq.log`);
     this.layover = new Layover(`${dir}/layover`, authority.certificate);
@@ -79,6 +83,13 @@ export class World {
       ca: { certificate: this.layover.certificate, hosts: [OPEN, GUARDED, QUAY.host] },
       publicCa: this.authority.certificate,
     };
+  }
+
+  /** What a builder is set up with that is to ask Layover's own name for these hosts' images first; its DNS is the internet's. */
+  mirroring(at: string, hosts: readonly string[]): Network {
+    // Docker 29 looks for a mirror's CA where the Hub's is
+    const names = [...OWN_NAMES, ...OWN_NAMES.map((name) => `${name}:443`), "docker.io"];
+    return { ...this.direct, ca: { certificate: this.layover.certificate, hosts: names }, mirror: { at, hosts } };
   }
 
   /** What a builder without Layover is set up with. */

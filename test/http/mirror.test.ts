@@ -45,6 +45,8 @@ describe("a request on Layover's own name", () => {
     // Docker's registry-mirrors, and what a person types
     ["/v2/library/ubuntu/manifests/latest", `${HUB} /v2/library/ubuntu/manifests/latest`],
     ["/v2/ubuntu/manifests/latest", `${HUB} /v2/library/ubuntu/manifests/latest`],
+    ["/v2/ubuntu-24.04/manifests/latest", `${HUB} /v2/library/ubuntu-24.04/manifests/latest`],
+    ["/v2/ghcr.io/manifests/latest", "ghcr.io /v2/manifests/latest"],
     ["/v2/ubuntu/tags/list?n=5", `${HUB} /v2/library/ubuntu/tags/list?n=5`],
     ["/v2/docker.io/ubuntu/manifests/latest", `${HUB} /v2/library/ubuntu/manifests/latest`],
     ["/v2/docker.io/acme/app/manifests/v1", `${HUB} /v2/acme/app/manifests/v1`],

@@ -3,6 +3,7 @@ import { mkdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { Engine, type Network } from "../engine.ts";
 import type { Part } from "../part.ts";
 import { type Client, digestIn, Place, password, type Start } from "./client.ts";
+import { ofBuildkit } from "./mirrors.ts";
 
 /** `to` names an image, `cacheFrom` and `cacheTo` build caches, all of them at registries. */
 export type Recipe = { dockerfile: string; to?: string; cacheFrom?: string; cacheTo?: string; file?: Buffer };
@@ -80,8 +81,10 @@ const builderOf = (place: Place, command: Command, env: Record<string, string>, 
 export const startBuildkit = async (place: Place, network: Network, ...more: string[]): Promise<Part> => {
   const { dir, socket } = place;
   const hosts = network.ca?.hosts ?? [];
-  const settings = hosts.map((host) => `[registry."${host}"]\n  ca = ["/etc/docker/certs.d/${host}/ca.crt"]\n`);
-  await writeFile(`${dir}/buildkitd.toml`, settings.join(""));
+  // one table a registry: of a mirror's own name its mirror's is all there is
+  const named = network.mirror === undefined ? hosts : [];
+  const settings = named.map((host) => `[registry."${host}"]\n  ca = ["/etc/docker/certs.d/${host}/ca.crt"]\n`);
+  await writeFile(`${dir}/buildkitd.toml`, settings.join("") + ofBuildkit(network));
   const argv = ["buildkitd", "--addr", `unix://${socket}`, "--root", `${dir}/root`, "--config", `${dir}/buildkitd.toml`];
   const worker = ["--containerd-worker=false", "--oci-worker-net=host", "--otel-socket-path", `${dir}/otel`];
   return place.daemon([...argv, ...worker, ...more], ["buildctl", "--addr", `unix://${socket}`, "debug", "workers"]);

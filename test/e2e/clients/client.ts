@@ -6,6 +6,7 @@ import { builder, type Network, PATH } from "../engine.ts";
 import type { Image } from "../image.ts";
 import { must, type Options, Part, type Ran, run } from "../part.ts";
 import { USERS } from "../tokens.ts";
+import { ofContainersImage } from "./mirrors.ts";
 
 /** Each of these fails with what the client said. */
 export type Client = {
@@ -62,7 +63,8 @@ export class Place {
     await writeFile(`${config}/config.json`, "{}"); // some look for it because it is named
     await writeFile(`${dir}/roots.pem`, (await Promise.all(trusted.map((file) => readFile(file, "utf8")))).join("\n"));
     const path = `${process.env["LAYOVER_LAB"]}/bin:${PATH}`;
-    const env = { PATH: path, HOME: home, TMPDIR: dir, SSL_CERT_FILE: `${dir}/roots.pem`, DOCKER_CONFIG: config };
+    const mirrors = await ofContainersImage(dir, network);
+    const env = { PATH: path, HOME: home, TMPDIR: dir, SSL_CERT_FILE: `${dir}/roots.pem`, DOCKER_CONFIG: config, ...mirrors };
     // podman, buildah and skopeo remember there, for each other, which repository has which blob
     await mkdir(`${dir}/containers`);
     const own = ["sh", "-c", 'mount --bind "$1" /var/lib/containers && shift && exec "$@"', "own", `${dir}/containers`];

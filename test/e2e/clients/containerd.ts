@@ -4,6 +4,7 @@ import { writeFile } from "node:fs/promises";
 import type { Part } from "../part.ts";
 import { type Client, creds, digestIn, Place, password, type Start } from "./client.ts";
 import { Cri } from "./cri.ts";
+import { ofContainerd } from "./mirrors.ts";
 
 const HOSTS = "/etc/docker/certs.d"; // the builder's own
 
@@ -33,6 +34,7 @@ export const startContainerd = async (place: Place, more = ""): Promise<Part> =>
 /** ctr itself resolves names and speaks to registries, unless it hands the pull to containerd, as it does since 2.0. */
 export const ctr: Start = async (dir, network): Promise<Client> => {
   const place = await Place.make(dir, network);
+  await ofContainerd(dir, network);
   const daemon = await startContainerd(place);
   const images = (...args: string[]) => place.must(["ctr", "-a", place.socket, "images", ...args]);
   let credentials: string[] = [];
@@ -60,6 +62,7 @@ export const ctr: Start = async (dir, network): Promise<Client> => {
 
 export const cri: Start = async (dir, network): Promise<Client> => {
   const place = await Place.make(dir, network);
+  await ofContainerd(dir, network, "/v2"); // as k3s writes it
   const daemon = await startContainerd(place);
   const service = new Cri(place.socket);
   let credentials: { user: string; password: string } | undefined;

@@ -11,7 +11,9 @@ const heldIn = async (dir: string): Promise<string> => digestIn(await readFile(`
 /** skopeo reads /etc/docker/certs.d. */
 export const skopeo: Start = async (dir, network): Promise<Client> => {
   const place = await Place.make(dir, network);
-  const copy = (...args: string[]) => place.must(["skopeo", "--insecure-policy", "copy", ...args]);
+  const registries = place.env["CONTAINERS_REGISTRIES_CONF"]; // which it alone does not look for
+  const options = ["--insecure-policy", ...(registries ? ["--registries-conf", registries] : [])];
+  const copy = (...args: string[]) => place.must(["skopeo", ...options, "copy", ...args]);
   return {
     async pull(reference) {
       const target = place.fresh();
