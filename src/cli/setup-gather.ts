@@ -2,10 +2,11 @@
 import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
 import { networkInterfaces } from "node:os";
-import type { DockerSetup } from "../admin/setup-docker.ts";
 import type { Config } from "../config/config.ts";
 import { isWildcard } from "../lib/listen.ts";
 import { SetupError } from "../lib/setup-error.ts";
+import { setupOf } from "../setup/installation.ts";
+import type { Setup } from "../setup/setup.ts";
 import { parseRoots, type Root, readRoots } from "./ca-roots.ts";
 
 export interface Gathering {
@@ -18,25 +19,22 @@ const FETCH_MS = 10_000;
 const MAX_CA_BYTES = 2 ** 20;
 
 /** `notes` are for stderr. Throws SetupError. */
-export const gatherSetup = async (config: Config, from: Gathering): Promise<{ setup: DockerSetup; notes: string[] }> => {
+export const gatherSetup = async (config: Config, from: Gathering): Promise<{ setup: Setup; notes: string[] }> => {
   const server = from.server === undefined ? undefined : serverUrl(from.server);
   const roots = server === undefined ? await localRoots(config.ca.certificate) : await remoteRoots(server);
   refuseOthers(roots, from.fingerprint);
   const { address, notes } = await addressOf(config, from.address, server);
-  const dnsHost = config.listen.dns.find(({ host }) => !isWildcard(host) && server === undefined)?.host;
   const fingerprints = roots.map((root) => root.fingerprint);
   const told = server === undefined || from.fingerprint !== undefined ? [] : fetched(server, fingerprints);
-  return {
-    notes: [...notes, ...told],
-    setup: {
-      names: config.sites.flatMap((site) => site.hijackNames),
-      dns: { host: from.address ?? dnsHost ?? address, port: config.listen.dns[0]?.port ?? 53 },
-      answer: config.answer === "auto" || server !== undefined ? [address] : config.answer,
-      ca: roots.map((root) => root.pem).join(""),
-      fingerprints,
-      url: server?.origin ?? httpDoor(config, address),
-    },
-  };
+  const setup = setupOf(config, {
+    address,
+    answer: config.answer === "auto" || server !== undefined ? [address] : config.answer,
+    dnsHost: from.address ?? (server && address),
+    ca: roots.map((root) => root.pem).join(""),
+    fingerprints,
+    url: server?.origin ?? httpDoor(config, address),
+  });
+  return { notes: [...notes, ...told], setup };
 };
 
 const fetched = (server: URL, fingerprints: readonly string[]): string[] => [
