@@ -1,14 +1,13 @@
 // The front end put together: TLS, HTTP, cache. The app files are the only ones that know concrete classes.
 import { randomBytes } from "node:crypto";
-import { isIP } from "node:net";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import manifest from "../package.json" with { type: "json" };
 import { Bypass } from "./admin/bypass.ts";
 import { type Condition, condition } from "./admin/health.ts";
 import { isProbe, ownPage, sendPage } from "./admin/pages.ts";
-import { dockerScript } from "./admin/setup-docker.ts";
 import { openAdmin } from "./app-admin.ts";
+import { originOf, setupKit } from "./app-setup.ts";
 import { openSites } from "./app-sites.ts";
 import { collecting } from "./app-store.ts";
 import { openTunnels } from "./app-tunnels.ts";
@@ -16,10 +15,10 @@ import type { Config } from "./config/config.ts";
 import { dispatcher } from "./http/dispatch.ts";
 import type { Door, Exchange } from "./http/exchange.ts";
 import { type DoorOptions, type OpenDoor, openDoor } from "./http/server.ts";
-import { answerFor, namedAnswers } from "./lib/answers.ts";
+import { namedAnswers } from "./lib/answers.ts";
 import { systemClock } from "./lib/clock.ts";
 import { suffixOf } from "./lib/host-table.ts";
-import { type Address, explainListenError, formatAddress } from "./lib/listen.ts";
+import { explainListenError, formatAddress } from "./lib/listen.ts";
 import type { Logger } from "./lib/log.ts";
 import { parsePrefixes } from "./lib/prefixes.ts";
 import { installationSecret } from "./lib/secret.ts";
@@ -102,37 +101,16 @@ export const frontEnd = async (config: Config, log: Logger): Promise<FrontEnd> =
       bypass: () => bypass.look(),
     });
 
-  const answerOf = answerFor(config);
-  const ownPages = async ({ req, res, host, method, path, note }: Exchange): Promise<void> => {
+  const setupPages = setupKit(config, ca);
+  const ownPages = async (exchange: Exchange): Promise<void> => {
+    const { res, method, path, note } = exchange;
     note.site = "-";
     note.verdict = "OWN";
     note.isProbe = isProbe(path);
-    const local = (req.socket.localAddress ?? "").replace(/^::ffff:/, "");
-    const answer = answerOf(req.socket.remoteAddress ?? "");
-    const address = answer === "auto" ? [local] : answer;
-    // the address that the client knows us by, which behind a container's published ports is none of ours
-    const reached = isIP(host) === 0 ? local : host;
-    const origin = `http://${formatAddress({ host: reached, port: req.socket.localPort ?? 80 }).replace(/:80$/, "")}`;
-    const setup = (client: string) =>
-      client === "docker"
-        ? dockerScript({
-            names,
-            dns: dnsAddress(config, address[0] ?? local),
-            answer: address,
-            ca: ca.bundle,
-            fingerprints: ca.fingerprints,
-            url: origin,
-          })
-        : undefined;
-    sendPage(
-      res,
-      await ownPage(
-        { condition: now, caBundle: ca.bundle, fingerprints: ca.fingerprints, names, own: config.names, setup },
-        method,
-        path,
-        origin,
-      ),
-    );
+    const { bundle: caBundle, fingerprints } = ca;
+    const setup = () => setupPages(exchange);
+    const parts = { condition: now, caBundle, fingerprints, names, own: config.names, setup };
+    sendPage(res, await ownPage(parts, method, path, originOf(exchange)));
   };
   const dispatch = dispatcher({
     sites,
@@ -200,10 +178,4 @@ export const frontEnd = async (config: Config, log: Logger): Promise<FrontEnd> =
       await kept.close();
     },
   };
-};
-
-/** Where a client that reaches us at `address` finds DNS. */
-const dnsAddress = ({ listen }: Config, address: string): Address => {
-  const own = listen.dns.find(({ host }) => host !== "0.0.0.0" && host !== "::");
-  return own ?? { host: address, port: listen.dns[0]?.port ?? 53 };
 };

@@ -11,8 +11,8 @@ export interface PageParts {
   readonly names: readonly string[];
   /** Layover's own. */
   readonly own: readonly string[];
-  /** The set-up script for one kind of client; `undefined` for an unknown one. `origin` is how the client reached us. */
-  readonly setup: (client: string, origin: string) => string | undefined;
+  /** The page of the set-up kit that was asked for; `undefined` where there is none of that name. */
+  readonly setup: () => Promise<{ readonly isScript: boolean; readonly body: string } | undefined>;
 }
 
 export interface Page {
@@ -31,8 +31,9 @@ export const ownPage = async (parts: PageParts, method: string, path: string, or
   if (path === "/ca.crt") return { status: 200, type: "application/x-pem-file", body: parts.caBundle };
   if (path === "/client.json") return hello(parts);
   if (path === "/") return text(200, front(parts, await parts.condition(), origin));
-  const script = path.startsWith("/setup/") ? parts.setup(path.slice("/setup/".length), origin) : undefined;
-  if (script !== undefined) return { status: 200, type: "text/x-shellscript; charset=utf-8", body: script };
+  const setup = /^\/setup(\/|$)/.test(path) ? await parts.setup() : undefined;
+  if (setup !== undefined)
+    return { status: 200, type: `text/${setup.isScript ? "x-shellscript" : "plain"}; charset=utf-8`, body: setup.body };
   return text(404, "not found; see /\n");
 };
 
@@ -66,6 +67,6 @@ ${names.map((name) => `  ${name}`).join("\n")}
 
 CA certificate   ${origin}/ca.crt
 ${fingerprints.map((fingerprint) => `SHA-256          ${fingerprint}`).join("\n")}
-Docker host      curl -fsS ${origin}/setup/docker | less
+Set up a client  curl -fsS ${origin}/setup/docker | less      others: ${origin}/setup
 Health           ${origin}/livez  ${origin}/readyz
 `;

@@ -18,7 +18,7 @@ export const dockerHijack = (setup: Setup): Step[] => [
 
 const storeForHub = (): Step[] => [
   head("The CA certificate, for the system"),
-  { do: "store", why: CLASSIC },
+  { do: "store", why: CLASSIC, optional: true },
   note("With that store Docker has to be restarted once, for Docker Hub: systemctl restart docker"),
 ];
 

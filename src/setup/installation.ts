@@ -16,15 +16,17 @@ export interface Reached {
 }
 
 export const setupOf = (
-  { sites, names, listen }: Pick<Config, "sites" | "names" | "listen">,
+  { sites, wildcards, passthrough, names, listen }: Pick<Config, "sites" | "wildcards" | "passthrough" | "names" | "listen">,
   { address, answer, dnsHost, ca, fingerprints, url }: Reached,
 ): Setup => {
-  const [https] = listen.https;
-  const [proxy] = listen.proxy;
+  // port 0 is one that the system chooses: nothing that a client could be set up for
+  const https = listen.https.find(({ port }) => port > 0);
+  const proxy = listen.proxy.find(({ port }) => port > 0);
   const ownDns = listen.dns.find(({ host }) => !isWildcard(host))?.host;
   return {
-    names: sites.flatMap((site) => site.hijackNames),
-    dns: { host: dnsHost ?? ownDns ?? address, port: listen.dns[0]?.port ?? 53 },
+    names: [...sites.flatMap((site) => site.hijackNames), ...wildcards.map(({ host }) => host)],
+    passed: passthrough,
+    dns: { host: dnsHost ?? ownDns ?? address, port: listen.dns[0]?.port || 53 },
     answer,
     mirror: https && { name: names[0]!, port: https.port },
     proxy: proxy && { host: isWildcard(proxy.host) ? address : proxy.host, port: proxy.port },

@@ -36,7 +36,7 @@ ${args.map((arg) => `        - ${arg}\n`).join("")}      volumeMounts:
     - { name: layover-ca, configMap: { name: layover-ca } }
 `;
 
-const ARCHIVED = note("kaniko is archived since 2025: its forks take the same flags. None of this was run with kaniko itself.");
+const ARCHIVED = note("kaniko is archived since 2025: its forks take the same flags.");
 
 const hijack = (setup: Setup): Step[] => [
   configMap(setup),

@@ -1,5 +1,5 @@
 // The set-up kit over HTTP: /setup lists it, /setup/<client> is the script, /setup/<client>.txt the same to read (?door=).
-import { CLIENTS, CLIENT_NAMES, isClient, planOf } from "./clients.ts";
+import { CLIENT_NAMES, CLIENTS, isClient, planOf } from "./clients.ts";
 import { scriptOf } from "./script.ts";
 import type { Setup } from "./setup.ts";
 import type { Door } from "./step.ts";

@@ -8,7 +8,7 @@ const CERTS = ["/etc/containers/certs.d", "/etc/docker/certs.d"] as const;
 const trusted = (setup: Setup): Step[] => [
   head("The CA certificate, for podman, buildah, skopeo and CRI-O"),
   ...trustAll(setup, ...CERTS),
-  note("~/.config/containers/certs.d/<registry> of a user hides these: for rootless podman, --user."),
+  note("For a user who has ~/.config/containers/certs.d/<registry> that alone counts: rootless podman, --user."),
 ];
 
 // The path says which registry is meant, since these clients say it nowhere else.

@@ -2,8 +2,8 @@
 // What differs by client and door is calls with quoted arguments and quoted here-documents; what they do is in setup.sh.
 import { readFileSync } from "node:fs";
 import type { ClientPlan } from "./clients.ts";
-import { caOf, checked, type Setup } from "./setup.ts";
-import type { Door, Step } from "./step.ts";
+import { askedNames, caOf, checked, type Setup } from "./setup.ts";
+import { type Door, isForElsewhere, type Step } from "./step.ts";
 
 /**
  * To be run as root on the client, or with `--user`; without a set-up for what needs none, no CA above all. Throws Error for what is no
@@ -21,7 +21,7 @@ export const scriptOf = (name: string, { title, plans }: ClientPlan, given: Setu
     "umask 022",
     `client=${quoted(name)}`,
     `doors=${quoted(doors.map(([door]) => door).join(" "))}`,
-    `for_elsewhere=${doors.every(([, steps]) => steps.every(isForElsewhere)) ? "yes" : "no"}`,
+    `for_elsewhere=${isForElsewhere(Object.values(plans).flat()) ? "yes" : "no"}`,
     ...(setup === undefined ? NOTHING : known(setup)),
     ...doors.flatMap(([door, steps]) => planOf(door, steps)),
     body(),
@@ -30,16 +30,10 @@ export const scriptOf = (name: string, { title, plans }: ClientPlan, given: Setu
 
 /** The same script with nothing to set up: good for `--undo` only, which needs no CA. */
 export const undoScript = (name: string): string =>
-  [
-    "#!/bin/sh",
-    "set -eu",
-    `client=${quoted(name)} doors= for_elsewhere=no`,
-    ...NOTHING,
-    body(),
-  ].join("\n");
+  ["#!/bin/sh", "set -eu", `client=${quoted(name)} doors='' for_elsewhere=no`, ...NOTHING, body()].join("\n");
 
 const known = (setup: Setup): string[] => [
-  `hijacked=${quoted(setup.names.join(" "))}`,
+  `asked=${quoted(askedNames(setup).join(" "))}`,
   `dns=${quoted(setup.dns.host)}`,
   `port=${quoted(String(setup.dns.port))}`,
   `fingerprints=${quoted(setup.fingerprints.join(" "))}`,
@@ -50,9 +44,7 @@ const known = (setup: Setup): string[] => [
   "",
 ];
 
-const NOTHING = ["hijacked= dns= port=53 fingerprints=", "ca() { :; }", ""];
-
-const isForElsewhere = (step: Step): boolean => step.do === "head" || step.do === "note" || step.do === "show";
+const NOTHING = ["asked='' dns='' port=53 fingerprints=''", "ca() { :; }", ""];
 
 const body = (): string =>
   ["./store.sh", "./setup.sh"].map((file) => readFileSync(new URL(file, import.meta.url), "utf8")).join("\n");
@@ -81,10 +73,10 @@ const LINES: Lines = {
     ...(add === undefined ? [] : hereDocument("  instead", add)),
   ],
   host: ({ name, address }) => [`  host ${quoted(name)} ${quoted(address)}`],
-  store: ({ why }) => [`  store ${quoted(why)}`],
+  store: ({ why, optional }) => [`  store ${quoted(why)}${optional ? " optional" : ""}`],
   resolver: () => ["  resolver"],
   reload: ({ unit }) => [`  reload ${quoted(unit)}`],
-  restart: ({ unit, why }) => [`  restart ${quoted(unit)} ${quoted(why)}`],
+  restart: ({ unit, why, dropIn }) => [`  restart ${quoted(unit)} ${quoted(why)}${dropIn ? " drop-in" : ""}`],
   start: ({ unit }) => [`  start ${quoted(unit)}`],
   show: ({ title, content }) => hereDocument(`  show ${quoted(title)}`, content),
 };

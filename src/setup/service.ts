@@ -34,15 +34,27 @@ export const servicePlan = (service: Service): ClientPlan => {
     head("The unit"),
     file(`/etc/systemd/system/${unit}.service`, unitText(service, outside)),
     { do: "start", unit },
-    note(`What it keeps is in ${service.config === undefined || outside.length === 0 ? STATE : outside.join(", ")}, and stays after --undo, as the user does.`),
+    note(
+      `What it keeps is in ${service.config === undefined || outside.length === 0 ? STATE : outside.join(", ")}, and stays after --undo, as the user does.`,
+    ),
     ...(outside.length === 0
       ? []
-      : [note(`These must be there, and ${USER}'s: chown -R ${USER}: ${outside.map(shellWord).join(" ")}   (or set data and ca to folders in ${STATE})`)]),
-    ...hidden(service).map((path) => note(`${path} is in a home, which other users as a rule cannot read: move it, to /opt/layover say.`)),
+      : [
+          note(
+            `These must be there, and ${USER}'s: chown -R ${USER}: ${outside.map(shellWord).join(" ")}   (or set data and ca to folders in ${STATE})`,
+          ),
+        ]),
+    ...(service.config === undefined ? [note(`A configuration of yours: ${STATE}/layover.yaml is found there by itself.`)] : []),
+    ...hidden(service).map((path) =>
+      note(`${path} is in a home, which other users as a rule cannot read: move it, to /opt/layover say.`),
+    ),
     note("On a machine with systemd-resolved, port 53 of 127.0.0.53 is taken: listen.dns takes this machine's own address."),
-    ...(service.only === undefined ? [] : [note("The other half: --only " + (service.only === "dns" ? "front" : "dns"))]),
+    ...(service.only === undefined ? [] : [note(`The other half: --only ${service.only === "dns" ? "front" : "dns"}`)]),
   ];
-  return { title: `Layover as a service of systemd${service.only ? `, its ${service.only} half` : ""}`, plans: { hijack: steps } };
+  return {
+    title: `Layover as a service of systemd${service.only ? `, its ${service.only} half` : ""}`,
+    plans: { hijack: steps },
+  };
 };
 
 const isBelow = (path: string, folder: string): boolean => path === folder || path.startsWith(`${folder}/`);
@@ -51,7 +63,9 @@ const outsideOf = ({ config, folders }: Service): string[] =>
   config === undefined ? [] : [...new Set(folders)].filter((folder) => !isBelow(folder, STATE));
 
 const hidden = ({ node, script, config }: Service): string[] =>
-  [...new Set([node, script, ...(config === undefined ? [] : [config])])].filter((path) => ["/root", "/home"].some((home) => isBelow(path, home)));
+  [...new Set([node, script, ...(config === undefined ? [] : [config])])].filter((path) =>
+    ["/root", "/home"].some((home) => isBelow(path, home)),
+  );
 
 const unitText = (service: Service, outside: readonly string[]): string => {
   const { only, node, script, config, lowPorts, drain } = service;
@@ -126,4 +140,7 @@ const execWord = (word: string): string => pathWord(word.replaceAll("$", "$$$$")
 const shellWord = (word: string): string => (/^[\w./:=+@-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);
 
 /** Folders that a configuration makes it write to. */
-export const foldersOf = (data: string, ...files: readonly string[]): string[] => [data, ...files.map((name) => join(name, ".."))];
+export const foldersOf = (data: string, ...files: readonly string[]): string[] => [
+  data,
+  ...files.map((name) => join(name, "..")),
+];

@@ -1,4 +1,4 @@
-# The part of a set-up script that is the same for everyone; what comes before it sets client, doors, hijacked, dns, port, fingerprints,
+# The part of a set-up script that is the same for everyone; what comes before it sets client, doors, asked, dns, port, fingerprints,
 # ca() and for each door guard_<door>() and plan_<door>(). What was there is kept and recorded before it is changed; running it twice is
 # as good as once; a download cut short does nothing, since main is the last line.
 
@@ -69,7 +69,7 @@ $missing"
 
 adopt() { # what the first version of this script, for Docker alone, has left behind
   old=$root/var/lib/layover/setup-docker
-  [ -f "$old/record" ] && [ ! -e "$state" ] || return 0
+  if [ ! -f "$old/record" ] || [ -e "$state" ]; then return 0; fi
   mv "$old" "$state"
   mkdir -p "$state/used" "$state/after"
   awk '$2 != "folder" { sub(/^[^ ]* [^ ]* /, ""); print }' "$record" > "$state/used/docker"
@@ -187,7 +187,7 @@ restore() { # NUMBER KIND PATH: fails when somebody else has changed it since
     ! cmp -s "$was" "$target" || return 0
     source=$was
     if ! is_ours "$1" "$target"; then
-      [ "$2" = line ] && [ -f "$target" ] && [ -f "$state/now/$1.line" ] || return 1
+      if [ "$2" != line ] || [ ! -f "$target" ] || [ ! -f "$state/now/$1.line" ]; then return 1; fi
       grep -qxFf "$state/now/$1.line" "$target" || return 0
       grep -vxFf "$state/now/$1.line" "$target" > "$state/new" || true
       source=$state/new
@@ -231,8 +231,8 @@ release() { # FILE of paths that the client needs no longer: as they were, unles
 each_command() { # FILE
   [ -f "$1" ] || return 0
   while read -r verb rest; do
+    # shellcheck disable=SC2086 # its words are arguments
     case $verb in
-      # shellcheck disable=SC2086
       update_store | service_do | ask_restart | make_users) "$verb" $rest < /dev/null ;;
     esac
   done < "$1"
@@ -301,8 +301,7 @@ instead() { # standard input is what belongs into the last shared file, where th
 trust() { # FOLDER...: the CA in the first that there is, else in the first
   folder=
   for one in "$@"; do
-    [ "$user" = no ] && [ -z "$folder" ] && [ -d "$root$one" ] || continue
-    folder=$one
+    if [ "$user" = no ] && [ -z "$folder" ] && [ -d "$root$one" ]; then folder=$one; fi
   done
   folder=$(place "${folder:-$1}") || { left "only root can have $1"; return 0; }
   file=$folder/ca.crt
@@ -370,11 +369,13 @@ check_ca() {
   done
 }
 
-store() { # WHY
-  [ "$with_store" = yes ] || { say "  the system's store is left alone"; return 0; }
-  [ "$user" = no ] || { left "the system's store is root's: $1"; return 0; }
+store() { # WHY [optional]
+  missing=left
+  [ -z "${2:-}" ] || missing=note
+  [ "$with_store" = yes ] || { note "the system's store is left alone"; return 0; }
+  [ "$user" = no ] || { $missing "the system's store is root's. $1"; return 0; }
   folder=$(store_folder)
-  [ -n "$folder" ] || { left "no certificate store known here (is the package ca-certificates missing?): $1"; return 0; }
+  [ -n "$folder" ] || { $missing "no certificate store known here (is the package ca-certificates missing?). $1"; return 0; }
   # The tools take one certificate from a file.
   total=$(ca | grep -c BEGIN)
   count=0
@@ -386,13 +387,13 @@ store() { # WHY
     keep "$folder/layover-ca-$count.crt"
   done
   add_line "$state/after/$client" "update_store gone"
-  [ ! -f "$state/changed" ] || update_store
+  [ ! -f "$state/changed" ] || update_store added
   [ ! -f "$state/changed.before" ] || mv "$state/changed.before" "$state/changed"
 }
 
-update_store() { # [gone]
+update_store() { # added|gone
   folder=$(store_folder)
-  [ -z "$folder" ] || run "$(store_refresh "$folder" "${1:-}")"
+  [ -z "$folder" ] || run "$(store_refresh "$folder" "$1")"
 }
 
 # --- DNS
@@ -419,7 +420,7 @@ ask_by_resolved() {
     case $dns in *:*) server="[$dns]:$port" ;; *) server="$dns:$port" ;; esac
   fi
   domains=
-  for name in $hijacked; do domains="$domains ~${name#"*."}"; done
+  for name in $asked; do domains="$domains ~$name"; done
   printf '# Made by the set-up of Layover.\n[Resolve]\nDNS=%s\nDomains=%s\n' "$server" "${domains# }" |
     put /etc/systemd/resolved.conf.d/layover.conf
   reload_with 'service_do restart systemd-resolved'
@@ -458,10 +459,7 @@ service_do() { # VERB [UNIT]
   fi
 }
 
-ask_remake_users() { run systemd-sysusers; }
-
-start() { # UNIT
-  add_line "$state/then" make_users
+ask_restart() { # UNIT
   if [ "$with_restart" = yes ]; then service_do restart "$1"; else left "when it suits: systemctl restart $1 (or this again, with --restart)"; fi
 }
 
@@ -472,10 +470,10 @@ reload_with() { # COMMAND: at the end, where something was changed, and after an
 
 reload() { reload_with "service_do reload $1"; }
 
-restart() { # UNIT WHY
+restart() { # UNIT WHY [drop-in]
   [ "$user" = no ] || { left "restart your own $1: $2"; return 0; }
   say "  $2"
-  reload_with "service_do daemon-reload"
+  [ -z "${3:-}" ] || reload_with "service_do daemon-reload"
   reload_with "ask_restart $1"
 }
 
@@ -511,7 +509,7 @@ apply() {
 }
 
 options() {
-  root= wanted= action=apply door= user=no with_dns=yes with_store=yes with_restart=no
+  root='' wanted='' action=apply door='' user=no with_dns=yes with_store=yes with_restart=no
   while [ $# -gt 0 ]; do
     case $1 in
       --undo) action=undo ;;

@@ -5,6 +5,8 @@ import { isIP } from "node:net";
 export interface Setup {
   /** The names that Layover stands in for: hosts and aliases; `*.example` for all names below one. */
   readonly names: readonly string[];
+  /** Names whose connections are passed on untouched: for DNS they are as the others, and no client needs the CA for them. */
+  readonly passed: readonly string[];
   /** Where questions for names go. */
   readonly dns: { readonly host: string; readonly port: number };
   /** What those names are answered with. */
@@ -33,8 +35,9 @@ const HUB_REFERENCE = "docker.io";
 
 /** Throws Error for what is no name, address, port or certificate. */
 export const checked = (setup: Setup): Setup => {
-  const { names, dns, mirror, proxy, fingerprints, answer, ca } = setup;
-  for (const name of names) if (!isName(name.replace(/^\*\./, ""))) throw new Error(`not a name: ${JSON.stringify(name)}`);
+  const { names, passed, dns, mirror, proxy, fingerprints, answer, ca } = setup;
+  for (const name of [...names, ...passed])
+    if (!isName(name.replace(/^\*\./, ""))) throw new Error(`not a name: ${JSON.stringify(name)}`);
   if (mirror !== undefined && !isName(mirror.name)) throw new Error(`not a name: ${JSON.stringify(mirror.name)}`);
   for (const address of [dns.host, ...answer])
     if (isIP(address) === 0) throw new Error(`not an address: ${JSON.stringify(address)}`);
@@ -96,5 +99,8 @@ export const proxyUrl = ({ proxy }: Setup): string => {
 };
 
 export const dnsServer = ({ dns }: Setup): string => (dns.port === 53 ? dns.host : `${bracketed(dns.host)}:${dns.port}`);
+
+/** What systemd-resolved has to send to Layover: a name there stands for those below it as well. */
+export const askedNames = ({ names, passed }: Setup): string[] => [...names, ...passed].map((name) => name.replace(/^\*\./, ""));
 
 const bracketed = (host: string): string => (isIP(host) === 6 ? `[${host}]` : host);

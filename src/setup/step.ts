@@ -25,14 +25,14 @@ export type Step =
   | { readonly do: "shared"; readonly path: string; readonly content: string; readonly holds: string; readonly add?: string }
   /** A name that must lead to an address. */
   | { readonly do: "host"; readonly name: string; readonly address: string }
-  /** The CA in the system's own store. */
-  | { readonly do: "store"; readonly why: string }
+  /** The CA in the system's own store; `optional` where a host without one can do without. */
+  | { readonly do: "store"; readonly why: string; readonly optional?: true }
   /** This host asks Layover, and nobody beside it. */
   | { readonly do: "resolver" }
   /** Where files were changed, this loads them, without harm to what runs. */
   | { readonly do: "reload"; readonly unit: string }
-  /** The same where it interrupts something: done with `--restart` only. */
-  | { readonly do: "restart"; readonly unit: string; readonly why: string }
+  /** The same where it interrupts something: done with `--restart` only. `dropIn`: the unit itself is another. */
+  | { readonly do: "restart"; readonly unit: string; readonly why: string; readonly dropIn?: true }
   /** A unit of ours: enabled and started, and before an undo stopped. */
   | { readonly do: "start"; readonly unit: string }
   /** For elsewhere, or for a file that nobody but its owner can merge. */
@@ -42,6 +42,10 @@ export const head = (text: string): Step => ({ do: "head", text });
 export const note = (text: string): Step => ({ do: "note", text });
 export const show = (title: string, content: string): Step => ({ do: "show", title, content });
 export const file = (path: string, content: string): Step => ({ do: "file", path, content });
+
+/** Whether there is nothing to do on the machine at hand. */
+export const isForElsewhere = (steps: readonly Step[]): boolean =>
+  steps.every(({ do: what }) => what === "head" || what === "note" || what === "show");
 
 /** The mark in every file that is ours. */
 export const MADE = "# Made by the set-up of Layover.";
@@ -81,7 +85,7 @@ export const proxyDropIn = (setup: Setup, unit: string): Step[] => [
     `/etc/systemd/system/${unit}.service.d/layover.conf`,
     `${MADE}\n[Service]\nEnvironment="HTTPS_PROXY=${proxyUrl(setup)}" "NO_PROXY=localhost,127.0.0.0/8,::1"\n`,
   ),
-  { do: "restart", unit, why: `${unit} reads its environment when it starts` },
+  { do: "restart", unit, why: `${unit} reads its environment when it starts`, dropIn: true },
 ];
 
 /** A hosts.toml with its CA for each registry, as containerd and Docker's containerd image store read them. */

@@ -12,11 +12,11 @@ store_folder() { # nothing where no kind known here is
 }
 
 # --fresh makes Debian's and Alpine's command forget what is gone; the others always start anew.
-store_refresh() { # FOLDER [gone]
+store_refresh() { # FOLDER added|gone
   case $1 in
     /etc/pki/trust/anchors) printf '%s' 'update-ca-certificates' ;;
     /etc/pki/*) printf '%s' 'update-ca-trust extract' ;;
     /etc/ca-certificates/*) printf '%s' 'trust extract-compat' ;;
-    *) printf '%s' "update-ca-certificates${2:+ --fresh}" ;;
+    *) if [ "$2" = gone ]; then printf '%s' 'update-ca-certificates --fresh'; else printf '%s' update-ca-certificates; fi ;;
   esac
 }

@@ -1,7 +1,7 @@
 // A set-up as a page to read: how to have it done, and what to put where by hand.
 import type { ClientPlan } from "./clients.ts";
-import { certificatesOf, checked, dnsServer, plainNames, type Setup } from "./setup.ts";
-import type { Door, Step } from "./step.ts";
+import { askedNames, certificatesOf, checked, dnsServer, plainNames, type Setup } from "./setup.ts";
+import { type Door, isForElsewhere, type Step } from "./step.ts";
 
 /** Without a set-up for what needs none. Throws Error for what is no name, address or certificate. */
 export const textOf = (name: string, client: ClientPlan, door: Door, given: Setup | undefined): string => {
@@ -10,10 +10,9 @@ export const textOf = (name: string, client: ClientPlan, door: Door, given: Setu
   return `${[
     `${client.title}.${doorsOf(client, door)}`,
     ...(setup ? answersOf(setup) : []),
-    "",
-    ...byItself(name, client, door, setup),
+    ...(isForElsewhere(steps) ? [] : ["", ...byItself(name, client, door, setup)]),
     ...numbered(steps.flatMap((step) => linesOf(step, setup))),
-    ...(setup ? ["", ending(setup, door)] : []),
+    ...(setup && !isForElsewhere(steps) ? ["", ending(setup, door)] : []),
   ].join("\n")}\n`;
 };
 
@@ -64,7 +63,8 @@ const under = (content: string): Line[] =>
     .split("\n")
     .map((line) => at(`    ${line}`));
 
-const linesOf = (step: Step, setup: Setup | undefined): Line[] => (TEXT[step.do] as (step: Step, setup: Setup | undefined) => Line[])(step, setup);
+const linesOf = (step: Step, setup: Setup | undefined): Line[] =>
+  (TEXT[step.do] as (step: Step, setup: Setup | undefined) => Line[])(step, setup);
 
 type Texts = { readonly [K in Step["do"]]: (step: Extract<Step, { do: K }>, setup: Setup | undefined) => Line[] };
 
@@ -91,7 +91,11 @@ const TEXT: Texts = {
   store: ({ why }, setup) => [at(why), ...STORE(certificatesOf(setup?.ca ?? "").length).map(at)],
   resolver: (_, setup) => (setup ? RESOLVER(setup).map(at) : []),
   reload: ({ unit }) => [at(`systemctl reload ${unit}`)],
-  restart: ({ unit, why }) => [at(`${why}: systemctl restart ${unit}, when it suits (--write does it with --restart only)`)],
+  restart: ({ unit, why, dropIn }) => [
+    at(
+      `${why}: ${dropIn ? "systemctl daemon-reload && " : ""}systemctl restart ${unit}, when it suits (--write does it with --restart only)`,
+    ),
+  ],
   start: ({ unit }) => [at(`systemctl daemon-reload && systemctl enable --now ${unit}`)],
   show: ({ title, content }) => [{ isHead: true, text: title }, ...under(content)],
 };
@@ -107,7 +111,7 @@ const STORE = (count: number): string[] => [
 ];
 
 const RESOLVER = (setup: Setup): string[] => {
-  const { names, dns } = setup;
+  const { dns } = setup;
   const others =
     dns.port === 53
       ? [
@@ -121,7 +125,9 @@ const RESOLVER = (setup: Setup): string[] => {
     "systemd-resolved: /etc/systemd/resolved.conf.d/layover.conf, then `systemctl restart systemd-resolved`",
     "    [Resolve]",
     `    DNS=${dnsServer(setup)}`,
-    `    Domains=${names.map((name) => `~${name.replace(/^\*\./, "")}`).join(" ")}`,
+    `    Domains=${askedNames(setup)
+      .map((name) => `~${name}`)
+      .join(" ")}`,
     ...others,
   ];
 };

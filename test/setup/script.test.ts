@@ -1,69 +1,22 @@
-import { execFileSync } from "node:child_process";
-import {
-  existsSync,
-  lstatSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
-import { dirname, join } from "node:path";
+// What the script does to a host and takes back, in each shell: with Docker's, the oldest and most used.
+import { existsSync, lstatSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { type DockerSetup, dockerScript, dockerText, undoScript } from "../../src/admin/setup-docker.ts";
-import { emptyFolder, run } from "./command.ts";
-import { makeRoot } from "./roots.ts";
+import { planOf } from "../../src/setup/clients.ts";
+import { undoScript } from "../../src/setup/script.ts";
+import type { Setup } from "../../src/setup/setup.ts";
+import { textOf } from "../../src/setup/text.ts";
+import { emptyFolder } from "../cli/command.ts";
+import { hostOf, one, PLAIN, read, SETUP, SHELLS, scriptFor, sh, snapshot, two, visible } from "./host.ts";
 
-const one = makeRoot(["ghcr.io"], { name: "One" });
-const two = makeRoot(["quay.io"], { name: "Two" });
-const CA = one.pem + two.pem;
-const SETUP: DockerSetup = {
-  names: ["registry-1.docker.io", "index.docker.io", "ghcr.io"],
-  dns: { host: "10.0.0.5", port: 53 },
-  answer: ["10.0.0.5"],
-  ca: CA,
-  fingerprints: [one.certificate.fingerprint256, two.certificate.fingerprint256],
-  url: "http://layover",
-};
-
-/** Everything below a folder, byte for byte. */
-const snapshot = (folder: string): Record<string, string> =>
-  Object.fromEntries(
-    (readdirSync(folder, { recursive: true }) as string[]).sort().map((name) => {
-      const path = join(folder, name);
-      const stats = lstatSync(path);
-      const what = stats.isSymbolicLink() ? readlinkSync(path) : stats.isDirectory() ? "/" : readFileSync(path, "latin1");
-      return [name, `${stats.mode.toString(8)} ${what}`];
-    }),
-  );
-
-const hostOf = (files: Record<string, string>): string => {
-  const root = emptyFolder();
-  for (const [name, content] of Object.entries(files)) {
-    mkdirSync(dirname(join(root, name)), { recursive: true });
-    if (content.startsWith("->")) symlinkSync(content.slice(2), join(root, name));
-    else writeFileSync(join(root, name), content);
-  }
-  return root;
-};
-const PLAIN = {
-  "etc/resolv.conf": "search corp.example\nnameserver 192.0.2.1\nnameserver 192.0.2.2\noptions edns0",
-  "etc/docker/certs.d/ghcr.io/ca.crt": "somebody else's\n",
-  "usr/local/share/ca-certificates/other.crt": "other\n",
-};
+const CA = SETUP.ca;
+const dockerScript = (setup: Setup): string => scriptFor("docker", setup);
+const dockerText = (setup: Setup): string => textOf("docker", planOf("docker", setup), "hijack", setup);
 const RESOLVED = {
+  "usr/local/share/ca-certificates/other.crt": "other\n",
   "etc/resolv.conf": "->../run/systemd/resolve/stub-resolv.conf",
   "run/systemd/resolve/stub-resolv.conf": "nameserver 127.0.0.53\n",
 };
-
-const SHELLS = [["dash"], ["busybox", "sh"]].filter(([command = ""]) =>
-  ["/bin", "/usr/bin"].some((folder) => existsSync(join(folder, command))),
-);
-const sh = (script: string, args: readonly string[], [command, ...first]: readonly string[] = ["sh"]) =>
-  run(command!, [...first, "-s", "--", ...args], script);
-const read = (root: string, file: string) => readFileSync(join(root, file), "utf8");
 
 describe.each(SHELLS)("the script under %s", (...shell) => {
   it("does what a Docker host needs, twice as well as once, and takes it all back", async () => {
@@ -74,16 +27,14 @@ describe.each(SHELLS)("the script under %s", (...shell) => {
     expect(read(root, "etc/docker/certs.d/registry-1.docker.io/ca.crt")).toBe(CA);
     expect(read(root, "etc/docker/certs.d/docker.io/ca.crt")).toBe(CA);
     expect(read(root, "etc/docker/certs.d/ghcr.io/layover.crt")).toBe(CA);
-    expect(read(root, "usr/local/share/ca-certificates/layover.crt")).toBe(one.pem);
-    expect(read(root, "usr/local/share/ca-certificates/layover-2.crt")).toBe(two.pem);
+    expect(read(root, "usr/local/share/ca-certificates/layover-ca-1.crt")).toBe(one.pem);
+    expect(read(root, "usr/local/share/ca-certificates/layover-ca-2.crt")).toBe(two.pem);
     expect(read(root, "etc/resolv.conf")).toBe(
       "# Made by the set-up of Layover; nobody may be asked beside it.\nnameserver 10.0.0.5\nsearch corp.example\noptions edns0\n",
     );
-    const after = snapshot(root);
+    const after = visible(root);
     expect(await sh(dockerScript(SETUP), ["--root", root], shell)).toMatchObject({ code: 0, stderr: "" });
-    const { "var/lib/layover/setup-docker/new": _, ...again } = snapshot(root);
-    const { "var/lib/layover/setup-docker/new": __, ...once } = after;
-    expect(again).toEqual(once);
+    expect(visible(root)).toEqual(after);
     expect(await sh(dockerScript(SETUP), ["--undo", "--root", root], shell)).toMatchObject({ code: 0, stderr: "" });
     expect(snapshot(root)).toEqual(before);
   });
@@ -96,10 +47,10 @@ describe.each(SHELLS)("the script under %s", (...shell) => {
       stderr: "",
     });
     expect(read(root, "etc/systemd/resolved.conf.d/layover.conf")).toBe(
-      "# Made by the set-up of Layover.\n[Resolve]\nDNS=10.0.0.5:5353\nDomains=~registry-1.docker.io ~index.docker.io ~ghcr.io\n",
+      "# Made by the set-up of Layover.\n[Resolve]\nDNS=10.0.0.5:5353\nDomains=~registry-1.docker.io ~index.docker.io ~ghcr.io ~auth.docker.io\n",
     );
     expect(readlinkSync(join(root, "etc/resolv.conf"))).toBe("../run/systemd/resolve/stub-resolv.conf");
-    expect(await sh(undoScript(), ["--undo", "--root", root], shell)).toMatchObject({ code: 0, stderr: "" });
+    expect(await sh(undoScript("docker"), ["--undo", "--root", root], shell)).toMatchObject({ code: 0, stderr: "" });
     expect(snapshot(root)).toEqual(before);
   });
 });
@@ -187,7 +138,7 @@ describe("the script", () => {
     expect(stdout).toContain("/etc/docker/certs.d/docker.io/hosts.toml is read instead");
     expect(readdirSync(join(root, "usr/local/share/ca-certificates"))).toEqual(["other.crt"]);
     expect((await sh(dockerScript(SETUP), ["--bad"])).stderr).toContain("unknown option --bad");
-    expect((await sh(undoScript(), ["--undo", "--root", emptyFolder()])).stdout).toContain("nothing to undo");
+    expect((await sh(undoScript("docker"), ["--undo", "--root", emptyFolder()])).stdout).toContain("nothing to undo");
   });
 
   it("has nothing of a stranger's in it", () => {
@@ -204,27 +155,5 @@ describe("the script", () => {
     const text = dockerText({ ...SETUP, url: "http://x/$(id)" });
     expect(text).not.toContain("$(id)");
     expect(dockerScript({ ...SETUP, ca: `# $(id)\n${CA}$(id)` })).not.toContain("$(id)");
-  });
-
-  it("passes shellcheck where that is installed", (context) => {
-    const tool = ["/usr/bin/shellcheck", "/usr/local/bin/shellcheck"].find((file) => existsSync(file));
-    if (tool === undefined) return context.skip();
-    execFileSync(tool, ["-s", "sh", "-"], { input: dockerScript(SETUP) });
-  });
-});
-
-describe("the page", () => {
-  it("says what to put where", async () => {
-    const text = dockerText(SETUP)
-      .replaceAll(one.certificate.fingerprint256, "<fingerprint 1>")
-      .replaceAll(two.certificate.fingerprint256, "<fingerprint 2>");
-    await expect(text).toMatchFileSnapshot("setup-docker.golden.txt");
-  });
-
-  it("leaves out the Hub's trap without the Hub, and curl without a door", () => {
-    const text = dockerText({ ...SETUP, names: ["ghcr.io"], url: undefined });
-    expect(text).not.toContain("classic");
-    expect(text).not.toContain("curl");
-    expect(text).not.toContain("docker.io");
   });
 });
