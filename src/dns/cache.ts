@@ -7,6 +7,7 @@ import type { Forwarder } from "./answer.ts";
 import { canonical, keyOf } from "./canonical.ts";
 import type { Query } from "./prescreen.ts";
 import { type Records, readRecords, ttlAt } from "./records.ts";
+import { EXTENDED_ERROR, isBusy, withExtendedError } from "./reply.ts";
 import { FLAG, flagsOf, HEADER, RCODE, rcodeOf } from "./wire.ts";
 
 export interface CacheOptions {
@@ -100,7 +101,8 @@ class AnswerCache implements Forwarder {
     if (isFailure(reply)) {
       const held = this.#held.peek(key);
       if (held !== undefined && now < held.usableUntil) return;
-      if (records !== undefined && rcodeOf(reply) === RCODE.SERVFAIL) this.#set(key, reply, records, FAILURE_MS, 0);
+      if (records !== undefined && rcodeOf(reply) === RCODE.SERVFAIL && !isBusy(reply))
+        this.#set(key, reply, records, FAILURE_MS, 0);
       return;
     }
     const life = records?.life === undefined || isCut(reply) || reply.length > MAX_REPLY ? 0 : records.life;
@@ -140,14 +142,11 @@ const aged = ({ reply, ttls }: Held, query: Query, seconds: number): Buffer => {
 };
 
 const stale = ({ reply, ttls, lastOpt }: Held, query: Query): Buffer => {
-  const copy = Buffer.from(lastOpt === undefined ? reply : reply + STALE_ANSWER, "latin1");
-  if (lastOpt !== undefined) copy.writeUInt16BE(copy.readUInt16BE(lastOpt) + STALE_ANSWER.length, lastOpt);
+  const copy = Buffer.from(reply, "latin1");
   for (const at of ttls) copy.writeUInt32BE(STALE_TTL, at);
-  return asAsked(copy, query);
+  const why = rcodeOf(copy) === RCODE.NXDOMAIN ? EXTENDED_ERROR.STALE_NXDOMAIN : EXTENDED_ERROR.STALE;
+  return asAsked(lastOpt === undefined ? copy : withExtendedError(copy, lastOpt, why), query);
 };
-
-/** RFC 8914 4.4. */
-const STALE_ANSWER = "\0\x0f\0\x02\0\x03";
 
 /** Names that point to the question take its case over. */
 const asAsked = (reply: Buffer, { message, question }: Query): Buffer => {

@@ -23,10 +23,13 @@ export interface Patience {
 /** `late`: silence for the whole time, which a lost packet may explain; else the resolver cannot be reached or makes no sense. */
 export class NoAnswer extends Error {
   readonly late: boolean;
-  constructor(late: boolean, cause?: unknown) {
+  /** Of a refusal that was a bare header. */
+  readonly rcode: number | undefined;
+  constructor(late: boolean, cause?: unknown, rcode?: number) {
     super(late ? "no answer in time" : "no usable answer", { cause });
     this.name = "NoAnswer";
     this.late = late;
+    this.rcode = rcode;
   }
 }
 
@@ -106,7 +109,7 @@ export const judge = (reply: Buffer, question: Question, resolve: Resolve, rejec
   if (!hasIdOf(reply, question.message)) return;
   if (isAnswerTo(reply, question.query)) resolve(reply);
   // Some old forwarders refuse EDNS with a bare header: nothing to give on, and nothing to wait for.
-  else if (reply.readUInt16BE(4) === 0 && rcodeOf(reply) !== 0) reject(new NoAnswer(false));
+  else if (reply.readUInt16BE(4) === 0 && rcodeOf(reply) !== 0) reject(new NoAnswer(false, undefined, rcodeOf(reply)));
 };
 
 const hasIdOf = (reply: Buffer, message: Buffer): boolean =>

@@ -33,6 +33,9 @@ export const readRecords = (reply: Buffer, questionEnd: number, qtype: number): 
   };
 };
 
+/** Whether all the records that the header counts are there to their ends; what comes behind them is of no interest. Names are not looked into. */
+export const isWhole = (reply: Buffer, questionEnd: number): boolean => walk(reply, questionEnd) !== undefined;
+
 /** The addresses in the answer, whatever aliases led to them; none when it is malformed. `type` is A or AAAA. */
 export const readAddresses = (reply: Buffer, questionEnd: number, type: number): { address: string; ttl: number }[] => {
   const entries = readEntries(reply, questionEnd) ?? [];
@@ -46,6 +49,11 @@ const addressIn = (octets: Buffer): string =>
   octets.length === 4 ? octets.join(".") : canonical6(octets.toString("hex").match(/.{4}/g)!.join(":"));
 
 const readEntries = (reply: Buffer, questionEnd: number): Entry[] | undefined => {
+  const walked = walk(reply, questionEnd);
+  return walked?.end === reply.length ? walked.entries : undefined;
+};
+
+const walk = (reply: Buffer, questionEnd: number): { entries: Entry[]; end: number } | undefined => {
   if (reply.length < Math.max(HEADER, questionEnd)) return undefined;
   const entries: Entry[] = [];
   let at = questionEnd;
@@ -58,7 +66,7 @@ const readEntries = (reply: Buffer, questionEnd: number): Entry[] | undefined =>
       entries.push({ section, type: reply.readUInt16BE(fixed), fixed, end: at });
     }
   }
-  return at === reply.length ? entries : undefined;
+  return { entries, end: at };
 };
 
 /** RFC 2308 2.2: an alias without what it leads to is no answer yet, or none. */

@@ -6,7 +6,8 @@ import type { Logger } from "../lib/log.ts";
 import type { Forwarder } from "./answer.ts";
 import { NoAnswer, type Question } from "./exchange.ts";
 import type { Query } from "./prescreen.ts";
-import { emptyReply } from "./reply.ts";
+import { isWhole } from "./records.ts";
+import { busyReply, cutReply, EXTENDED_ERROR, type ExtendedError, emptyReply } from "./reply.ts";
 import type { Resolver } from "./resolver.ts";
 import { ResolverOrder } from "./resolver-order.ts";
 import { FLAG, flagsOf, RCODE, rcodeOf } from "./wire.ts";
@@ -69,7 +70,7 @@ class ResolverRelay implements Relay {
   async forward(query: Query): Promise<Buffer> {
     const own = this.#sent.get(fingerprint(query.message));
     if (own) own.returned = true;
-    if (this.#waiting >= this.#maxInFlight) return emptyReply(query, RCODE.SERVFAIL);
+    if (this.#waiting >= this.#maxInFlight) return busyReply(query);
     this.#waiting += 1;
     try {
       return withId(await this.#share(query), query.id);
@@ -97,16 +98,18 @@ class ResolverRelay implements Relay {
     const deadline = performance.now() + this.#totalMs;
     const queue = this.#order.order();
     let poor: Buffer | undefined;
+    let why: ExtendedError = EXTENDED_ERROR.NO_REACHABLE_AUTHORITY;
     for (let resolver = queue.shift(); resolver && !this.#closing.signal.aborted; resolver = queue.shift()) {
       const left = deadline - performance.now();
       if (left <= 0) break;
       const outcome = await this.#attempt(resolver, query, Math.min(this.#attemptMs, left));
       if (outcome.kind === "final") return outcome.reply;
+      if (outcome.kind !== "late") why = EXTENDED_ERROR.NETWORK_ERROR;
       if (outcome.kind === "poor") poor ??= outcome.reply;
       // A packet may have been lost: again after the others, unless there is something to answer with.
       else if (poor === undefined) queue.push(resolver);
     }
-    return poor ?? emptyReply(query, RCODE.SERVFAIL);
+    return poor ?? emptyReply(query, RCODE.SERVFAIL, why);
   }
 
   /** Never rejects; keeps account of the resolver's health. */
@@ -129,7 +132,7 @@ class ResolverRelay implements Relay {
     const reply = await resolver.ask(question, { ms, signal: this.#closing.signal });
     // An answer that we gave ourselves shows nothing of the resolver.
     if (!sent.returned && this.#order.answered(resolver)) this.#log.info({ resolver: resolver.name }, "resolver answers again");
-    return verdictOn(reply);
+    return verdictOn(reply, question.query);
   }
 
   #blame(resolver: Resolver, reason: string): void {
@@ -139,9 +142,12 @@ class ResolverRelay implements Relay {
 }
 
 /** A resolver that fails or refuses leaves the word to the next; a refusal is never given on. NXDOMAIN is an answer. */
-const verdictOn = (reply: Buffer): Outcome => {
+const verdictOn = (reply: Buffer, query: Query): Outcome => {
+  const isReadable = isWhole(reply, query.questionEnd);
   // Where TCP is blocked, half an answer is still better than none.
-  if ((flagsOf(reply) & FLAG.TC) !== 0) return { kind: "poor", reply };
+  if ((flagsOf(reply) & FLAG.TC) !== 0) return { kind: "poor", reply: isReadable ? reply : cutReply(query) };
+  // Nobody is given what cannot be read. It may be the name's own servers' doing: no reason to leave the resolver alone.
+  if (!isReadable) return { kind: "poor", reply: undefined };
   const rcode = rcodeOf(reply);
   if (rcode === RCODE.REFUSED) return { kind: "poor", reply: undefined };
   return rcode === RCODE.SERVFAIL ? { kind: "poor", reply } : { kind: "final", reply };

@@ -1,6 +1,6 @@
 // Replies made by hand: errors, truncated ones, and the OPT that goes with them. The question goes back octet by octet as it came.
 import type { Query } from "./prescreen.ts";
-import { FLAG, flagsOf, HEADER, type Rcode, TYPE } from "./wire.ts";
+import { FLAG, flagsOf, HEADER, RCODE, type Rcode, TYPE } from "./wire.ts";
 
 /** What we take, and at most send, over UDP (DNS flag day 2020). */
 export const UDP_SIZE = 1232;
@@ -14,11 +14,37 @@ export const headerReply = (message: Buffer, rcode: Rcode): Buffer => {
   return header(message.readUInt16BE(0), FLAG.QR | FLAG.RA | kept | rcode, 0, 0);
 };
 
+/** Why there is no better answer (RFC 8914 4), for who sent an OPT. */
+export const EXTENDED_ERROR = { OTHER: 0, STALE: 3, STALE_NXDOMAIN: 19, NO_REACHABLE_AUTHORITY: 22, NETWORK_ERROR: 23 } as const;
+export type ExtendedError = (typeof EXTENDED_ERROR)[keyof typeof EXTENDED_ERROR];
+
 /** No records, only `rcode`; with an OPT if the query had one (RFC 6891 6.1.1). */
-export const emptyReply = (query: Query, rcode: Rcode): Buffer => {
+export const emptyReply = (query: Query, rcode: Rcode, why?: ExtendedError): Buffer => {
   const kept = flagsOf(query.message) & (FLAG.RD | FLAG.CD);
-  return questionReply(query, FLAG.QR | FLAG.RA | kept | (rcode & 0x0f), rcode >> 4);
+  const reply = questionReply(query, FLAG.QR | FLAG.RA | kept | (rcode & 0x0f), rcode >> 4);
+  return why === undefined || query.edns === undefined ? reply : withExtendedError(reply, reply.length - 2, why);
 };
+
+/** For want of room, at this moment. */
+export const busyReply = (query: Query): Buffer => {
+  const reply = emptyReply(query, RCODE.SERVFAIL, EXTENDED_ERROR.OTHER);
+  busy.add(reply);
+  return reply;
+};
+
+/** Whether this very reply is one: of the name it says nothing. */
+export const isBusy = (reply: Buffer): boolean => busy.has(reply);
+
+const busy = new WeakSet<Buffer>();
+
+/** `lengthAt` is where the length stands of the OPT's data, which ends the reply. */
+export const withExtendedError = (reply: Buffer, lengthAt: number, why: ExtendedError): Buffer => {
+  const longer = Buffer.concat([reply, Buffer.from([0, EDE, 0, 2, 0, why])]);
+  longer.writeUInt16BE(longer.readUInt16BE(lengthAt) + 6, lengthAt);
+  return longer;
+};
+
+const EDE = 15;
 
 /** The largest reply that the client takes over UDP, in octets. */
 export const udpLimit = ({ edns }: Query): number =>

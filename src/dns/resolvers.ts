@@ -6,6 +6,7 @@ import { ZoneTable } from "../lib/zone-table.ts";
 import type { Forwarder } from "./answer.ts";
 import { cached } from "./cache.ts";
 import { LOCAL_ZONES } from "./local-names.ts";
+import { withoutEdnsIfNeedBe } from "./old-resolver.ts";
 import { createRelay } from "./relay.ts";
 import { plainResolver, type Resolver } from "./resolver.ts";
 
@@ -58,7 +59,8 @@ class Relays {
   async open(group: readonly ResolverAddress[], others: readonly ResolverAddress[]): Promise<Forwarder> {
     const plain = [group, others].map((some) => some.filter(({ kind }) => kind === "plain")).find((some) => some.length > 0);
     const bootstrap = group.some(isNamed) && plain ? cached(await this.open(plain, [])) : nobody;
-    const relay = createRelay({ resolvers: await this.#resolvers(group, bootstrap), log: this.#log });
+    const resolvers = (await this.#resolvers(group, bootstrap)).map(withoutEdnsIfNeedBe);
+    const relay = createRelay({ resolvers, log: this.#log });
     this.#closing.push(() => relay.close());
     return relay;
   }

@@ -110,13 +110,30 @@ describe("the cache of answers", () => {
     ["what has a TTL below zero", (message) => answerOf(message, { answers: [a(0xffff_fff0)] })],
     ["a refusal", (message) => answerOf(message, { flags: 0x0184 })],
     ["what has octets left over", (message) => Buffer.concat([replyTo(message, ["192.0.2.1"]), Buffer.from([0])])],
-    ["what promises more records than there are", (message) => withCount(replyTo(message, ["192.0.2.1"]), 2)],
     ["what is cut", (message) => replyTo(message, ["192.0.2.1"], 0x8380)],
   ])("does not keep %s", async (_, reply) => {
     await using lab = await open(({ message, via, send }) => (via === "tcp" ? send(Buffer.alloc(3)) : send(reply(message))));
     await lab.cache.forward(query("example.com"));
     await lab.cache.forward(query("example.com"));
     expect(lab.resolver.asked.filter(({ via }) => via === "udp")).toHaveLength(2);
+  });
+
+  it("does not keep that there was no room for the question", async () => {
+    const held: Asked[] = [];
+    await using resolver = await fakeResolver((asked) => void held.push(asked));
+    const relay = createRelay({ resolvers: [plainResolver(resolver.address)], log: silent, maxInFlight: 1 });
+    const cache = cached(relay);
+    const first = cache.forward(query("one.example"));
+    const second = decode(await cache.forward(query("two.example", TYPE.A, { edns: {} })));
+    expect(second).toMatchObject({ rcode: "SERVFAIL", additionals: [{ options: [{ code: 15, data: Buffer.from([0, 0]) }] }] });
+    await expect.poll(() => held.length).toBe(1);
+    held[0]!.send(replyTo(held[0]!.message, ["192.0.2.1"]));
+    await first;
+    const again = cache.forward(query("two.example", TYPE.A, { edns: {} }));
+    await expect.poll(() => held.length).toBe(2);
+    held[1]!.send(replyTo(held[1]!.message, ["192.0.2.2"]));
+    expect(decode(await again).answers).toMatchObject([{ data: "192.0.2.2" }]);
+    relay.close();
   });
 
   it("keeps apart what differs in type, CD, DO, AD or having EDNS, and nothing else", async () => {
@@ -203,6 +220,23 @@ describe("an old answer", () => {
     lab.time.now = 61_000;
     return { ...lab, state };
   };
+
+  it("that there is no such name says so as an extended error of its own", async () => {
+    let isWell = true;
+    await using lab = await open(({ message, send }) => {
+      const fields = { flags: 0x0183, authorities: [SOA], additionals: [{ type: "OPT", name: ".", udpPayloadSize: 1232 }] };
+      send(isWell ? answerOf(message, fields) : replyTo(message, [], 0x8182));
+    });
+    const asked = query("absent.example.com", TYPE.A, { edns: {} });
+    await lab.ask(asked);
+    isWell = false;
+    lab.time.now = 121_000;
+    expect(await lab.ask(asked)).toMatchObject({
+      rcode: "NXDOMAIN",
+      authorities: [{ ttl: 30 }],
+      additionals: [{ options: [{ code: 15, data: Buffer.from([0, 19]) }] }],
+    });
+  });
 
   it.each([
     ["fails", false],
@@ -295,8 +329,3 @@ it("stands behind a whole door, and cuts what is kept for each client anew", asy
   expect(resolver.asked).toHaveLength(2);
   relay.close();
 });
-
-const withCount = (reply: Buffer, count: number): Buffer => {
-  reply.writeUInt16BE(count, 6);
-  return reply;
-};

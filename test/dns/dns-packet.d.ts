@@ -10,6 +10,7 @@ declare module "dns-packet" {
     flag_do?: boolean;
     extendedRcode?: number;
     ednsVersion?: number;
+    options?: { code: number; data?: Buffer }[];
   }
   export interface Decoded {
     id: number;

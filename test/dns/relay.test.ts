@@ -8,7 +8,7 @@ import { createRelay, type RelayOptions } from "../../src/dns/relay.ts";
 import { plainResolver } from "../../src/dns/resolver.ts";
 import { RCODE, TYPE } from "../../src/dns/wire.ts";
 import { silent } from "../../src/lib/log.ts";
-import { opt, query, question, replyTo } from "./message.ts";
+import { opt, query, question, questionEnd, replyTo } from "./message.ts";
 import { type Asked, type FakeResolver, fakeResolver } from "./resolver.ts";
 
 const good = (address = "192.0.2.7") => fakeResolver(({ message, send }) => send(replyTo(message, [address])));
@@ -174,6 +174,32 @@ describe("the relay", () => {
     });
   });
 
+  it.each([
+    ["22: nobody answered", silence, 22],
+    ["23: somebody refused", () => failing(RCODE.REFUSED), 23],
+  ])("says why to who speaks EDNS, and to nobody else (%s)", async (_, start, code) => {
+    await using resolver = await start();
+    using relay = relayTo([resolver], { attemptMs: 30, totalMs: 60 });
+    const reply = decode(await relay.forward(query("example.com", TYPE.A, { edns: {} })));
+    expect(reply).toMatchObject({ rcode: "SERVFAIL", additionals: [{ options: [{ code: 15, data: Buffer.from([0, code]) }] }] });
+    expect(decode(await relay.forward(query("example.com")))).toMatchObject({ rcode: "SERVFAIL", additionals: [] });
+  });
+
+  it.each([
+    ["promises more records than there are", (message: Buffer) => counting(replyTo(message, ["192.0.2.1"]), 6, 2)],
+    ["ends within a record", (message: Buffer) => replyTo(message, ["192.0.2.1"]).subarray(0, -2)],
+    ["has a label of 64 octets", (message: Buffer) => replacing(replyTo(message, ["192.0.2.1"]), questionEnd(message), 64)],
+  ])("gives nobody an answer that %s, and asks the next, without blame", async (_, broken) => {
+    const lines: string[] = [];
+    await using first = await fakeResolver(({ message, send }) => send(broken(message)));
+    await using second = await good();
+    using relay = relayTo([first, second], { log: pino({}, { write: (line: string) => void lines.push(line) }) });
+    expect(addressIn(await relay.forward(query("example.com")))).toBe("192.0.2.7");
+    await relay.forward(query("example.org"));
+    expect(first.asked).toHaveLength(2);
+    expect(lines).toEqual([]);
+  });
+
   it("asks a lone resolver again when a packet was lost", async () => {
     let times = 0;
     await using lossy = await fakeResolver(({ message, send }) => {
@@ -277,6 +303,16 @@ describe("the relay", () => {
 const withId = (message: Buffer, id: number): Buffer => {
   message.writeUInt16BE(id, 0);
   return message;
+};
+
+const counting = (reply: Buffer, at: number, count: number): Buffer => {
+  reply.writeUInt16BE(count, at);
+  return reply;
+};
+
+const replacing = (reply: Buffer, at: number, octet: number): Buffer => {
+  reply[at] = octet;
+  return reply;
 };
 
 const twice = (reply: Buffer): Buffer => {
