@@ -8,13 +8,15 @@ import { openResolvers } from "./dns/resolvers.ts";
 import { serveDns } from "./dns/server.ts";
 import { createZone } from "./dns/zone.ts";
 import { namedAnswers } from "./lib/answers.ts";
+import { isWildcardName } from "./lib/host-table.ts";
 import { explainListenError, formatAddress } from "./lib/listen.ts";
 import type { Logger } from "./lib/log.ts";
 import { parsePrefixes } from "./lib/prefixes.ts";
 import { SetupError } from "./lib/setup-error.ts";
 import { hostTable, type Site } from "./sites.ts";
 
-type Asked = "names" | "answer" | "answerIn" | "hijackFor" | "resolvers" | "splits" | "trust" | "clients" | "excluded";
+type Answered = "names" | "answer" | "answerIn" | "hijackFor" | "clients" | "excluded" | "passthrough";
+type Asked = Answered | "resolvers" | "splits" | "trust";
 type DnsSite = Pick<Site, "host" | "hijackNames" | "failOpen">;
 
 /** What DNS needs of the configuration. */
@@ -31,9 +33,8 @@ export interface DnsEnd {
 
 /** `healthy`: whether hijacked names may lead to the front end. Throws SetupError for what only its user can mend. */
 export const dnsEnd = async (config: DnsConfig, log: Logger, healthy: () => boolean): Promise<DnsEnd> => {
-  const ourselves = { host: "", hijackNames: config.names, failOpen: false };
   const zone = createZone({
-    names: hostTable({ ...config, sites: [...config.sites, ourselves] }, ({ failOpen }) => ({ failOpen })),
+    names: hostTable(zoneOf(config), ({ failOpen }) => ({ failOpen })),
     addressesFor: answerAddresses({ ...config, https: config.listen.https }),
     hijackFor: parsePrefixes(config.hijackFor),
     healthy,
@@ -61,5 +62,15 @@ export const dnsEnd = async (config: DnsConfig, log: Logger, healthy: () => bool
       await server.close();
       resolvers.close();
     },
+  };
+};
+
+/** What stands in the zone: the sites, our own names, and what is passed on, which its real host answers for as well. */
+const zoneOf = ({ sites, wildcards, excluded, names, passthrough }: DnsConfig) => {
+  const passed = passthrough.map((name) => ({ host: name, hijackNames: isWildcardName(name) ? [] : [name], failOpen: true }));
+  return {
+    sites: [...sites, { host: "", hijackNames: names, failOpen: false }, ...passed],
+    wildcards: [...wildcards, ...passed.filter(({ host }) => isWildcardName(host))],
+    excluded,
   };
 };

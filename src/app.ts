@@ -10,8 +10,9 @@ import { openAdmin } from "./app-admin.ts";
 import { originOf, setupKit } from "./app-setup.ts";
 import { openSites } from "./app-sites.ts";
 import { collecting } from "./app-store.ts";
-import { openTunnels } from "./app-tunnels.ts";
+import { openTunnels, passOn } from "./app-tunnels.ts";
 import type { Config } from "./config/config.ts";
+import { Crowd } from "./http/crowd.ts";
 import { dispatcher } from "./http/dispatch.ts";
 import type { Door, Exchange } from "./http/exchange.ts";
 import { type DoorOptions, type OpenDoor, openDoor } from "./http/server.ts";
@@ -128,6 +129,8 @@ export const frontEnd = async (config: Config, log: Logger): Promise<FrontEnd> =
     log,
   });
   const clients = parsePrefixes(config.clients);
+  const crowd = new Crowd(log);
+  const before = passOn(config, passing);
   const at = config.listen.admin;
   const admin =
     at &&
@@ -149,8 +152,8 @@ export const frontEnd = async (config: Config, log: Logger): Promise<FrontEnd> =
       throw new SetupError(explainListenError(error, { key, what: door.toUpperCase(), address, transport: "tcp" }));
     });
   const opened = await Promise.all([
-    ...config.listen.https.map((address) => open("https", "listen.https", { address, dispatch, clients, secure })),
-    ...config.listen.http.map((address) => open("http", "listen.http", { address, dispatch, clients })),
+    ...config.listen.https.map((address) => open("https", "listen.https", { address, dispatch, clients, crowd, secure, before })),
+    ...config.listen.http.map((address) => open("http", "listen.http", { address, dispatch, clients, crowd })),
   ]);
   const adminDoor =
     admin && (await open("admin", "listen.admin", { address: at!, dispatch: admin.api.handle, clients: admin.clients }));

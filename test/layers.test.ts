@@ -37,7 +37,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   "app-local": ["lib", "oci", "store", "registry", "http", "sites"],
   "app-subjects": ["lib", "oci", "store", "registry", "sites", "app-upstream"],
   "app-store": ["lib", "oci", "store", "admin", "sites"],
-  "app-tunnels": ["lib", "upstream", "config", "http", "app-names"],
+  "app-tunnels": ["lib", "tls", "upstream", "config", "http", "app-names"],
   "app-upstream": ["lib", "oci", "upstream", "registry", "sites"],
 };
 /** `registry` and what is above it know the seams of the stores, never a store. */

@@ -48,8 +48,9 @@ const forParent = ({
   sites,
   wildcards,
   excluded,
+  passthrough,
 }: Config): ParentConfig => ({
-  ...{ listen, names, answer, answerIn, hijackFor, resolvers, splits, trust, clients, log, warnings, excluded },
+  ...{ listen, names, answer, answerIn, hijackFor, resolvers, splits, trust, clients, log, warnings, excluded, passthrough },
   ca: { certificate: ca.certificate },
   sites: sites.map(forDns),
   wildcards: wildcards.map(forDns),

@@ -19,6 +19,23 @@ export const clashingNames = (merged: readonly MergedSite[], sites: readonly Sit
   );
 };
 
+/** What is passed on untouched is nobody's here. Of a name and a suffix above it the name decides, so they go together. */
+export const clashingPassthrough = (
+  passthrough: readonly string[],
+  sites: readonly Pick<Site, "host" | "hijackNames">[],
+  own: readonly string[],
+): Problem[] => {
+  const taken = new Map([
+    ...sites.flatMap((site) => [site.host, ...site.hijackNames].map((name) => [name, `the site ${site.host}`] as const)),
+    ...own.map((name) => [name, "Layover's own name"] as const),
+  ]);
+  return passthrough.flatMap((name, i): Problem[] => {
+    const holder = taken.get(name);
+    const text = `the name ${name} is already taken: ${holder} (a site's own TLS is never passed on)`;
+    return holder === undefined ? [] : [{ path: ["passthrough", i], text }];
+  });
+};
+
 type Listen = Config["listen"];
 
 /** Two doors on one TCP port would fail at start, with less to go by. */

@@ -2,7 +2,7 @@
 import { answersOf } from "./answers.ts";
 import { type MergedSite, mergeSites } from "./builtin.ts";
 import type { Config } from "./config.ts";
-import { clashingDoors, clashingNames, oddSites } from "./crosscheck.ts";
+import { clashingDoors, clashingNames, clashingPassthrough, oddSites } from "./crosscheck.ts";
 import { interpolate, type Overlay, overlayEnvironment } from "./environment.ts";
 import { type Files, filesIn } from "./files.ts";
 import { oddRules } from "./odd-rules.ts";
@@ -56,12 +56,14 @@ const effective = async (given: Settings, source: Source, problems: Problem[]): 
   const sites = await built(merged.sites);
   const wildcards = await built(merged.wildcards);
   const names = given.name ?? ["layover"];
+  const passthrough = [...new Set(given.passthrough ?? [])];
   const listen = listenOf(given, report);
   const { resolvers, splits } = resolversOf(given, report);
   if (given.maxAge === 0) report({ path: ["maxAge"], text: "expected a duration of more than nothing" });
   for (const problem of [
     ...clashingNames(merged.sites, sites, names),
     ...(await wildcardProblems(merged.wildcards)),
+    ...clashingPassthrough(given.passthrough ?? [], [...sites, ...wildcards], names),
     ...clashingDoors(listen),
     ...ownResolvers(given.resolvers ?? [], listen.dns),
     ...homeless(given.resolvers ?? []),
@@ -84,11 +86,11 @@ const effective = async (given: Settings, source: Source, problems: Problem[]): 
     maxSize: given.maxSize,
     maxAge: given.maxAge,
     httpProxy: given.defaults?.httpProxy,
-    passthrough: [...new Set(given.passthrough ?? [])],
+    passthrough,
     log: { level: given.log?.level ?? "info", format: given.log?.format ?? "auto" },
     sites,
     wildcards,
-    excluded: [...merged.excluded, ...namesBelow(wildcards, names)],
+    excluded: [...merged.excluded, ...namesBelow(wildcards, [...names, ...passthrough])],
   };
 };
 

@@ -4,7 +4,15 @@ import { z } from "zod";
 import { parseAddress } from "../lib/listen.ts";
 import { parsePrefixes } from "../lib/prefixes.ts";
 import { parseDuration, parseSize } from "../lib/units.ts";
-import { parseHelper, parseHost, parseHttpProxy, parseMatch, parseUpstream, resolverText } from "./values.ts";
+import {
+  parseHelper,
+  parseHost,
+  parseHostOrWildcard,
+  parseHttpProxy,
+  parseMatch,
+  parseUpstream,
+  resolverText,
+} from "./values.ts";
 
 /** Unknown keys carry the known ones as their message, for a "did you mean". */
 const strict = <S extends z.core.$ZodLooseShape>(shape: S) =>
@@ -151,7 +159,7 @@ const shape = {
   log: log.optional(),
   defaults: site.optional(),
   sites: z.record(z.string(), z.union([z.literal(false), site])).optional(),
-  passthrough: list(host).optional(),
+  passthrough: list(parsed("a host name, or *. and a suffix", parseHostOrWildcard)).optional(),
   mirror: z.union([text, z.array(job)]).optional(),
   store: store.optional(),
 };

@@ -44,10 +44,13 @@ const showAnswers = ({ answer, answerIn }: Config) => {
   return [...answerIn.map((one) => ({ [one.prefix]: one.answer })), ...(answer === "auto" ? ["auto"] : answer)];
 };
 
-/** Layover's own names are taken out of wildcards without being said. */
-const takenAway = ({ sites, excluded, names }: Config): Record<string, false> => {
+/** Layover's own names, and those that are passed on, are taken out of wildcards without being said. */
+const takenAway = ({ sites, excluded, names, passthrough }: Config): Record<string, false> => {
   const here = new Set(sites.map((site) => site.host));
-  const away = [...builtInHosts.filter((host) => !here.has(host)), ...excluded.filter((name) => !names.includes(name))];
+  const away = [
+    ...builtInHosts.filter((host) => !here.has(host)),
+    ...excluded.filter((name) => !names.includes(name) && !passthrough.includes(name)),
+  ];
   return Object.fromEntries(away.map((host) => [host, false]));
 };
 

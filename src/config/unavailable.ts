@@ -16,7 +16,6 @@ const other = (text: string) => (value: unknown) => given(value) && value !== te
 
 const LINES: readonly Line[] = [
   { at: "listen.proxy", refused: given, what: "the proxy door" },
-  { at: "passthrough", refused: given, what: "passing TLS through" },
   { at: "mirror", refused: given, what: "the managed mirror" },
   { at: "store.blobs", refused: other("disk"), what: "a blob store other than disk" },
   { at: "store.facts", refused: other("sqlite"), what: "a fact store other than sqlite" },

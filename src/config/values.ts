@@ -2,7 +2,7 @@
 import { isIP } from "node:net";
 import { domainToASCII } from "node:url";
 import { isHost, plainHost } from "../lib/host-name.ts";
-import { suffixOf } from "../lib/host-table.ts";
+import { isWildcardName, suffixOf } from "../lib/host-table.ts";
 import { formatResolver, parseResolver } from "../lib/resolver-address.ts";
 
 /** A DNS name (RFC 1123 2.1) in lower case, internationalised ones as their ASCII form. No port, no wildcard, no address. */
@@ -27,6 +27,8 @@ export const parseWildcard = (text: string): string => {
     throw new Error(`expected a suffix such as *.registry.example, found ${JSON.stringify(text)}`);
   }
 };
+
+export const parseHostOrWildcard = (text: string): string => (isWildcardName(text) ? parseWildcard(text) : parseHost(text));
 
 /** An http(s) origin. What a user may have put there as a password is never repeated in the error. */
 export const parseUpstream = (text: string): URL => {

@@ -11,6 +11,7 @@ import { type AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { TlsOptions, Server as TlsServer } from "node:tls";
 import { holdBody } from "./continue.ts";
+import type { Crowd } from "./crowd.ts";
 import type { Dispatch } from "./dispatch.ts";
 import { type Door, exchangeOf } from "./exchange.ts";
 
@@ -25,9 +26,16 @@ export interface DoorOptions {
   readonly dispatch: Dispatch;
   /** Whether an address may use the doors. */
   readonly clients: (address: string) => boolean;
+  /** Bounds the connections of all doors that have the same. */
+  readonly crowd?: Crowd;
+  /** For the TLS door: has each connection before TLS. */
+  readonly before?: BeforeTls | undefined;
   /** For the TLS door: what each server name is shown. */
   readonly secure?: { readonly options: TlsOptions; follow(server: TlsServer): void };
 }
+
+/** Gives the connection on with `take`, with nothing read of it, or keeps it: then it is none of the door's, but for being counted, and cut at the end. */
+export type BeforeTls = (socket: Socket, take: () => void, keep: () => void) => void;
 
 export interface OpenDoor {
   readonly address: Address;
@@ -67,14 +75,38 @@ export const openDoor = async (options: DoorOptions): Promise<OpenDoor> => {
       holdBody(res);
       handler(req, res);
     });
-  server.on("connection", (socket: Socket) => {
-    if (options.clients(socket.remoteAddress ?? "")) silent.add(socket);
-    else socket.destroy();
-  });
+  const open = admitting(server, options, silent);
   server.on("clientError", refuseMalformed);
   await listening(server, options.address);
   const { address, port } = server.address() as AddressInfo;
-  return { address: { host: address, port }, drain: (signal) => drain(server, silent, signal) };
+  return { address: { host: address, port }, drain: (signal) => drain(server, silent, open, signal) };
+};
+
+/** Who may not come in, or finds no room, never gets as far as TLS or HTTP. Gives the connections that there are, as they come and go. */
+const admitting = (server: HttpServer, { clients, crowd, before, secure }: DoorOptions, silent: Silent): ReadonlySet<Socket> => {
+  const open = new Set<Socket>();
+  // Node's own, and what is to go before it
+  const takers = server.listeners("connection") as ((socket: Socket) => void)[];
+  server.removeAllListeners("connection");
+  const take = (socket: Socket) => {
+    socket.allowHalfOpen = secure === undefined;
+    for (const one of takers) one.call(server, socket);
+  };
+  server.on("connection", (socket: Socket) => {
+    if (!clients(socket.remoteAddress ?? "")) return void socket.destroy();
+    if (crowd?.enter(socket, secure !== undefined) === false) return;
+    open.add(socket);
+    socket.once("close", () => open.delete(socket));
+    silent.add(socket);
+    if (before === undefined) return take(socket);
+    socket.allowHalfOpen = true;
+    before(
+      socket,
+      () => take(socket),
+      () => silent.spoke(socket),
+    );
+  });
+  return open;
 };
 
 /** A malformed request is answered where an answer can still be told from what goes out; a broken socket needs no more than closing. */
@@ -210,9 +242,12 @@ const endOf = ({ remoteAddress, remotePort }: Socket): string => `${remoteAddres
 /** A connection that was in use when the draining began is closed as soon as it is idle. Milliseconds. */
 const LOOK_EVERY = 100;
 
-const drain = (server: HttpServer, silent: Silent, signal: AbortSignal): Promise<void> =>
+const drain = (server: HttpServer, silent: Silent, open: ReadonlySet<Socket>, signal: AbortSignal): Promise<void> =>
   new Promise((resolve) => {
-    const cut = () => server.closeAllConnections();
+    const cut = () => {
+      server.closeAllConnections();
+      for (const socket of open) socket.destroy();
+    };
     const look = setInterval(() => {
       server.closeIdleConnections();
       silent.close();

@@ -5,6 +5,7 @@ import type { Server, TLSSocket, TlsOptions } from "node:tls";
 import type { Clock } from "../lib/clock.ts";
 import { plainHost } from "../lib/host-name.ts";
 import type { Logger } from "../lib/log.ts";
+import { UNRECOGNISED_NAME } from "../lib/tls-alert.ts";
 import type { Ca } from "./ca.ts";
 import { logDistrust } from "./distrust.ts";
 import type { Leaf } from "./leaf.ts";
@@ -53,7 +54,7 @@ export const secureContexts = (ca: Ca, options: SecureContextOptions): SecureCon
     const name = plainHost(asked);
     if (name !== ownName && !allowed(name)) {
       log.debug({ host: name }, "TLS for a name that is no site: refused");
-      sendUnrecognisedName(this, () => done(new UnrecognisedName(name)));
+      sendAlert(this, UNRECOGNISED_NAME, () => done(new UnrecognisedName(name)));
       return;
     }
     const shown = attempt(() => leaves.show(name), name, log);
@@ -92,15 +93,9 @@ const attempt = <T>(show: () => T, host: string, log: Logger): T | Error => {
   }
 };
 
-// The fatal alert unrecognized_name (112) as a plain record, which it is at this point of the handshake (RFC 8446 5.1, 6).
-const UNRECOGNISED_NAME = Buffer.from("15030300020270", "hex");
-
-/**
- * Node cannot refuse a name with an alert, and a bare cut leaves the client with "EOF". The connection under a TLS socket is not documented:
- * where it is not to be had, the cut it is.
- */
-const sendUnrecognisedName = (socket: TLSSocket | undefined, done: () => void): void => {
+/** The connection under a TLS socket is not documented: where it is not to be had, it is cut without a word. */
+const sendAlert = (socket: TLSSocket | undefined, alert: Buffer, done: () => void): void => {
   const under = (socket as { readonly _parent?: unknown } | undefined)?._parent;
-  if (under instanceof Socket && under.writable) under.write(UNRECOGNISED_NAME, () => done());
+  if (under instanceof Socket && under.writable) under.write(alert, () => done());
   else done();
 };

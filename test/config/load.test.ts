@@ -123,7 +123,6 @@ const onlyConfigErrors = (error: unknown) => {
 describe("the contract's example", () => {
   it("is known in every key; only what this version lacks is refused", async () => {
     expect(await problems(EXAMPLE, {}, { "corp-ca.pem": "", "gitlab-ca.pem": "" })).toEqual([
-      "layover.yaml:37:1 passthrough: not available in this version: passing TLS through",
       "layover.yaml:38:1 mirror: not available in this version: the managed mirror",
     ]);
   });
@@ -311,5 +310,26 @@ describe("config show", () => {
     const plain = (of: typeof config) =>
       JSON.stringify({ ...of, file: "", warnings: [] }).replaceAll(`"password":"${password}"`, '"password":"other"');
     expect(plain(again)).toEqual(plain(config));
+  });
+});
+
+describe("what is passed on untouched", () => {
+  it("is names, and suffixes, in plain form, and may lie in a wildcard", async () => {
+    const config = await load(
+      'sites: { "*.pkg.dev": {} }\npassthrough: [Auth.Docker.io., "*.CloudFront.net", eu.pkg.dev, auth.docker.io]',
+    );
+    expect(config.passthrough).toEqual(["auth.docker.io", "*.cloudfront.net", "eu.pkg.dev"]);
+    expect(config.excluded).toContain("eu.pkg.dev");
+  });
+
+  it.each([
+    ["passthrough: [gitlab.com, ghcr.io]", "passthrough.1: the name ghcr.io is already taken: the site ghcr.io"],
+    ["passthrough: [index.docker.io]", "already taken: the site registry-1.docker.io"],
+    ["passthrough: [layover]", "already taken: Layover's own name"],
+    ['sites: { "*.pkg.dev": {} }\npassthrough: ["*.pkg.dev"]', "already taken: the site *.pkg.dev"],
+    ["passthrough: [10.0.0.1]", "an address has no name to stand in for"],
+    ['passthrough: ["*"]', "no wildcard has a meaning here"],
+  ])("%s is refused", async (yaml, text) => {
+    await expect(load(yaml)).rejects.toThrow(text);
   });
 });
