@@ -1,14 +1,18 @@
-// The leaves in use, by name: minted when first asked for, kept, and renewed at two thirds of their life.
+// The leaves in use, by name: minted when first asked for, kept, renewed at two thirds of their life, and replaced when
+// signing goes over to another root.
+import { isIP } from "node:net";
 import { createSecureContext, type SecureContext, type SecureContextOptions } from "node:tls";
 import { LRUCache } from "lru-cache";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/log.ts";
 import type { Ca } from "./ca.ts";
+import { isHostName } from "./host.ts";
 import { type Leaf, mintLeaf } from "./leaf.ts";
-import { endOf, isUnconstrained, type Root } from "./root.ts";
+import { anchorOf, endOf, isUnconstrained, type Root } from "./root.ts";
 
 interface Shown {
   readonly leaf: Leaf;
+  readonly issuer: Root;
   readonly context: SecureContext;
   readonly renewAt: number;
 }
@@ -36,22 +40,22 @@ export const leavesOf = (ca: Ca, { addresses, clock, log }: LeavesOptions): Leav
   const held = new LRUCache<string, Shown>({ max: MAX_NAMES });
 
   const mint = (name: string, now: number): Shown => {
-    const root = ca.issuerFor(name);
-    if (root === undefined) throw new Error(`no root of the CA can sign for ${name}`);
-    const besides = isUnconstrained(root) ? (addresses.get(name) ?? []) : [];
-    const leaf = mintLeaf(root, [name, ...besides], now);
-    log.info(
-      { host: name, serial: leaf.serial, notAfter: new Date(leaf.notAfter).toISOString(), issuer: root.name },
-      "leaf minted",
-    );
-    return { leaf, context: createSecureContext(contextOf(leaf)), renewAt: renewalOf(leaf, root, now) };
+    if (!isHostName(name) && isIP(name) === 0) throw new Error("no leaf is made for what is no exact name");
+    const issuer = ca.issuerFor(name);
+    if (issuer === undefined) throw new Error(`no root of the CA can sign for ${name}`);
+    const besides = isUnconstrained(issuer) ? (addresses.get(name) ?? []) : [];
+    const leaf = mintLeaf(issuer, [name, ...besides], now);
+    const { serial, notAfter } = leaf;
+    const root = anchorOf(issuer).certificate.fingerprint256;
+    log.info({ host: name, serial, notAfter: new Date(notAfter).toISOString(), issuer: issuer.name, root }, "leaf minted");
+    return { leaf, issuer, context: createSecureContext(contextOf(leaf)), renewAt: renewalOf(leaf, issuer, now) };
   };
 
   return {
     show: (name) => {
       const now = clock();
       const shown = held.get(name);
-      if (shown !== undefined && isFresh(shown, now)) return shown;
+      if (shown !== undefined && isFresh(shown, now) && isStillIssuer(shown.issuer, ca.issuerFor(name))) return shown;
       const fresh = mint(name, now);
       held.set(name, fresh);
       return fresh;
@@ -65,6 +69,10 @@ const renewalOf = ({ notAfter }: Leaf, root: Root, now: number): number =>
 
 /** A clock that was set back makes a leaf that is not valid yet: as unfit as one that is due. */
 const isFresh = ({ leaf, renewAt }: Shown, now: number): boolean => leaf.notBefore <= now && now < renewAt;
+
+/** Signing has gone over to another root, or the files were changed under us. Where nobody can sign, what is there is shown to its end. */
+const isStillIssuer = (issuer: Root, present: Root | undefined): boolean =>
+  present === undefined || present.certificate.fingerprint256 === issuer.certificate.fingerprint256;
 
 /** For Node's TLS. `ca: []`: clients show no certificates, so no roots to check them by are loaded. */
 export const contextOf = ({ chain, key }: Leaf): SecureContextOptions => ({

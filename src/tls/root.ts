@@ -1,8 +1,8 @@
-// A root: a CA certificate, what it may speak for, and its private key where that is held. Made here, or read from the CA's files.
+// A CA certificate, what it may speak for, and its private key where that is held. Made here, or read from the CA's files.
 import { generateKeyPairSync, type KeyObject, randomBytes, type X509Certificate } from "node:crypto";
 import * as asn1 from "./asn1.ts";
 import { decodeConstraints, type NameConstraints, onlyNames, permits } from "./constraints.ts";
-import { keyIdentifier, OID, readCertificate, rootExtensions, signCertificate, subjectOf } from "./x509.ts";
+import { caExtensions, keyIdentifier, OID, readCertificate, signCertificate, subjectOf } from "./x509.ts";
 
 export interface Root {
   /** The common name, for people. */
@@ -10,6 +10,8 @@ export interface Root {
   readonly certificate: X509Certificate;
   /** Undefined for a certificate that only stands above another, or whose key is lost: it signs nothing. */
   readonly key: KeyObject | undefined;
+  /** When signing goes over to it, in milliseconds; 0: it signs from the beginning what no other covers. */
+  readonly from: number;
   /** Milliseconds. */
   readonly notBefore: number;
   readonly notAfter: number;
@@ -17,11 +19,11 @@ export interface Root {
   /** The subject key identifier as the certificate holds it; what leaves must repeat. */
   readonly keyId: Buffer;
   readonly subject: asn1.Node;
-  /** Those above it in the same file, nearest first, for a user's intermediate; a root has none. */
+  /** Those above it in the CA's files, nearest first: an intermediate ends at its root, which has none. */
   readonly above: readonly Root[];
 }
 
-/** A root whose key is held. */
+/** One whose key is held. */
 export type SigningRoot = Root & { readonly key: KeyObject };
 
 export const DAY = 86_400_000;
@@ -30,7 +32,8 @@ export const BACKDATE = 24 * 3_600_000;
 const ROOT_DAYS = 5 * 365;
 const OWN_PREFIX = "Layover CA ";
 // RFC 5280 appendix A: a common name has at most 64 characters.
-const HOST_LENGTH = 64 - OWN_PREFIX.length - " 20260101 abcd".length;
+const SIGNER_SUFFIX = " signer";
+const HOST_LENGTH = 64 - OWN_PREFIX.length - " 20260101 abcd".length - SIGNER_SUFFIX.length;
 
 interface RootDraft {
   /** Plain host names that the root may speak for, with what is below them; "all" for a root without constraints. */
@@ -40,22 +43,40 @@ interface RootDraft {
   readonly hostname: string;
 }
 
-/** A new P-256 root of five years. Its common name is its own: two roots of one name confuse verifiers that look issuers up by it. */
+/**
+ * A new P-256 root of five years, and the intermediate under it that signs leaves and is what this gives. The root's key signs that one
+ * certificate and is dropped: whoever steals what is kept is bound by the intermediate's constraints, which Java too enforces (it does not for
+ * a root's). Its common name is its own: two roots of one name confuse verifiers that look issuers up by it.
+ */
 export const makeRoot = ({ names, now, hostname }: RootDraft): SigningRoot => {
-  const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
-  const subject = subjectOf(commonName(hostname, now));
   const constraints = names === "all" ? undefined : onlyNames(names);
-  const certificate = signCertificate(
+  const [above, signer] = [
+    generateKeyPairSync("ec", { namedCurve: "P-256" }),
+    generateKeyPairSync("ec", { namedCurve: "P-256" }),
+  ];
+  const name = commonName(hostname, now);
+  const issuer = { subject: subjectOf(name), key: above.privateKey };
+  const validity = { notBefore: now - BACKDATE, notAfter: now + ROOT_DAYS * DAY };
+  const [rootKeyId, keyId] = [keyIdentifier(above.publicKey), keyIdentifier(signer.publicKey)];
+  const root = signCertificate(
     {
-      subject,
-      publicKey,
-      notBefore: now - BACKDATE,
-      notAfter: now + ROOT_DAYS * DAY,
-      extensions: rootExtensions(keyIdentifier(publicKey), constraints),
+      ...validity,
+      subject: issuer.subject,
+      publicKey: above.publicKey,
+      extensions: caExtensions({ keyId: rootKeyId, below: 1, constraints }),
     },
-    { subject, key: privateKey },
+    issuer,
   );
-  return { ...readRoot(certificate), key: privateKey };
+  const intermediate = signCertificate(
+    {
+      ...validity,
+      subject: subjectOf(`${name}${SIGNER_SUFFIX}`),
+      publicKey: signer.publicKey,
+      extensions: caExtensions({ keyId, issuerKeyId: rootKeyId, below: 0, constraints }),
+    },
+    issuer,
+  );
+  return { ...readRoot(intermediate), key: signer.privateKey, above: [readRoot(root)] };
 };
 
 const commonName = (hostname: string, now: number): string => {
@@ -78,6 +99,7 @@ export const readRoot = (certificate: X509Certificate): Root => {
     name: nameOf(certificate),
     certificate,
     key: undefined,
+    from: 0,
     notBefore: certificate.validFromDate.getTime(),
     notAfter: certificate.validToDate.getTime(),
     constraints: decodeConstraints(extensions.get(OID.nameConstraints)),
@@ -93,7 +115,11 @@ const nameOf = ({ subject, serialNumber }: X509Certificate): string =>
 /** Whether Layover made it, and so may make a further one. */
 export const isOwn = ({ name }: Root): boolean => name.startsWith(OWN_PREFIX);
 
-const chain = (root: Root): readonly Root[] => [root, ...root.above];
+/** Itself and all above it. */
+export const chain = (root: Root): readonly Root[] => [root, ...root.above];
+
+/** What clients have to trust for its leaves. */
+export const anchorOf = (root: Root): Root => root.above.at(-1) ?? root;
 
 /** Whether a leaf for this name is within its constraints, and within those of all above it. */
 export const covers = (root: Root, name: string): boolean => chain(root).every(({ constraints }) => permits(constraints, name));

@@ -87,13 +87,25 @@ export const keyIdentifier = (publicKey: KeyObject): Buffer => {
 const extension = (id: string, critical: boolean, value: asn1.Node): asn1.Node =>
   asn1.sequence(asn1.oid(id), ...(critical ? [asn1.boolean(true)] : []), asn1.octets(asn1.encode(value)));
 
-/** A root that signs leaves and nothing else: no CA can stand below it. */
-export const rootExtensions = (keyId: Buffer, constraints: NameConstraints | undefined): asn1.Node[] => [
-  extension(OID.basicConstraints, true, asn1.sequence(asn1.boolean(true), asn1.integer(Buffer.from([0])))),
+interface CaProfile {
+  readonly keyId: Buffer;
+  /** The issuer's own identifier, byte for byte; a root has none above it. */
+  readonly issuerKeyId?: Buffer;
+  /** How many CAs may stand below it. */
+  readonly below: number;
+  readonly constraints: NameConstraints | undefined;
+}
+
+export const caExtensions = ({ keyId, issuerKeyId, below, constraints }: CaProfile): asn1.Node[] => [
+  extension(OID.basicConstraints, true, asn1.sequence(asn1.boolean(true), asn1.integer(Buffer.from([below])))),
   extension(OID.keyUsage, true, asn1.bits(Buffer.from([0x06]), 1)), // keyCertSign, cRLSign
   extension(OID.subjectKeyIdentifier, false, asn1.octets(keyId)),
+  ...(issuerKeyId ? [authority(issuerKeyId)] : []),
   ...(constraints ? [extension(OID.nameConstraints, true, encodeConstraints(constraints))] : []),
 ];
+
+const authority = (keyId: Buffer): asn1.Node =>
+  extension(OID.authorityKeyIdentifier, false, asn1.sequence(asn1.tagged(0, keyId)));
 
 /**
  * A server's leaf. It names no subject, so the alternative name is critical (4.2.1.6). `issuerKeyId` is the issuer's own identifier, byte for
@@ -103,7 +115,7 @@ export const leafExtensions = (issuerKeyId: Buffer, names: readonly string[]): a
   extension(OID.basicConstraints, true, asn1.sequence()),
   extension(OID.keyUsage, true, asn1.bits(Buffer.from([0x80]), 7)), // digitalSignature
   extension(OID.extendedKeyUsage, false, asn1.sequence(asn1.oid(OID.serverAuth))),
-  extension(OID.authorityKeyIdentifier, false, asn1.sequence(asn1.tagged(0, issuerKeyId))),
+  authority(issuerKeyId),
   extension(OID.subjectAltName, true, asn1.sequence(...names.map(generalName))),
 ];
 

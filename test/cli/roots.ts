@@ -1,7 +1,7 @@
 // Certificates for tests: roots made by the product's own code.
 import { createPublicKey, generateKeyPairSync, type KeyObject, type X509Certificate } from "node:crypto";
 import { onlyNames } from "../../src/tls/constraints.ts";
-import { keyIdentifier, leafExtensions, rootExtensions, signCertificate, subjectOf } from "../../src/tls/x509.ts";
+import { caExtensions, keyIdentifier, leafExtensions, signCertificate, subjectOf } from "../../src/tls/x509.ts";
 
 const DAY = 86_400_000;
 
@@ -22,7 +22,7 @@ export const makeRoot = (names: readonly string[], { from = -1, until = 365, nam
       publicKey,
       notBefore: Date.now() + from * DAY,
       notAfter: Date.now() + until * DAY,
-      extensions: rootExtensions(keyIdentifier(publicKey), constraints),
+      extensions: caExtensions({ keyId: keyIdentifier(publicKey), below: 0, constraints }),
     },
     { subject: subjectOf(name), key: privateKey },
   );

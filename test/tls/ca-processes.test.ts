@@ -4,7 +4,8 @@ import * as fs from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { type CaOptions, openCa } from "../../src/tls/ca.ts";
+import { openCa } from "../../src/tls/ca.ts";
+import type { CaOptions } from "../../src/tls/plan.ts";
 import { caOptions, scratch } from "./scratch.ts";
 
 const MODULE = new URL("../../src/tls/ca.ts", import.meta.url).href;

@@ -7,7 +7,8 @@ import { join } from "node:path";
 import { type ConnectionOptions, connect, createServer, type PeerCertificate, type Server, type TlsOptions } from "node:tls";
 import { type Logger, pino } from "pino";
 import { onTestFinished } from "vitest";
-import { type CaOptions, openCa } from "../../src/tls/ca.ts";
+import { openCa } from "../../src/tls/ca.ts";
+import type { CaOptions } from "../../src/tls/plan.ts";
 
 export const DAY = 86_400_000;
 

@@ -3,13 +3,13 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { mintLeaf } from "../../src/tls/leaf.ts";
-import { makeRoot } from "../../src/tls/root.ts";
-import { keyIdentifier, rootExtensions, signCertificate, subjectOf } from "../../src/tls/x509.ts";
+import { anchorOf, makeRoot } from "../../src/tls/root.ts";
+import { caExtensions, keyIdentifier, signCertificate, subjectOf } from "../../src/tls/x509.ts";
 import { DAY, openssl, scratch, verify } from "./scratch.ts";
 
 const now = Date.now();
 const root = makeRoot({ names: ["ghcr.io", "layover"], now, hostname: "box" });
-const rootPem = String(root.certificate);
+const rootPem = String(anchorOf(root).certificate);
 const textOf = (pem: string): string => {
   const file = join(scratch(), "c.pem");
   writeFileSync(file, pem);
@@ -19,14 +19,14 @@ const textOf = (pem: string): string => {
 describe("a root", () => {
   it("has the profile that every verifier takes", () => {
     const text = textOf(rootPem);
-    expect(text).toMatch(/Basic Constraints: critical\s+CA:TRUE, pathlen:0/);
+    expect(text).toMatch(/Basic Constraints: critical\s+CA:TRUE, pathlen:1/);
     expect(text).toMatch(/Key Usage: critical\s+Certificate Sign, CRL Sign\n/);
     expect(text).toMatch(
       /Name Constraints: critical\s+Permitted:\s+DNS:ghcr\.io\s+DNS:layover\s+Excluded:\s+IP:0\.0\.0\.0\/0\.0\.0\.0\s+IP:0:0:0:0:0:0:0:0\//,
     );
     expect(text).toMatch(/Subject Key Identifier/);
     expect(text).toMatch(/ASN1 OID: prime256v1/);
-    expect(root.name).toMatch(/^Layover CA box \d{8} [0-9a-f]{4}$/);
+    expect(anchorOf(root).name).toMatch(/^Layover CA box \d{8} [0-9a-f]{4}$/);
     expect(root.notBefore).toBe(Math.floor((now - DAY) / 1000) * 1000);
   });
 
@@ -40,7 +40,7 @@ describe("a root", () => {
     for (const hostname of ["büro–ñ", "a".repeat(300), "", "x\ny,CN=evil", "💥".repeat(60)]) {
       const made = makeRoot({ names: ["ghcr.io"], now, hostname });
       const leaf = mintLeaf(made, ["ghcr.io"], now);
-      expect(verify(String(made.certificate), leaf.chain, "ghcr.io")).toMatch(/: OK$/);
+      expect(verify(String(anchorOf(made).certificate), leaf.chain, "ghcr.io")).toMatch(/: OK$/);
       expect(made.certificate.subject).not.toContain("\n");
     }
   });
@@ -53,7 +53,9 @@ describe("a root", () => {
   });
 
   it("leaves constraints out when told so", () => {
-    expect(textOf(String(makeRoot({ names: "all", now, hostname: "box" }).certificate))).not.toContain("Name Constraints");
+    expect(textOf(String(anchorOf(makeRoot({ names: "all", now, hostname: "box" })).certificate))).not.toContain(
+      "Name Constraints",
+    );
   });
 });
 
@@ -67,7 +69,7 @@ describe("a leaf", () => {
     expect(text).toMatch(/Extended Key Usage:\s+TLS Web Server Authentication\n/);
     expect(text).toMatch(/Key Usage: critical\s+Digital Signature\n/);
     expect(text).toMatch(/Basic Constraints: critical\s+CA:FALSE/);
-    const [ski, aki] = [textOf(rootPem), text].map((all) => /Key Identifier:\s+([0-9A-F:]{59})/.exec(all)?.[1]);
+    const [ski, aki] = [textOf(String(root.certificate)), text].map((all) => /Key Identifier:\s+([0-9A-F:]{59})/.exec(all)?.[1]);
     expect(aki).toBe(ski);
     expect(certificate.checkIssued(root.certificate)).toBe(true);
     expect(certificate.publicKey.equals(root.certificate.publicKey)).toBe(false);
@@ -94,7 +96,7 @@ describe("a leaf", () => {
   it("holds addresses under a root without constraints", () => {
     const open = makeRoot({ names: "all", now, hostname: "box" });
     const both = mintLeaf(open, ["layover", "10.0.0.1", "2001:db8::1"], now);
-    expect(verify(String(open.certificate), both.chain, "layover")).toMatch(/: OK$/);
+    expect(verify(String(anchorOf(open).certificate), both.chain, "layover")).toMatch(/: OK$/);
     expect(new X509Certificate(both.chain).checkIP("10.0.0.1")).toBe("10.0.0.1");
     expect(new X509Certificate(both.chain).checkIP("2001:db8::1")).toBeDefined();
   });
@@ -106,7 +108,7 @@ describe("a leaf", () => {
       publicKey,
       notBefore: now,
       notAfter: now + DAY,
-      extensions: rootExtensions(keyIdentifier(publicKey), undefined),
+      extensions: caExtensions({ keyId: keyIdentifier(publicKey), below: 0, constraints: undefined }),
     };
     expect(() => signCertificate(draft, { subject: subjectOf("x"), key: privateKey })).toThrow(TypeError);
   });
