@@ -1,12 +1,12 @@
 // The front end put together: TLS, HTTP, cache. The app files are the only ones that know concrete classes.
 import { randomBytes } from "node:crypto";
-import { hostname } from "node:os";
 import { join } from "node:path";
 import manifest from "../package.json" with { type: "json" };
 import { Bypass } from "./admin/bypass.ts";
 import { type Condition, condition } from "./admin/health.ts";
 import { isProbe, ownPage, sendPage } from "./admin/pages.ts";
 import { openAdmin } from "./app-admin.ts";
+import { caOptions } from "./app-ca.ts";
 import { originOf, setupKit } from "./app-setup.ts";
 import { openSites } from "./app-sites.ts";
 import { collecting } from "./app-store.ts";
@@ -18,7 +18,6 @@ import type { Door, Exchange } from "./http/exchange.ts";
 import { type DoorOptions, type OpenDoor, openDoor } from "./http/server.ts";
 import { namedAnswers } from "./lib/answers.ts";
 import { systemClock } from "./lib/clock.ts";
-import { suffixOf } from "./lib/host-table.ts";
 import { explainListenError, formatAddress } from "./lib/listen.ts";
 import type { Logger } from "./lib/log.ts";
 import { parsePrefixes } from "./lib/prefixes.ts";
@@ -31,6 +30,7 @@ import { siteTable } from "./sites.ts";
 import { openKept } from "./store/kept.ts";
 import { tend } from "./store/tend.ts";
 import { openCa } from "./tls/ca.ts";
+import { followCa } from "./tls/follow.ts";
 import { secureContexts } from "./tls/sni.ts";
 
 const VERSION = manifest.version;
@@ -58,19 +58,10 @@ export const frontEnd = async (config: Config, log: Logger): Promise<FrontEnd> =
   const clock = systemClock;
   const sites = siteTable(config.sites, config);
   const names = config.sites.flatMap((site) => site.hijackNames);
-  const suffixes = config.wildcards.map((site) => suffixOf(site.host));
-  const { certificate: certificateFile, key: keyFile, constraints } = config.ca;
-  const ca = await openCa({
-    certificateFile,
-    keyFile,
-    // a name speaks for what is below it (RFC 5280 4.2.1.10)
-    names: [...names, ...suffixes, ...config.names],
-    constraints,
-    clock,
-    hostname: hostname(),
-  });
+  const ofCa = caOptions(config);
+  const ca = followCa(await openCa(ofCa), ofCa, log);
   if (ca.origin !== "found")
-    log.warn({ origin: ca.origin, file: certificateFile }, "the CA certificate is new: clients need it before they pull");
+    log.warn({ origin: ca.origin, file: ofCa.certificateFile }, "the CA certificate is new: clients need it before they pull");
   const { data: folder, maxSize, maxAge } = config;
   const kept = await openKept({ folder, maxSize, maxAge, isPinned: pinnedBy(sites), clock, log });
   const { blobs, facts } = kept;
@@ -100,6 +91,7 @@ export const frontEnd = async (config: Config, log: Logger): Promise<FrontEnd> =
       isFull: () => kept.disk.room.isFull,
       isDraining: () => draining,
       bypass: () => bypass.look(),
+      more: ca.notes,
     });
 
   const setupPages = setupKit(config, ca);
@@ -171,6 +163,7 @@ export const frontEnd = async (config: Config, log: Logger): Promise<FrontEnd> =
     async close(grace) {
       draining = true;
       admin?.api.close();
+      ca.close();
       const doorsToDrain = adminDoor === undefined ? opened : [...opened, adminDoor];
       await Promise.all(doorsToDrain.map((door) => door.drain(AbortSignal.timeout(grace))));
       passing.close();

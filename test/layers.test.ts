@@ -22,11 +22,12 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   setup: ["lib", "config"],
   app: [
     ...["lib", "oci", "tls", "store", "registry", "config", "admin", "http", "sites"],
-    ...["app-admin", "app-setup", "app-sites", "app-store", "app-tunnels"],
+    ...["app-admin", "app-ca", "app-setup", "app-sites", "app-store", "app-tunnels"],
   ],
   "app-admin": ["lib", "oci", "store", "registry", "config", "admin", "sites", "app-sites", "app-store"],
   "app-alone": ["lib", "oci", "store", "registry", "config", "admin", "sites", "app-store"],
   "app-below": ["lib", "oci", "registry", "sites"],
+  "app-ca": ["lib", "tls", "config", "sites"],
   "app-dns": ["lib", "dns", "config", "sites"],
   "app-names": ["lib", "dns", "upstream", "config"],
   "app-setup": ["lib", "config", "http", "setup"],

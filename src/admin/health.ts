@@ -22,6 +22,8 @@ export interface HealthParts {
   readonly isFull: () => boolean;
   readonly isDraining: () => boolean;
   readonly bypass: () => Promise<BypassTimes | undefined>;
+  /** Worth knowing, and no illness. */
+  readonly more: () => readonly string[];
 }
 
 /** Tries the store for real. A full disk is no illness: everything is still answered, only not kept. Never rejects. */
@@ -34,6 +36,7 @@ export const condition = async (parts: HealthParts): Promise<Condition> => {
     ...[facts, blobs?.note].filter((note) => note !== undefined),
   ];
   if (isFull() && blobs === undefined) notes.push("nothing new is kept: there is no room, and nothing that is held may go");
+  notes.push(...parts.more());
   const isIll = facts !== undefined || blobs?.isIll === true;
   const reason = isIll ? "ill" : bypass && "bypass";
   return { ready: reason === undefined, ...(reason && { reason }), ...(bypass && { bypass }), notes };

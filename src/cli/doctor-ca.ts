@@ -1,11 +1,13 @@
 // Doctor's checks of the CA, from its files alone; and of what Docker on this machine trusts.
-import { createPrivateKey } from "node:crypto";
-import { readdir, readFile, stat } from "node:fs/promises";
+import { access, constants, readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { CaError } from "../tls/ca-error.ts";
+import { readCaFiles } from "../tls/ca-files.ts";
+import { readRoots as readSigning } from "../tls/roots.ts";
 import { type Root, readRoots } from "./ca-roots.ts";
-import { type Finding, fail, ok, reasonOf, warn } from "./doctor-finding.ts";
+import { type Finding, fail, ok, warn } from "./doctor-finding.ts";
 
-const SOON_MS = 30 * 86_400_000;
+const SOON_MS = 90 * 86_400_000;
 
 export interface AuthorityCheck {
   readonly certificate: string;
@@ -17,7 +19,7 @@ export interface AuthorityCheck {
 
 export const checkAuthority = async ({ certificate, key, names, now }: AuthorityCheck): Promise<Finding[]> => {
   const roots = await readRoots(certificate);
-  if (typeof roots !== "string") return judge(roots, names, now, await checkKey(roots, certificate, key));
+  if (typeof roots !== "string") return judge(roots, names, now, await checkKey(certificate, key));
   const hasKey = await stat(key).then(
     () => true,
     () => false,
@@ -35,7 +37,7 @@ export const checkAuthority = async ({ certificate, key, names, now }: Authority
 
 const judge = (roots: readonly Root[], names: readonly string[], now: number, key: Finding | undefined): Finding[] => {
   const findings = [
-    ...roots.map((root) => checkTime(root, now)),
+    ...roots.map((root) => checkTime(root, roots, names, now)),
     checkCover(
       roots.filter((root) => root.notAfter.getTime() > now),
       names,
@@ -44,23 +46,28 @@ const judge = (roots: readonly Root[], names: readonly string[], now: number, ke
   ];
   const wrong = findings.filter((finding) => finding !== undefined);
   if (wrong.length > 0) return wrong;
-  const first = roots[0]!;
+  const last = roots.at(-1)!;
   return [
     ok(
       "ca",
-      `${first.subject} covers all ${names.length} names, until ${first.notAfter.toISOString().slice(0, 10)}; ${first.fingerprint}`,
+      `${roots.length === 1 ? last.subject : `${roots.length} roots, the last ${last.subject},`} covers all ${names.length} names, until ${last.notAfter.toISOString().slice(0, 10)}; ${last.fingerprint}`,
     ),
   ];
 };
 
-const checkTime = ({ subject, notBefore, notAfter }: Root, now: number): Finding | undefined => {
-  const renew =
-    "move certificate and key away and restart Layover for a new CA, which clients must then trust (`layover setup docker --write`)";
+/** A root whose names another one covers for longer may end in peace. */
+const checkTime = (root: Root, roots: readonly Root[], names: readonly string[], now: number): Finding | undefined => {
+  const { subject, notBefore, notAfter } = root;
   if (notBefore.getTime() > now)
     return fail("ca", `${subject} is valid only from ${notBefore.toISOString()}`, "set this machine's clock");
-  if (notAfter.getTime() <= now) return fail("ca", `${subject} expired on ${notAfter.toISOString().slice(0, 10)}`, renew);
+  const lasting = roots.filter((other) => other !== root && other.notAfter.getTime() - now > SOON_MS);
+  const isNeeded = names.some((name) => root.signs(name) && !lasting.some((other) => other.signs(name)));
+  if (!isNeeded) return undefined;
+  const end = notAfter.toISOString().slice(0, 10);
+  if (notAfter.getTime() <= now)
+    return fail("ca", `${subject} expired on ${end}`, "`layover ca rotate --now`, then let clients trust the new root");
   return notAfter.getTime() - now < SOON_MS
-    ? warn("ca", `${subject} expires on ${notAfter.toISOString().slice(0, 10)}`, renew)
+    ? warn("ca", `${subject} expires on ${end}`, "`layover ca rotate`: a new root, and time for clients to fetch ca.crt")
     : undefined;
 };
 
@@ -74,33 +81,20 @@ const checkCover = (roots: readonly Root[], names: readonly string[]): Finding |
   );
 };
 
-/** Undefined: nothing is wrong. The key is parsed to compare it, and leaves no trace in what is said. */
-const checkKey = async (roots: readonly Root[], certificate: string, file: string): Promise<Finding | undefined> => {
-  const mode = await stat(file).then((stats) => stats.mode & 0o777, reasonOf);
-  if (typeof mode === "string") {
-    return fail(
-      "ca",
-      `the CA's key ${file} cannot be read: ${mode}`,
-      "put it back from your copy, or run this as the user that Layover runs as",
-    );
-  }
-  if ((mode & 0o077) !== 0)
-    return fail("ca", `the CA's key ${file} is open to others (mode ${mode.toString(8)})`, `chmod 600 ${file}`);
-  const text = await readFile(file, "utf8").catch(() => undefined);
-  if (text === undefined)
-    return warn("ca", `the CA's key ${file} may not be read by this user`, "run this as the user that Layover runs as");
-  const keys = (text.match(/-----BEGIN [A-Z ]*PRIVATE KEY-----[^-]+-----END [A-Z ]*PRIVATE KEY-----/g) ?? []).map(parseKey);
-  const matches = roots.some((root) => keys.some((key) => key !== undefined && root.certificate.checkPrivateKey(key)));
-  return matches
-    ? undefined
-    : fail("ca", `the key ${file} belongs to no certificate in ${certificate}`, "put the two files back that belong together");
-};
-
-const parseKey = (pem: string) => {
+/** Undefined: nothing is wrong. The keys are parsed to compare them, and leave no trace in what is said. */
+const checkKey = async (certificateFile: string, keyFile: string): Promise<Finding | undefined> => {
+  const denied = await access(keyFile, constants.R_OK).then(
+    () => undefined,
+    (error: NodeJS.ErrnoException) => error.code,
+  );
+  if (denied === "EACCES")
+    return warn("ca", `the CA's key ${keyFile} may not be read by this user`, "run this as the user that Layover runs as");
   try {
-    return createPrivateKey(pem);
-  } catch {
+    readSigning(readCaFiles({ certificateFile, keyFile }), { certificateFile, keyFile });
     return undefined;
+  } catch (error) {
+    if (!(error instanceof CaError)) throw error;
+    return fail("ca", `${error.path}: ${error.problem}`, error.mend);
   }
 };
 

@@ -8,8 +8,8 @@ type Env = Readonly<Record<string, string | undefined>>;
 type Tree = Record<string, unknown>;
 
 const PREFIX = "LAYOVER_";
-/** Read elsewhere: the configuration's own place, the token of commands, and the tests' tools. */
-const OTHERS = new Set(["CONFIG", "LAB", "ADMIN_TOKEN"]);
+/** Read elsewhere: the configuration's own place, what commands are told in secret, and the tests' tools. */
+const OTHERS = new Set(["CONFIG", "LAB", "ADMIN_TOKEN", "CA_PASSPHRASE"]);
 /** What Kubernetes sets in every pod for a service that is called layover. */
 const KUBERNETES = /^(SERVICE_(HOST|PORT)|PORT)(_|$)/;
 

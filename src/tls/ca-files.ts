@@ -87,7 +87,7 @@ const replace = (target: string, mode: number, text: string): void => {
   const fresh = `${target}.new`;
   fs.rmSync(fresh, { force: true });
   try {
-    writeDurably(fresh, mode, text);
+    writeDurably(fresh, mode, text, ownerOf(target));
     fs.renameSync(fresh, target);
   } catch (error) {
     fs.rmSync(fresh, { force: true });
@@ -96,9 +96,13 @@ const replace = (target: string, mode: number, text: string): void => {
   syncDirectory(dirname(target));
 };
 
-const writeDurably = (path: string, mode: number, text: string): void => {
+/** Of the file that is replaced, or of its folder: a command that root gives must leave Layover's own user what it can read. */
+const ownerOf = (target: string): fs.Stats => fs.statSync(fs.existsSync(target) ? target : dirname(target));
+
+const writeDurably = (path: string, mode: number, text: string, { uid, gid }: fs.Stats): void => {
   const fd = fs.openSync(path, "wx", mode);
   try {
+    if (process.getuid?.() === 0) fs.fchownSync(fd, uid, gid);
     fs.fchmodSync(fd, mode); // whatever the umask is
     fs.writeFileSync(fd, text);
     fs.fsyncSync(fd);

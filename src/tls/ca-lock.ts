@@ -1,5 +1,7 @@
 // Only one process at a time changes the CA's files. SQLite holds the lock: the kernel lets go of it when a process dies, however it dies.
 
+import { chownSync, existsSync, statSync } from "node:fs";
+import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { setTimeout as sleep } from "node:timers/promises";
 import { CaError } from "./ca-error.ts";
@@ -30,6 +32,7 @@ const tryLock = (path: string): DatabaseSync | undefined => {
   let database: DatabaseSync | undefined;
   try {
     database = new DatabaseSync(path);
+    leaveToOwner(path);
     database.exec("BEGIN EXCLUSIVE");
     return database;
   } catch (error) {
@@ -44,6 +47,13 @@ const tryLock = (path: string): DatabaseSync | undefined => {
       error,
     );
   }
+};
+
+/** Of the folder: root's commands must not keep Layover's own user out. */
+const leaveToOwner = (path: string): void => {
+  if (process.getuid?.() !== 0 || !existsSync(path)) return;
+  const { uid, gid } = statSync(dirname(path));
+  chownSync(path, uid, gid);
 };
 
 const held = (path: string): CaError =>

@@ -33,9 +33,9 @@ export const parseCertificateFile = (path: string, text: string): CertificateFil
 };
 
 /** Throws CaError. */
-export const parseKeyFile = (path: string, text: string): KeyFile => {
+export const parseKeyFile = (path: string, text: string, passphrase?: string): KeyFile => {
   const blocks = pemBlocks(text);
-  const keys = blocks.filter(isKey).map((block) => parseKey(path, block));
+  const keys = blocks.filter(isKey).map((block) => parseKey(path, block, passphrase));
   if (keys.length === 0) {
     throw new CaError({
       path,
@@ -92,16 +92,24 @@ const parseCertificate = (path: string, { pem }: Block): X509Certificate => {
 };
 
 // OpenSSL's own words about a key are left out: nothing of what is in this file may reach a log.
-const parseKey = (path: string, { label, pem, from }: Block): HeldKey => {
-  if (label.startsWith("ENCRYPTED") || pem.includes("Proc-Type: 4,ENCRYPTED")) {
-    const mend = "decrypt it with `openssl pkey`, into a file of mode 0600";
+const parseKey = (path: string, block: Block, passphrase: string | undefined): HeldKey => {
+  const isEncrypted = block.label.startsWith("ENCRYPTED") || block.pem.includes("Proc-Type: 4,ENCRYPTED");
+  if (isEncrypted && passphrase === undefined) {
+    const mend =
+      "decrypt it with `openssl pkey`, into a file of mode 0600 (`ca import` takes its passphrase from LAYOVER_CA_PASSPHRASE)";
     throw new CaError({ path, problem: "the private key is encrypted, and there is nobody to ask for its passphrase", mend });
   }
-  const key = createKey(pem);
+  const key = createKey(block.pem, passphrase);
+  if (key === undefined && isEncrypted)
+    throw new CaError({
+      path,
+      problem: "the private key does not open with this passphrase",
+      mend: "set LAYOVER_CA_PASSPHRASE to the right one",
+    });
   if (key === undefined) {
     throw new CaError({ path, problem: "holds a private key that cannot be read", mend: "restore it from a backup" });
   }
-  if (canSign(key)) return { key, from: parseTime(path, from) };
+  if (canSign(key)) return { key, from: parseTime(path, block.from) };
   const mend = "use a CA with an EC (P-256), RSA or Ed25519 key";
   throw new CaError({ path, problem: `holds a key of the type ${key.asymmetricKeyType}, which cannot sign for clients`, mend });
 };
@@ -113,9 +121,9 @@ const parseTime = (path: string, text: string | undefined): number => {
   throw new CaError({ path, problem: `holds a time that cannot be read: ${JSON.stringify(text)}`, mend });
 };
 
-const createKey = (pem: string): KeyObject | undefined => {
+const createKey = (pem: string, passphrase?: string): KeyObject | undefined => {
   try {
-    return createPrivateKey(pem);
+    return createPrivateKey(passphrase === undefined ? pem : { key: pem, passphrase });
   } catch {
     return undefined;
   }

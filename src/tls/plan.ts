@@ -3,6 +3,7 @@ import { isIP } from "node:net";
 import { resolve } from "node:path";
 import type { Clock } from "../lib/clock.ts";
 import { plainHost } from "../lib/host-name.ts";
+import { suffixOf } from "../lib/host-table.ts";
 import { CaError } from "./ca-error.ts";
 import type { CaPaths } from "./ca-files.ts";
 import { isHostName } from "./host.ts";
@@ -35,7 +36,7 @@ const wantedNames = (options: CaOptions): readonly string[] =>
   plainNames([...options.names, ...(options.constraints === "none" ? [] : options.constraints)], options);
 
 const plainNames = (names: readonly string[], { certificateFile, constraints }: CaOptions): readonly string[] =>
-  [...new Set(names.map(suffixOf))].map((name) => {
+  [...new Set(names.map(baseOf))].map((name) => {
     if (isHostName(name) || (isIP(name) !== 0 && constraints === "none")) return name;
     const problem = `no certificate can be made for ${JSON.stringify(name)}`;
     if (isIP(name) === 0)
@@ -52,4 +53,4 @@ const plainNames = (names: readonly string[], { certificateFile, constraints }: 
   });
 
 /** A constraint holds a name and all below it (RFC 5280 4.2.1.10), so `*.pkg.dev` needs no more than `pkg.dev`. */
-const suffixOf = (name: string): string => plainHost(name).replace(/^\*\./, "");
+const baseOf = (name: string): string => suffixOf(plainHost(name));

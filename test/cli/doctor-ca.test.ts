@@ -35,10 +35,10 @@ describe("the CA", () => {
 
   it.each<[string, () => ReturnType<typeof check>, RegExp]>([
     ["no certificate to its key", () => check(undefined, good.key), /not there yet/],
-    ["no key", () => check(good.pem, undefined), /key .* cannot be read/],
-    ["another's key", () => check(good.pem, other.key), /belongs to no certificate/],
-    ["a key that is none", () => check(good.pem, "nonsense"), /belongs to no certificate/],
-    ["a key that others may read", () => check(good.pem, good.key, { mode: 0o644 }), /open to others \(mode 644\)/],
+    ["no key", () => check(good.pem, undefined), /ca\.key: is missing/],
+    ["another's key", () => check(good.pem, other.key), /does not match the certificate/],
+    ["a key that is none", () => check(good.pem, "nonsense"), /holds no PEM private key/],
+    ["a key that others may read", () => check(good.pem, good.key, { mode: 0o644 }), /read or written by others \(mode 0644\)/],
     [
       "a name it does not cover",
       () => check(good.pem, good.key, { of: ["ghcr.io", "gcr.io", "notghcr.io"] }),
