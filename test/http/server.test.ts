@@ -6,7 +6,7 @@ import { connect as connectTls } from "node:tls";
 import { expect, it, onTestFinished } from "vitest";
 import { openDoor } from "../../src/http/server.ts";
 import { mintLeaf } from "../../src/tls/leaf.ts";
-import { makeRoot } from "../../src/tls/root.ts";
+import { anchorOf, makeRoot } from "../../src/tls/root.ts";
 
 const NAME = "registry.example";
 const root = makeRoot({ names: "all", now: Date.now(), hostname: "box" });
@@ -38,11 +38,11 @@ it("draining lets an answer end, and closes at once what was only opened", async
   const { port } = door.address;
   const there = { host: "127.0.0.1", port };
   const shaking = connect(there);
-  const openedAhead = connectTls({ ...there, servername: NAME, ca: String(root.certificate) });
+  const openedAhead = connectTls({ ...there, servername: NAME, ca: String(anchorOf(root).certificate) });
   await Promise.all([once(shaking, "connect"), once(openedAhead, "secureConnect")]);
   const cut = Promise.all([closed(shaking), closed(openedAhead)]);
   const received = new Promise<string>((resolve, reject) => {
-    const sent = request({ ...there, servername: NAME, ca: String(root.certificate) }, (response) => {
+    const sent = request({ ...there, servername: NAME, ca: String(anchorOf(root).certificate) }, (response) => {
       let body = "";
       response.on("data", (chunk: Buffer) => (body += chunk.toString())).on("end", () => resolve(body));
     });
@@ -65,7 +65,7 @@ it("what does not end in time is cut", async () => {
     asked.resolve();
     return new Promise(() => undefined);
   });
-  const sent = request({ host: "127.0.0.1", port: door.address.port, servername: NAME, ca: String(root.certificate) });
+  const sent = request({ host: "127.0.0.1", port: door.address.port, servername: NAME, ca: String(anchorOf(root).certificate) });
   const failed = once(sent, "error");
   sent.end();
   await asked.promise;

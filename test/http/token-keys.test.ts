@@ -7,7 +7,7 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { mintLeaf } from "../../src/tls/leaf.ts";
-import { makeRoot } from "../../src/tls/root.ts";
+import { anchorOf, makeRoot } from "../../src/tls/root.ts";
 import { status } from "../faults/behaviours.ts";
 import type { Logged } from "../faults/log.ts";
 import { faultUpstream } from "../faults/upstream.ts";
@@ -111,7 +111,11 @@ describe("tokenKeys at a URL", () => {
 
   it("are got by way of the site's own roots, and outlive their server and a restart", async () => {
     const { url, asked, server } = await serve((res) => res.end(jwks([ours, { kid: "1" }])));
-    const { upstream, front, pull, fill, isAsked } = await world(url, { trust: "./token.pem" }, root.certificate.toString());
+    const { upstream, front, pull, fill, isAsked } = await world(
+      url,
+      { trust: "./token.pem" },
+      anchorOf(root).certificate.toString(),
+    );
     await fill();
     const one = token(ours);
     expect(await pull(one)).toEqual([200, 200, 200]);
@@ -145,7 +149,7 @@ describe("tokenKeys at a URL", () => {
     ["of another key", { trust: "./token.pem" }, (res: ServerResponse) => res.end(jwks([ecSigner(), { kid: "1" }]))],
   ])("%s vouch for nothing", async (_name, more, answer) => {
     const { url } = await serve(answer);
-    const { pull, fill, isAsked } = await world(url, more, root.certificate.toString());
+    const { pull, fill, isAsked } = await world(url, more, anchorOf(root).certificate.toString());
     await fill();
     const one = token(ours);
     expect(await pull(one)).toEqual([401, 401, 401]);
@@ -154,7 +158,7 @@ describe("tokenKeys at a URL", () => {
 
   it("that never come delay a pull by a second, once", async () => {
     const { url } = await serve(() => undefined);
-    const { pull, fill } = await world(url, { trust: "./token.pem" }, root.certificate.toString());
+    const { pull, fill } = await world(url, { trust: "./token.pem" }, anchorOf(root).certificate.toString());
     await fill();
     const timed = async (): Promise<number> => {
       const began = performance.now();
@@ -170,10 +174,13 @@ describe("certificates in a file", () => {
   it("check the tokens of a distribution registry, which bring theirs along", async () => {
     const root = makeRoot({ names: "all", now: Date.now(), hostname: "tokens" });
     const { chain, key } = mintLeaf(root, [HOST], Date.now());
-    const { pull, fill, isAsked } = await world("./token.pem", {}, root.certificate.toString());
+    const { pull, fill, isAsked } = await world("./token.pem", {}, anchorOf(root).certificate.toString());
     await fill();
     const signer = { privateKey: key, publicKey: createPublicKey(key), algorithm: "ES256" };
-    const x5c = [chain.replaceAll(/-----[A-Z ]+-----|\s/g, "")];
+    const x5c = chain
+      .split(/-----[A-Z ]+-----/)
+      .map((text) => text.replaceAll(/\s/g, ""))
+      .filter(Boolean);
     const claims = claimsAt(Date.now(), { aud: SERVICE, access: [access(REPO, "pull")] });
     const one = { authorization: `Bearer ${signed(signer, { x5c }, claims)}` };
     expect(await pull(one)).toEqual([200, 200, 200]);

@@ -2,7 +2,7 @@
 import { generateKeyPairSync } from "node:crypto";
 import { trusting } from "../../src/lib/roots.ts";
 import { mintLeaf } from "../../src/tls/leaf.ts";
-import { makeRoot } from "../../src/tls/root.ts";
+import { anchorOf, makeRoot } from "../../src/tls/root.ts";
 import { leafExtensions, signCertificate, subjectOf } from "../../src/tls/x509.ts";
 import type { Transport } from "../../src/upstream/transport.ts";
 import { type FaultOptions, type FaultUpstream, faultUpstream } from "../faults/upstream.ts";
@@ -12,7 +12,7 @@ import { namesAt } from "./names.ts";
 export const NAME = "registry.example";
 
 const root = makeRoot({ names: "all", now: Date.now(), hostname: "box" });
-export const rootPem = String(root.certificate);
+export const rootPem = String(anchorOf(root).certificate);
 
 export interface SecureOptions extends FaultOptions {
   readonly leafNames?: readonly string[];
@@ -37,7 +37,7 @@ export const clientCertificate = (at = Date.now()): { certificate: string; key: 
   const extensions = leafExtensions(root.keyId, ["builds"]).slice(0, 2);
   const draft = { subject: subjectOf("builds"), publicKey, notBefore, notAfter: notBefore + 3_600_000, extensions };
   return {
-    certificate: String(signCertificate(draft, root)),
+    certificate: `${String(signCertificate(draft, root))}${String(root.certificate)}`,
     key: privateKey.export({ type: "pkcs8", format: "pem" }) as string,
   };
 };
