@@ -1,14 +1,13 @@
-// Layover's DNS door: UDP and TCP on every address of `listen.dns`. Both come up or neither does.
-// Node does not tell which local address a UDP query came to: from a socket on 0.0.0.0 or :: the reply leaves from the address that
-// routes to the client. Where clients ask at another one (a container on this machine at its LAN address), list each address.
-import type { EventEmitter } from "node:events";
+// Layover's DNS door: UDP and TCP on every address of `listen.dns`. On each of them both come up or neither does.
 import type { AddressInfo } from "node:net";
 import { isIPv6 } from "node:net";
 import { type Address, formatAddress, parseAddress } from "../lib/listen.ts";
+import { listenEach } from "../lib/listen-each.ts";
 import type { Logger } from "../lib/log.ts";
 import { type Answer, createAnswer, type Forwarder } from "./answer.ts";
 import { DnsTcpServer, type TcpLimits } from "./tcp.ts";
-import { DnsUdpServer, type DoorOptions } from "./udp.ts";
+import { listening, type Senders, sendersOf } from "./udp.ts";
+import { openUdpDoor, type UdpDoor } from "./udp-door.ts";
 import type { Zone } from "./zone.ts";
 
 export interface DnsOptions {
@@ -29,35 +28,46 @@ export interface DnsDoor {
   close(): Promise<void>;
 }
 
-/** Throws AddressError, and Node's own error with code, address, port and syscall (`bind` is UDP) when listening fails. */
+/**
+ * Throws AddressError, and Node's own error with code, address, port and syscall (`bind` is UDP) when listening fails. What is no address of
+ * this machine yet is listened on later, where there is one that is.
+ */
 export const serveDns = async (options: DnsOptions): Promise<DnsDoor> => {
   const places = options.listen.map((text) => parseAddress(text));
-  const ipv6Only = places.some(({ host }) => !isIPv6(host));
-  const answer = createAnswer(options);
-  const open: Place[] = [];
-  try {
-    for (const place of places) open.push(await openPlace(place, { ...options, ipv6Only, answer }));
-  } catch (error) {
-    await closePlaces(open);
-    throw error;
-  }
+  const parts = {
+    ...options,
+    ipv6Only: places.some(({ host }) => !isIPv6(host)),
+    answer: createAnswer(options),
+    senders: sendersOf(options.clients),
+  };
+  const { opened, stop } = await listenEach(places, {
+    open: (place) => openPlace(place, parts),
+    close: closePlace,
+    key: "listen.dns",
+    log: options.log,
+  });
   let closing: Promise<void> | undefined;
+  const closeAll = async () => {
+    await stop();
+    await Promise.all(opened.map(closePlace));
+  };
   const close = () => {
-    closing ??= closePlaces(open);
+    closing ??= closeAll();
     return closing;
   };
-  return { addresses: open.map(({ address }) => formatAddress(address)), close };
+  return { addresses: opened.map(({ address }) => formatAddress(address)), close };
 };
 
 interface Place {
   readonly address: Address;
-  readonly udp: DnsUdpServer;
+  readonly udp: UdpDoor;
   readonly tcp: DnsTcpServer;
 }
 
 interface Parts extends DnsOptions {
   readonly ipv6Only: boolean;
   readonly answer: Answer;
+  readonly senders: Senders;
 }
 
 /** A port that is free for TCP may be taken for UDP. */
@@ -74,36 +84,18 @@ const openPlace = async (wanted: Address, parts: Parts): Promise<Place> => {
 };
 
 const openPair = async ({ host, port: wanted }: Address, parts: Parts): Promise<Place> => {
-  const door: DoorOptions = { ...parts, family: isIPv6(host) ? 6 : 4 };
-  const tcp = new DnsTcpServer(door, parts.tcp);
   const { ipv6Only, log } = parts;
-  await listening(tcp, log, () => tcp.listen({ host, port: wanted, ipv6Only: ipv6Only && door.family === 6 }));
+  const tcp = new DnsTcpServer(parts, parts.tcp);
+  await listening(tcp, log, () => tcp.listen({ host, port: wanted, ipv6Only: ipv6Only && isIPv6(host) }));
   const { port } = tcp.address() as AddressInfo;
-  const udp = new DnsUdpServer(door);
   try {
-    // dns2's listen() never settles on a failure; its events tell.
-    await listening(udp, log, () => void udp.listen(port, host));
+    return { address: { host, port }, udp: await openUdpDoor({ host, port }, parts), tcp };
   } catch (error) {
     await tcp.closeAll();
     throw error;
   }
-  return { address: { host, port }, udp, tcp };
 };
 
-/** Errors after the start (no file descriptor for a connection, an interface gone) are logged: the others go on. */
-const listening = (server: EventEmitter, log: Logger, start: () => void): Promise<void> =>
-  new Promise((resolve, reject) => {
-    server.once("error", reject);
-    server.once("listening", () => {
-      server.off("error", reject);
-      server.on("error", (error: Error) => log.error({ err: error }, "dns socket"));
-      resolve();
-    });
-    start();
-  });
-
-const closePlaces = async (places: readonly Place[]): Promise<void> => {
-  await Promise.all(places.flatMap(({ udp, tcp }) => [tcp.closeAll(), closeUdp(udp)]));
+const closePlace = async ({ udp, tcp }: Place): Promise<void> => {
+  await Promise.all([tcp.closeAll(), udp.close()]);
 };
-
-const closeUdp = (udp: DnsUdpServer): Promise<void> => new Promise((resolve) => void udp.close(() => resolve()));

@@ -1,5 +1,6 @@
 // The UDP half: dns2's server with its parser kept from raw packets and its promises, which could kill the process, left aside.
-import type { RemoteInfo } from "node:dgram";
+import type { RemoteInfo, SocketOptions } from "node:dgram";
+import type { EventEmitter } from "node:events";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/log.ts";
 import { plainAddress } from "../lib/prefixes.ts";
@@ -13,18 +14,15 @@ import { prescreen } from "./prescreen.ts";
 import { cutReply, fitUdp } from "./reply.ts";
 
 export interface DoorOptions {
-  readonly family: 4 | 6;
-  /** Whether a socket on `::` leaves IPv4 to another. */
-  readonly ipv6Only: boolean;
   readonly answer: Answer;
   /** Who is answered, by address: always the same for the same one. */
   readonly clients: (address: string) => boolean;
   readonly log: Logger;
 }
 
-interface UdpOptions extends DoorOptions {
-  /** Monotonic milliseconds. */
-  readonly now?: Clock | undefined;
+export interface UdpOptions extends Pick<DoorOptions, "answer" | "log"> {
+  readonly socket: Pick<SocketOptions, "type" | "ipv6Only" | "reuseAddr">;
+  readonly senders: Senders;
 }
 
 /** Plain, but with the zone of a link-local one: without it there is no way back. */
@@ -36,23 +34,30 @@ interface Sender {
   readonly allowance: Allowance | undefined;
 }
 
+/** What is known of who sends from an address. One for all sockets: what a network may get does not grow with them. */
+export type Senders = (address: string) => Sender;
+
+/** `now`: monotonic milliseconds. */
+export const sendersOf = (clients: DoorOptions["clients"], now?: Clock): Senders => {
+  const allowanceOf = allowances(now);
+  return perClient((address) => {
+    const client = clientAddress(address);
+    return { client, isClient: clients(client), allowance: allowanceOf(client) };
+  });
+};
+
 export class DnsUdpServer extends UDPServer {
   readonly #answer: Answer;
-  readonly #senders: (address: string) => Sender;
+  readonly #senders: Senders;
   readonly #log: Logger;
   readonly #spent = new Seldom();
 
-  constructor({ family, ipv6Only, answer, clients, log, now }: UdpOptions) {
+  constructor({ socket, senders, answer, log }: UdpOptions) {
     // dns2 hands `type` to dgram's Socket as it is, which takes options there as well.
-    const type = family === 6 ? { type: "udp6", ipv6Only, lookup: literalLookup } : { type: "udp4", lookup: literalLookup };
-    super({ type: type as unknown as "udp4" });
+    super({ type: { ...socket, lookup: literalLookup } as unknown as "udp4" });
     this.#answer = answer;
     this.#log = log;
-    const allowanceOf = allowances(now);
-    this.#senders = perClient((address) => {
-      const client = clientAddress(address);
-      return { client, isClient: clients(client), allowance: allowanceOf(client) };
-    });
+    this.#senders = senders;
   }
 
   /** dns2 binds this to each message. Strangers and forged senders (no socket has port 0) hear nothing: no reflection. */
@@ -99,3 +104,15 @@ export class DnsUdpServer extends UDPServer {
     if (error) this.#log.debug({ err: error }, "dns reply not sent");
   };
 }
+
+/** Errors after the start (no file descriptor for a connection, an interface gone) are logged: the others go on. */
+export const listening = (server: EventEmitter, log: Logger, start: () => void): Promise<void> =>
+  new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.once("listening", () => {
+      server.off("error", reject);
+      server.on("error", (error: Error) => log.error({ err: error }, "dns socket"));
+      resolve();
+    });
+    start();
+  });

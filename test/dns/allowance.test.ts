@@ -1,7 +1,7 @@
 import { decode } from "dns-packet";
 import { describe, expect, it } from "vitest";
 import { allowances } from "../../src/dns/allowance.ts";
-import { DnsUdpServer } from "../../src/dns/udp.ts";
+import { DnsUdpServer, sendersOf } from "../../src/dns/udp.ts";
 import { silent } from "../../src/lib/log.ts";
 import { query, question, replyTo } from "./message.ts";
 
@@ -41,11 +41,12 @@ it("beyond it the door sends to TCP, asking nobody, until time has passed", () =
   const time = { now: 0 };
   let asked = 0;
   const door = new DnsUdpServer({
-    family: 4,
-    ipv6Only: false,
-    clients: () => true,
+    socket: { type: "udp4" },
+    senders: sendersOf(
+      () => true,
+      () => time.now,
+    ),
     log: silent,
-    now: () => time.now,
     answer: (message) => {
       asked += 1;
       return { query: query("a.example", 1, { edns: {} }), reply: replyTo(message, Array(60).fill("192.0.2.7")) };

@@ -7,7 +7,7 @@ import { describe, expect, it } from "vitest";
 import { createAnswer } from "../../src/dns/answer.ts";
 import { createRelay } from "../../src/dns/relay.ts";
 import { plainResolver } from "../../src/dns/resolver.ts";
-import { DnsUdpServer } from "../../src/dns/udp.ts";
+import { DnsUdpServer, sendersOf } from "../../src/dns/udp.ts";
 import { RCODE, TYPE } from "../../src/dns/wire.ts";
 import { silent } from "../../src/lib/log.ts";
 import { echoRelay, openDoor } from "./door.ts";
@@ -56,6 +56,32 @@ describe("the DNS door", () => {
     await using both = await openDoor({ listen: [`127.0.0.1:0`] });
     await using six = await openDoor({ listen: [`127.0.0.2:${portOf(both.address)}`, `[::]:${portOf(both.address)}`] });
     await stillAnswers(six.addresses[0]!);
+  });
+
+  it("on a wildcard answers at every address of 127.0.0.0/8, whether it has a socket of its own or not", async () => {
+    for (const wildcard of ["0.0.0.0", "[::]"]) {
+      await using door = await openDoor({ listen: [`${wildcard}:0`] });
+      for (const host of ["127.0.0.1", "127.0.0.2"]) await stillAnswers(`${host}:${portOf(door.address)}`);
+      if (wildcard === "[::]") await stillAnswers(`[::1]:${portOf(door.address)}`);
+    }
+  });
+
+  it("on a wildcard finds out that somebody else has the port at one of its addresses", async () => {
+    const udp = createSocket({ type: "udp4", reuseAddr: true }).bind(0, "127.0.0.3");
+    await once(udp, "listening");
+    const { port } = udp.address();
+    await expect(openDoor({ listen: [`0.0.0.0:${port}`] })).rejects.toMatchObject({ code: "EADDRINUSE", syscall: "bind" });
+    udp.close();
+    await once(udp, "close");
+    await using door = await openDoor({ listen: [`0.0.0.0:${port}`] });
+    await stillAnswers(`127.0.0.3:${port}`);
+    expect(door.addresses).toEqual([`0.0.0.0:${port}`]);
+  });
+
+  it("listens where it can while an address is not there yet", async () => {
+    await using door = await openDoor({ listen: ["192.0.2.254:0", "127.0.0.1:0"] });
+    expect(door.addresses).toHaveLength(1);
+    await stillAnswers(door.address);
   });
 
   it("cuts for UDP what goes whole over TCP", async () => {
@@ -170,7 +196,7 @@ describe("listening", () => {
 describe("a sender with port 0 (killed the process through dns2)", () => {
   type Sent = Promise<Error | null>;
   const udpServer = (answer = createAnswer({ zone: { answer: () => undefined }, relay: echoRelay, log: silent })) => {
-    const server = new DnsUdpServer({ family: 4, ipv6Only: false, answer, clients: () => true, log: silent });
+    const server = new DnsUdpServer({ socket: { type: "udp4" }, answer, senders: sendersOf(() => true), log: silent });
     const sent: { reply: Buffer; port: number; outcome: Sent }[] = [];
     const send = server.send.bind(server) as (...args: unknown[]) => void;
     const watched = (reply: Buffer, port: number, address: string, done: (error: Error | null) => void) => {
