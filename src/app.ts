@@ -14,15 +14,14 @@ import { openTunnels, passOn } from "./app-tunnels.ts";
 import type { Config } from "./config/config.ts";
 import { Crowd } from "./http/crowd.ts";
 import { dispatcher } from "./http/dispatch.ts";
-import type { Door, Exchange } from "./http/exchange.ts";
-import { type DoorOptions, type OpenDoor, openDoor } from "./http/server.ts";
+import { openDoors } from "./http/doors.ts";
+import type { Exchange } from "./http/exchange.ts";
 import { namedAnswers } from "./lib/answers.ts";
 import { systemClock } from "./lib/clock.ts";
-import { explainListenError, formatAddress } from "./lib/listen.ts";
+import { formatAddress } from "./lib/listen.ts";
 import type { Logger } from "./lib/log.ts";
 import { parsePrefixes } from "./lib/prefixes.ts";
 import { installationSecret } from "./lib/secret.ts";
-import { SetupError } from "./lib/setup-error.ts";
 import { flights } from "./registry/flights.ts";
 import { grants } from "./registry/grants.ts";
 import { pinnedBy } from "./registry/policy.ts";
@@ -138,24 +137,19 @@ export const frontEnd = async (config: Config, log: Logger): Promise<FrontEnd> =
       bypass,
       log,
     }));
-  const open = (door: Door, key: string, options: Omit<DoorOptions, "door">): Promise<OpenDoor> =>
-    openDoor({ door, ...options }).catch((error: unknown) => {
-      const { address } = options;
-      throw new SetupError(explainListenError(error, { key, what: door.toUpperCase(), address, transport: "tcp" }));
-    });
+  const { listen } = config;
   const opened = await Promise.all([
-    ...config.listen.https.map((address) => open("https", "listen.https", { address, dispatch, clients, crowd, secure, before })),
-    ...config.listen.http.map((address) => open("http", "listen.http", { address, dispatch, clients, crowd })),
+    openDoors("https", listen.https, { dispatch, clients, crowd, secure, before }, log),
+    openDoors("http", listen.http, { dispatch, clients, crowd }, log),
   ]);
-  const adminDoor =
-    admin && (await open("admin", "listen.admin", { address: at!, dispatch: admin.api.handle, clients: admin.clients }));
+  const adminDoors = admin && (await openDoors("admin", [at!], { dispatch: admin.api.handle, clients: admin.clients }, log));
 
   return {
     identity: {
       names: [...names, ...config.wildcards.map(({ host }) => host)],
       fingerprints: ca.fingerprints,
-      addresses: opened.map(({ address }) => formatAddress(address)),
-      admin: adminDoor && formatAddress(adminDoor.address),
+      addresses: opened.flatMap(({ addresses }) => addresses.map(formatAddress)),
+      admin: adminDoors && formatAddress(adminDoors.addresses[0]!),
     },
     ca: ca.bundle,
     isBypassed: () => bypass.standing !== undefined,
@@ -164,7 +158,7 @@ export const frontEnd = async (config: Config, log: Logger): Promise<FrontEnd> =
       draining = true;
       admin?.api.close();
       ca.close();
-      const doorsToDrain = adminDoor === undefined ? opened : [...opened, adminDoor];
+      const doorsToDrain = adminDoors === undefined ? opened : [...opened, adminDoors];
       await Promise.all(doorsToDrain.map((door) => door.drain(AbortSignal.timeout(grace))));
       passing.close();
       await flying.close();

@@ -18,7 +18,7 @@ export interface Listening<T> {
   /** What is open by now, in the order in which it came. */
   readonly opened: readonly T[];
   /** No more is opened, and `opened` stays as it is, when this resolves. */
-  stop(): Promise<void>;
+  readonly stop: () => Promise<void>;
 }
 
 /** Rejects with the first error, everything closed again, where an address is there and cannot be had, or none of them is there. */
