@@ -101,16 +101,20 @@ it("answers on after thousands of connections' worth of noise over TCP", async (
 
 it("takes no time for a chain of pointers, over UDP and TCP (858 ms in dns2's parser)", async () => {
   await using door = await openAll();
-  const pointers = Array.from({ length: 8_000 }, (_, i) => [word(0xc000 | ((12 + 6 * i) % 0x4000)), word(1), word(1)]).flat();
-  const chain = Buffer.concat([question("a"), ...pointers]);
+  // Each question's name is a pointer to the one before it.
+  const first = question("a");
+  const places = Array.from({ length: 8_000 }, (_, i) => (i === 0 ? 12 : (first.length + 6 * (i - 1)) % 0x4000));
+  const chain = Buffer.concat([first, ...places.flatMap((place) => [word(0xc000 | place), word(1), word(1)])]);
   chain.writeUInt16BE(8_001, 4);
   const start = performance.now();
   await askUdp(door.address, sentinel);
   const normal = performance.now() - start;
   const again = performance.now();
   const socket = createSocket("udp4");
-  for (let i = 0; i < 5; i += 1) socket.send(chain, door.port, "127.0.0.1");
-  await askUdp(door.address, sentinel);
+  for (let i = 0; i < 8; i += 1) {
+    socket.send(chain, door.port, "127.0.0.1");
+    await askUdp(door.address, sentinel);
+  }
   socket.close();
   expect(performance.now() - again).toBeLessThan(normal * 20 + 500);
   const tcp = await openTcp(door.address);
