@@ -18,6 +18,8 @@ export interface DockerCheck {
   readonly store: Store;
   readonly timeout: number;
   readonly url: URL;
+  /** A `DOCKER_HOST` that is a socket, such as that of a rootless engine. */
+  readonly host?: string | undefined;
 }
 
 const SOCKET = "/var/run/docker.sock";
@@ -33,7 +35,8 @@ type Info = z.infer<typeof INFO>;
 
 /** Nothing to say where there is no Docker. */
 export const checkDocker = async (check: DockerCheck): Promise<Finding[]> => {
-  const socket = join(check.root, SOCKET);
+  const [, named] = /^unix:\/\/(.+)/.exec(check.host ?? "") ?? [];
+  const socket = join(check.root, named ?? SOCKET);
   const isThere = await stat(socket).then(
     () => true,
     () => false,

@@ -16,6 +16,8 @@ const BUNDLES = [
 
 /** Docker and podman read the first two, podman the second before it, containerd its own. */
 const FOLDERS = ["/etc/docker/certs.d", "/etc/containers/certs.d", "/etc/containerd/certs.d"];
+/** Below a user's own configuration: of rootless engines. */
+const USER_FOLDERS = ["docker/certs.d", "containers/certs.d"];
 const HUB = "registry-1.docker.io";
 
 export interface Store {
@@ -52,10 +54,13 @@ export interface TrustCheck {
   readonly store: Store;
   /** What sets the CA up. */
   readonly mend: string;
+  /** The user's configuration folder, such as /home/ann/.config. */
+  readonly home?: string | undefined;
 }
 
-export const checkTrust = async ({ root, names, roots, store, mend }: TrustCheck): Promise<Finding[]> => {
-  const folders = await Promise.all(FOLDERS.map((folder) => readFolders(root, folder)));
+export const checkTrust = async ({ root, names, roots, store, mend, home }: TrustCheck): Promise<Finding[]> => {
+  const own = home === undefined ? [] : USER_FOLDERS.map((folder) => join(home, folder));
+  const folders = await Promise.all([...FOLDERS, ...own].map((folder) => readFolders(root, folder)));
   const all = folders.flat();
   const needed = (name: string) => roots.filter((one) => one.signs(name));
   const foldersOf = (name: string) => all.filter((one) => one.name === name || one.name === alias(name));

@@ -19,6 +19,7 @@ export interface ClientSide {
   readonly timeout: number;
   /** The folder that is `/`. */
   readonly root?: string;
+  readonly env?: NodeJS.ProcessEnv;
 }
 
 const CHECK_MS = 15_000;
@@ -26,7 +27,10 @@ const CHECK_MS = 15_000;
 const LOOKUP_MS = 5_000;
 
 /** All checks at once but for the first, in a fixed order. Never rejects. */
-export const examineClient = async (config: Config, { server, timeout, root = "/" }: ClientSide): Promise<Finding[]> => {
+export const examineClient = async (
+  config: Config,
+  { server, timeout, root = "/", env = process.env }: ClientSide,
+): Promise<Finding[]> => {
   const url = serverUrl(server ?? config.names[0]!);
   if (url === null) return [fail("layover", `--server: expected http://<address>, found ${server}`, "give it so")];
   const ask = asking(timeout);
@@ -34,13 +38,19 @@ export const examineClient = async (config: Config, { server, timeout, root = "/
   const { names, roots } = met;
   const isOurs = (address: string) => met.addresses.includes(plainAddress(address));
   const [system, store] = await Promise.all([readSystem(root, names), readStore(root)]);
+  const home = env["XDG_CONFIG_HOME"] ?? (env["HOME"] && `${env["HOME"]}/.config`);
   const setUp = `curl -fsS ${url.origin}/setup/docker | sudo sh`;
   const checks: [Finding["check"], Promise<Finding[]>][] = [
     ["system", Promise.resolve(checkSystem(system, names, isOurs))],
     ["dns", checkNameServers({ servers: system.servers, names, isOurs, ask, mend: setUp })],
     ["tls", checkDoor({ names, addressesOf: addressesOf(met), roots, timeout, now: Date.now(), url })],
-    ["trust", roots.length === 0 ? Promise.resolve([]) : checkTrust({ root, names, roots, store, mend: setUp })],
-    ["docker", roots.length === 0 ? Promise.resolve([]) : checkDocker({ root, names, roots, store, timeout, url })],
+    ["trust", roots.length === 0 ? Promise.resolve([]) : checkTrust({ root, names, roots, store, mend: setUp, home })],
+    [
+      "docker",
+      roots.length === 0
+        ? Promise.resolve([])
+        : checkDocker({ root, names, roots, store, timeout, url, host: env["DOCKER_HOST"] }),
+    ],
   ];
   const results = await Promise.all(
     checks.map(([check, work]) =>

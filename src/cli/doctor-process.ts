@@ -2,8 +2,8 @@
 import { readFile, readlink } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 
-const SCRIPT = /(^|\/)(layover|layover\.mjs|main\.ts|serve-front\.ts)$/;
-/** scripts/layover.mjs, src/main.ts, src/cli/serve-front.ts; and npm's link to the first, which lies apart. */
+const SCRIPT = /(^|\/)(layover|layover\.mjs|main\.ts|front\.ts)$/;
+/** scripts/layover.mjs, src/main.ts, src/cli/front.ts; and npm's link to the first, which lies apart. */
 const DEPTH = 3;
 
 /** Undefined: this user may not see it. */

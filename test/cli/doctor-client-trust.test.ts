@@ -36,6 +36,13 @@ describe("the trust of a client", () => {
     expect(await trust({ ...HUB, "etc/containerd/certs.d/ghcr.io/layover.crt": ours.pem })).toMatchObject([{ status: "ok" }]);
   });
 
+  it("of a rootless engine is below its user's home", async () => {
+    const root = machine({ "home/ann/.config/docker/certs.d/docker.io/ca.crt": ours.pem });
+    const check = { root, names: names.slice(0, 1), roots, store: await readStore(root), mend };
+    expect(await checkTrust({ ...check, home: "/home/ann/.config" })).toMatchObject([{ status: "ok" }]);
+    expect(await checkTrust(check)).toMatchObject([{ status: "fail" }]);
+  });
+
   it.each<[string, Record<string, string>, string, RegExp, RegExp]>([
     ["nothing", {}, "fail", /nothing here trusts Layover's CA for registry-1\.docker\.io, ghcr\.io$/, /set it up/],
     ["no CA for one name", HUB, "fail", /nothing here trusts Layover's CA for ghcr\.io$/, /set it up/],

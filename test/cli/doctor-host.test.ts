@@ -52,6 +52,8 @@ describe("ports", () => {
     expect(await isLayover(start("node", ...wait, join(folder, "layover.mjs"), "serve"))).toBe(false);
     const script = join(import.meta.dirname, "../../scripts/layover.mjs");
     expect(await isLayover(start("node", ...wait, script, "serve"))).toBe(true);
+    const front = join(import.meta.dirname, "../../src/cli/front.ts");
+    expect(await isLayover(start("node", ...wait, front, "/etc/layover.yaml"))).toBe(true);
     const link = join(folder, "layover");
     symlinkSync(script, link);
     expect(await isLayover(start("node", ...wait, link, "serve"))).toBe(true);
