@@ -86,8 +86,8 @@ export class Engine {
   }
 
   /** The docker command, as a user who has logged in or as nobody. */
-  docker(args: readonly string[], user = NOBODY, ms?: number, env: Record<string, string> = {}): Promise<Ran> {
-    return run(docker(this.#dir, user, args), { env, ...(ms !== undefined && { ms }) });
+  docker(args: readonly string[], user = NOBODY, ms?: number, env: Record<string, string> = {}, input?: string): Promise<Ran> {
+    return run(docker(this.#dir, user, args), { env, ...(ms !== undefined && { ms }), ...(input !== undefined && { input }) });
   }
 
   /** Gives nobody's docker command the lab's plug-ins of these names. */

@@ -12,7 +12,12 @@ import { Upstream } from "./upstream.ts";
 const COMPOSE = new URL("../../compose", import.meta.url).pathname;
 /** RFC 5737: documentation's, so nobody's. */
 export const RESOLVER = "198.51.100.53";
-const ADDRESSES = { "ghcr.io": "198.51.100.7", "registry.gitlab.com": "198.51.100.2", "elsewhere.example": "198.51.100.9" };
+const ADDRESSES = {
+  "ghcr.io": "198.51.100.7",
+  "registry.gitlab.com": "198.51.100.2",
+  "registry-1.docker.io": "198.51.100.8",
+  "elsewhere.example": "198.51.100.9",
+};
 export const ELSEWHERE = { name: "elsewhere.example", address: ADDRESSES["elsewhere.example"] };
 
 /** What lies outside, and the engine that containers run on. */
@@ -22,14 +27,16 @@ export class Yard {
   readonly engine: Engine;
   readonly ghcr: Upstream;
   readonly gitlab: Upstream;
+  readonly hub: Upstream;
   readonly #internet: Internet;
 
-  private constructor(dir: string, authority: Authority, engine: Engine, ghcr: Upstream, gitlab: Upstream) {
+  private constructor(dir: string, authority: Authority, engine: Engine, [ghcr, gitlab, hub]: readonly Upstream[]) {
     this.dir = dir;
     this.authority = authority;
     this.engine = engine;
-    this.ghcr = ghcr;
-    this.gitlab = gitlab;
+    this.ghcr = ghcr!;
+    this.gitlab = gitlab!;
+    this.hub = hub!;
     this.#internet = new Internet(new Map(Object.entries(ADDRESSES)), `${dir}/dnsmasq.log`, RESOLVER);
   }
 
@@ -40,14 +47,15 @@ export class Yard {
     for (const address of [RESOLVER, ...Object.values(ADDRESSES)])
       await must(["ip", "address", "replace", `${address}/32`, "dev", "lo"]);
     const authority = await Authority.make(dir);
-    const ghcr = await Upstream.make(authority, "ghcr.io", ADDRESSES["ghcr.io"], `${dir}/ghcr`);
-    const gitlab = await Upstream.make(authority, "registry.gitlab.com", ADDRESSES["registry.gitlab.com"], `${dir}/gitlab`);
+    const upstreams: Upstream[] = [];
+    for (const host of ["ghcr.io", "registry.gitlab.com", "registry-1.docker.io"] as const)
+      upstreams.push(await Upstream.make(authority, host, ADDRESSES[host], `${dir}/${host}`));
     await mkdir(`${dir}/e`);
     const network = { dns: RESOLVER, publicCa: authority.certificate, bridges: true } as const;
     const engine = await Engine.start("containerd", "of the yard", `${dir}/e`, network);
     await engine.plugIn("docker-compose", "docker-buildx");
-    const yard = new Yard(dir, authority, engine, ghcr, gitlab);
-    await Promise.all([yard.#internet.start(), ghcr.start(), gitlab.start()]);
+    const yard = new Yard(dir, authority, engine, upstreams);
+    await Promise.all([yard.#internet.start(), ...upstreams.map((each) => each.start())]);
     return yard;
   }
 
@@ -60,7 +68,7 @@ export class Yard {
 
   async stop(): Promise<void> {
     await this.engine.stop();
-    await Promise.all([this.#internet.stop(), this.ghcr.stop(), this.gitlab.stop()]);
+    await Promise.all([this.#internet.stop(), this.ghcr.stop(), this.gitlab.stop(), this.hub.stop()]);
     await rm(this.dir, { recursive: true, force: true });
   }
 }
@@ -90,9 +98,13 @@ export class Project {
 
   /** Any docker compose command. */
   async run(...args: string[]): Promise<Ran> {
+    return this.#compose(args);
+  }
+
+  #compose(args: readonly string[], input?: string): Promise<Ran> {
     const files = ["-f", this.#file, "-f", this.#override];
     const env = { LAYOVER_IMAGE, BUILDER_IMAGE, LAYOVER_RESOLVERS: RESOLVER };
-    return this.#yard.engine.docker(["compose", "--progress=quiet", ...files, ...args], undefined, 150_000, env);
+    return this.#yard.engine.docker(["compose", "--progress=quiet", ...files, ...args], undefined, 150_000, env, input);
   }
 
   async must(...args: string[]): Promise<string> {
@@ -129,6 +141,11 @@ export class Project {
   /** A program in a service's first container. */
   exec(service: string, ...argv: string[]): Promise<Ran> {
     return this.run("exec", "-T", service, ...argv);
+  }
+
+  /** The same with the standard input given. */
+  async feed(input: string, service: string, ...argv: string[]): Promise<Ran> {
+    return this.#compose(["exec", "-T", service, ...argv], input);
   }
 
   /** What inside.ts finds in Layover's container. */
