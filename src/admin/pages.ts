@@ -1,5 +1,6 @@
 // What Layover says under its own name: health, its CA certificate, and how to point a client at it.
 import type { ServerResponse } from "node:http";
+import { clientDoctor } from "./doctor-client.ts";
 import type { Condition } from "./health.ts";
 
 export interface PageParts {
@@ -30,10 +31,10 @@ export const ownPage = async (parts: PageParts, method: string, path: string, or
   if (path === "/readyz") return ready(await parts.condition());
   if (path === "/ca.crt") return { status: 200, type: "application/x-pem-file", body: parts.caBundle };
   if (path === "/client.json") return hello(parts);
+  if (path === "/doctor") return script(doctorFor(parts, origin));
   if (path === "/") return text(200, front(parts, await parts.condition(), origin));
   const setup = /^\/setup(\/|$)/.test(path) ? await parts.setup() : undefined;
-  if (setup !== undefined)
-    return { status: 200, type: `text/${setup.isScript ? "x-shellscript" : "plain"}; charset=utf-8`, body: setup.body };
+  if (setup !== undefined) return setup.isScript ? script(setup.body) : text(200, setup.body);
   return text(404, "not found; see /\n");
 };
 
@@ -42,6 +43,12 @@ export const sendPage = (res: ServerResponse, { status, type, body }: Page): voi
     .writeHead(status, { "content-type": type, "content-length": Buffer.byteLength(body), "cache-control": "no-store" })
     .end(body);
 };
+
+const script = (body: string): Page => ({ status: 200, type: "text/x-shellscript; charset=utf-8", body });
+
+/** A wildcard is no name that can be asked for. */
+const doctorFor = ({ names, own, caBundle }: PageParts, url: string): string =>
+  clientDoctor({ url, own: own[0]!, names: names.filter((name) => !name.includes("*")), ca: caBundle });
 
 const text = (status: number, body: string): Page => ({ status, type: "text/plain; charset=utf-8", body });
 
@@ -55,7 +62,7 @@ const ready = (now: Condition): Page => ({
 const hello = ({ names, own, fingerprints }: PageParts): Page => ({
   status: 200,
   type: "application/json",
-  body: `${JSON.stringify({ names, own, fingerprints })}\n`,
+  body: `${JSON.stringify({ names, own, fingerprints, time: Math.floor(Date.now() / 1_000) })}\n`,
 });
 
 const front = (
@@ -68,5 +75,6 @@ ${names.map((name) => `  ${name}`).join("\n")}
 CA certificate   ${origin}/ca.crt
 ${fingerprints.map((fingerprint) => `SHA-256          ${fingerprint}`).join("\n")}
 Set up a client  curl -fsS ${origin}/setup/docker | less      others: ${origin}/setup
+Is it right?     curl -fsS ${origin}/doctor | sh
 Health           ${origin}/livez  ${origin}/readyz
 `;

@@ -59,15 +59,15 @@ export const ways = (yard: () => Yard): void => {
 
     test("Layover's name in front of any registry's image pulls it, once for all builders", async () => {
       const { image, name, mark } = await publish(yard().ghcr, "acme/direct/app");
-      expect(outcome(await project().builder(1, "pull", `layover/${name}`))).toBe("success");
+      expect(outcome(await project().builder(1, "pull", `layover.internal/${name}`))).toBe("success");
       expect(await moved(yard().ghcr, mark, image.size)).toBe(image.size);
-      expect(outcome(await project().builder(2, "pull", `layover/${name}`))).toBe("success");
+      expect(outcome(await project().builder(2, "pull", `layover.internal/${name}`))).toBe("success");
       expect(await yard().ghcr.blobBytes(mark)).toBe(image.size);
     });
 
     test("and Docker Hub's where none is named", async () => {
       const { image, mark } = await publish(yard().hub, "library/tool");
-      expect(outcome(await project().builder(1, "pull", "layover/tool:v1"))).toBe("success");
+      expect(outcome(await project().builder(1, "pull", "layover.internal/tool:v1"))).toBe("success");
       expect(await moved(yard().hub, mark, image.size)).toBe(image.size);
     });
 
@@ -75,7 +75,7 @@ export const ways = (yard: () => Yard): void => {
       const { image, mark } = await publish(yard().hub, "library/busybox", "latest");
       const dockerfile = await readFile(DIRECT, "utf8");
       const build = (...args: string[]) => project().feed(dockerfile, "builder", "docker", "build", "-t", "built", ...args, "-");
-      expect(outcome(await build("--build-arg", "REGISTRY=layover/docker.io"))).toBe("success");
+      expect(outcome(await build("--build-arg", "REGISTRY=layover.internal/docker.io"))).toBe("success");
       expect(await moved(yard().hub, mark, image.size)).toBe(image.size);
       expect(outcome(await build())).toBe("success");
       expect(outcome(await project().builder(1, "image", "inspect", "built"))).toBe("success");

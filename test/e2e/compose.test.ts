@@ -169,13 +169,17 @@ test("while its front end hangs, Layover's DNS leads builders to the registries 
     const leads = async () => /Address: (?!.*:53)(\S+)\s*$/.exec((await project.exec("builder", "nslookup", "ghcr.io")).out)?.[1];
     const own = await leads();
     expect(own).not.toBe(yard.ghcr.address);
-    const hang = "process.kill(+fs.readFileSync('/proc/1/task/1/children', 'utf8').trim(), 'SIGSTOP')";
-    await project.must("exec", "-T", "layover", "node", "-e", hang);
+    const children = (
+      await project.must("exec", "-T", "layover", "node", "-p", "fs.readFileSync('/proc/1/task/1/children', 'utf8')")
+    ).trim();
+    const signal = (name: string) => project.exec("layover", "node", "-e", `process.kill(${children}, '${name}')`);
+    expect(outcome(await signal("SIGSTOP"))).toBe("success");
     await until("names to lead past Layover", 15_000, async () => (await leads()) === yard.ghcr.address);
     const { image, name, mark } = await publish(yard.ghcr, "acme/past");
     expect(outcome(await project.builder(1, "pull", name))).toBe("success");
     expect(await moved(yard.ghcr, mark, image.size)).toBe(image.size);
-    await until("a new front end to be well", 40_000, async () => (await leads()) === own);
+    await signal("SIGCONT"); // a new one may be in its place already
+    await until("its front end to be well again", 40_000, async () => (await leads()) === own);
   } finally {
     await project.down();
   }

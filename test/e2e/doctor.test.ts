@@ -1,5 +1,5 @@
 // `layover doctor` on machines that are set up wrong: a client is a network namespace of its own, with its own files and its own rules.
-import { mkdir, mkdtemp, rm, symlink, unlink, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rename, rm, symlink, unlink, writeFile } from "node:fs/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { Authority } from "./authority.ts";
 import { builder, Engine, type Kind } from "./engine.ts";
@@ -261,6 +261,77 @@ describe("on a client", () => {
       text: expect.stringContaining("does not answer as Layover does"),
     });
   });
+});
+
+/** The script that a machine without Node is given, by this machine's own programs or by busybox and curl alone. */
+describe.each([
+  ["dash and what Debian has", ["sh", "-c", `curl -fsS http://${ADDRESS}/doctor | sh`]],
+  ["busybox and curl", ["env", "PATH=/run/few", "sh", "-c", `curl -fsS http://${ADDRESS}/doctor | sh`]],
+])("a client without Node, by %s,", (tools, argv) => {
+  beforeAll(async () => {
+    await mkdir("/run/few", { recursive: true });
+    await must(["busybox", "--install", "-s", "/run/few"]);
+    await run(["ln", "-sf", "/usr/bin/curl", "/run/few/curl"]);
+  });
+  afterAll(() => rm("/run/few", { recursive: true, force: true }));
+  const hasDig = !tools.startsWith("busybox");
+
+  const script = async (enter: readonly string[]) => {
+    const { code, out, err } = await run([...enter, ...argv], { cwd: dir });
+    if (err !== "") throw new Error(err);
+    return { code, wrong: out.split("\n").filter((line) => /^(fail|warn)/.test(line)), out };
+  };
+
+  test("that is set up right is told that nothing is wrong", async () => {
+    const { code, wrong, out } = await script(await client());
+    expect(wrong).toEqual([]);
+    expect(out).toMatch(new RegExp(`^ok +tls +certificates of Layover's CA are shown for ${NAMES.join(" ")}$`, "m"));
+    expect(out).toMatch(/^ok +dns +10\.77\.0\.3 leads to Layover, over UDP and TCP$/m);
+    expect(out).toMatch(/^0 wrong, 0 to look at$/m);
+    expect(code).toBe(0);
+  });
+
+  test.each<[string, () => Promise<string[]>, RegExp]>([
+    ["asks somebody else", () => client(INTERNET), /dns +this machine does not ask Layover: 10\.77\.0\.6\(10\.77\.0\.8\)/],
+    [
+      "has a second name server",
+      () => client(`${ADDRESS}\nnameserver ${INTERNET}`),
+      /dns +a second name server beside Layover: 10\.77\.0\.6/,
+    ],
+    ["has no TCP port 53", () => behindRule("53"), /dns +no DNS over TCP at 10\.77\.0\.3;/],
+    ["cannot reach the answer", () => behindRule("443"), /door +ghcr\.io leads to 10\.77\.0\.3, which cannot be reached/],
+    [
+      "lacks the CA for a name",
+      () => client(ADDRESS, [HUB.name, "index.docker.io"]),
+      /trust +nothing here trusts .* for ghcr\.io$/,
+    ],
+    [
+      "has the CA in a file that is never read",
+      () => misnamed("ca.pem"),
+      /trust +\/etc\/docker\/certs\.d\/ghcr\.io\/ca\.pem is never read/,
+    ],
+  ])("that %s is told so", async (_, make, text) => {
+    const { code, wrong } = await script(await make());
+    expect(wrong).toContainEqual(expect.stringMatching(text));
+    expect(code).toBe(1);
+  });
+
+  test("is told of other registries' certificates, and of leaks where it can see them", async () => {
+    const { wrong } = await script(await client(INTERNET));
+    expect(wrong).toContainEqual(expect.stringMatching(/tls +ghcr\.io: not a certificate of Layover's present CA/));
+    expect(wrong.some((line) => line.includes("Public CA of the lab"))).toBe(hasDig);
+  });
+
+  const behindRule = async (port: string) => {
+    await rule("OUTPUT", "-p", "tcp", "-d", ADDRESS, "--dport", port, "-j", "REJECT");
+    return client();
+  };
+  const misnamed = async (name: string) => {
+    const enter = await client();
+    const folder = `${dir}/client${count}/docker/certs.d/ghcr.io`;
+    await rename(`${folder}/ca.crt`, `${folder}/${name}`);
+    return enter;
+  };
 });
 
 describe("on Layover's own machine", () => {
