@@ -1,5 +1,4 @@
 // Layover's TLS door as this machine reaches it: whether anything is there, and whose certificate each name gets.
-import type { X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
 import { connect } from "node:tls";
 import { formatAddress } from "../lib/listen.ts";
@@ -13,45 +12,51 @@ export interface DoorCheck {
   /** Of Layover's CA; none: unknown. */
   readonly roots: readonly Root[];
   readonly timeout: number;
-  readonly now: number;
   readonly url: URL;
   /** 443 but in tests. */
   readonly port?: number;
 }
 
-type Shown = { readonly name: string; readonly at: string; readonly leaf: X509Certificate | string };
+interface Certificate {
+  /** Who signed the leaf. */
+  readonly issuer: string;
+  /** Why a client that trusts Layover's CA alone would refuse it. */
+  readonly refused: string | undefined;
+}
+type Shown = { readonly name: string; readonly at: string; readonly certificate: Certificate | string };
 
 export const checkDoor = async (check: DoorCheck): Promise<Finding[]> => {
   const shown = (await Promise.all(check.names.map((name) => show(check, name)))).filter((one) => one !== undefined);
   const closed = Map.groupBy(
-    shown.filter(({ leaf }) => typeof leaf === "string"),
-    ({ at, leaf }) => `${at}: ${String(leaf)}`,
+    shown.filter(({ certificate }) => typeof certificate === "string"),
+    ({ at, certificate }) => `${at}: ${String(certificate)}`,
   );
   const findings = [
     ...[...closed].map(([where, those]) => unreachable(where, those)),
-    ...together(shown.flatMap((one) => (typeof one.leaf === "string" ? [] : (judgeLeaf(check, one.leaf, one) ?? [])))),
+    ...together(check.roots.length === 0 ? [] : shown.flatMap((one) => judge(check, one) ?? [])),
   ];
   if (findings.length > 0 || shown.length === 0) return findings;
   const at = [...new Set(shown.map((one) => one.at))].join(", ");
   return [ok("tls", `${at} shows certificates of Layover's CA for ${shown.length} names`)];
 };
 
-const show = async ({ addressesOf, timeout, port = 443 }: DoorCheck, name: string): Promise<Shown | undefined> => {
-  const [host] = await addressesOf(name);
+const show = async (check: DoorCheck, name: string): Promise<Shown | undefined> => {
+  const [host] = await check.addressesOf(name);
   if (host === undefined) return undefined;
-  return { name, at: formatAddress({ host, port }), leaf: await leafOf(host, port, name, timeout).catch(reasonOf) };
+  const port = check.port ?? 443;
+  return { name, at: formatAddress({ host, port }), certificate: await certificateOf(check, host, port, name).catch(reasonOf) };
 };
 
 /** What is shown is looked at, not trusted. */
-const leafOf = (host: string, port: number, name: string, timeout: number): Promise<X509Certificate> =>
+const certificateOf = ({ roots, timeout }: DoorCheck, host: string, port: number, name: string): Promise<Certificate> =>
   new Promise((resolve, reject) => {
-    const socket = connect({ host, port, rejectUnauthorized: false, ...(isIP(name) === 0 && { servername: name }) });
+    const ca = roots.map((root) => root.pem);
+    const socket = connect({ host, port, ca, rejectUnauthorized: false, ...(isIP(name) === 0 && { servername: name }) });
     const late = setTimeout(() => socket.destroy(new Error(`no answer within ${timeout / 1_000} s`)), timeout);
     socket.once("secureConnect", () => {
-      const leaf = socket.getPeerX509Certificate();
+      const issuer = socket.getPeerX509Certificate()?.issuer?.replaceAll("\n", ", ") || "nobody";
+      resolve({ issuer, refused: socket.authorized ? undefined : codeOf(socket.authorizationError) });
       socket.destroy();
-      if (leaf === undefined) reject(new Error("shows no certificate"));
-      else resolve(leaf);
     });
     socket.once("error", reject);
     socket.once("close", () => {
@@ -59,6 +64,9 @@ const leafOf = (host: string, port: number, name: string, timeout: number): Prom
       reject(new Error("the connection was closed"));
     });
   });
+
+/** Node gives the code, or an error that has it, or the code as a text. */
+const codeOf = (error: unknown): string => (error as NodeJS.ErrnoException | null)?.code ?? String(error);
 
 const unreachable = (where: string, those: readonly Shown[]): Finding => {
   const names = those.map(({ name }) => name).join(", ");
@@ -75,24 +83,22 @@ const together = (faults: readonly Fault[]): Finding[] =>
     fail("tls", `${those.map(({ name }) => name).join(", ")}: ${text}`, those[0]!.mend),
   );
 
-const judgeLeaf = ({ roots, now, url }: DoorCheck, leaf: X509Certificate, { name, at }: Shown): Fault | undefined => {
-  if (roots.length === 0) return undefined;
-  const root = roots.find(({ certificate }) => leaf.checkIssued(certificate) && leaf.verify(certificate.publicKey));
-  const issuer = leaf.issuer?.replaceAll("\n", ", ") || "nobody";
-  if (root === undefined) {
-    const text = `the certificate at ${at} is from ${issuer}, not from the CA of ${url.origin}`;
-    return { name, text, mend: foreign(url) };
-  }
-  if (!root.signs(name)) {
-    const mend = "restart Layover: it adds a root for new names; then fetch ca.crt anew";
-    return { name, text: `Layover's CA may not sign for this name, so clients refuse it`, mend };
-  }
-  const isNow = Date.parse(leaf.validFrom) <= now && now < Date.parse(leaf.validTo);
-  if (!isNow) {
+const judge = ({ roots, url }: DoorCheck, { name, at, certificate }: Shown): Fault | undefined => {
+  if (typeof certificate === "string" || certificate.refused === undefined) return undefined;
+  const { issuer, refused } = certificate;
+  if (/CERT_(NOT_YET_VALID|HAS_EXPIRED)/.test(refused)) {
     const text = `by this machine's clock the certificate at ${at} is not valid now`;
     return { name, text, mend: "let this machine keep time (chrony, systemd-timesyncd)" };
   }
-  return undefined;
+  if (!roots.some((root) => root.signs(name))) {
+    const text = "Layover's CA may not sign for this name, so clients refuse it";
+    return { name, text, mend: "restart Layover: it adds a root for new names; then fetch ca.crt anew" };
+  }
+  return {
+    name,
+    text: `the certificate at ${at} is from ${issuer}, not from the CA of ${url.origin} (${refused})`,
+    mend: foreign(url),
+  };
 };
 
 const foreign = (url: URL): string =>

@@ -67,14 +67,20 @@ export const checkTrust = async ({ root, names, roots, store, mend, home }: Trus
   const bare = names.filter(
     (name) => !store.holds(needed(name)) && !foldersOf(name).some(({ trusted }) => isHeld(needed(name), trusted)),
   );
-  const stale = bare.filter((name) => foldersOf(name).some(({ trusted }) => trusted.size > 0));
-  const missing = bare.filter((name) => !stale.includes(name));
+  const knowsOne = (name: string) =>
+    needed(name).some((one) => store.holds([one]) || foldersOf(name).some(({ trusted }) => isHeld([one], trusted)));
+  const partly = bare.filter(knowsOne);
+  const stale = bare.filter((name) => !partly.includes(name) && foldersOf(name).some(({ trusted }) => trusted.size > 0));
+  const missing = bare.filter((name) => !partly.includes(name) && !stale.includes(name));
   const findings = [
     ...all.flatMap((one) => trapsOf(one, names, roots)),
     ...shadowed(all, names, needed),
     ...(stale.length === 0
       ? []
       : [fail("trust", `an older CA, not Layover's present one, is trusted for ${stale.join(", ")}`, mend)]),
+    ...(partly.length === 0
+      ? []
+      : [warn("trust", `a root that Layover's CA has got since is not trusted yet for ${partly.join(", ")}`, mend)]),
     ...(missing.length === 0 ? [] : [fail("trust", `nothing here trusts Layover's CA for ${missing.join(", ")}`, mend)]),
   ];
   if (findings.length > 0) return findings;

@@ -43,7 +43,7 @@ export const examineClient = async (
   const checks: [Finding["check"], Promise<Finding[]>][] = [
     ["system", Promise.resolve(checkSystem(system, names, isOurs))],
     ["dns", checkNameServers({ servers: system.servers, names, isOurs, ask, mend: setUp })],
-    ["tls", checkDoor({ names, addressesOf: addressesOf(met), roots, timeout, now: Date.now(), url })],
+    ["tls", checkDoor({ names, addressesOf: addressesOf(met), roots, timeout, url })],
     ["trust", roots.length === 0 ? Promise.resolve([]) : checkTrust({ root, names, roots, store, mend: setUp, home })],
     [
       "docker",

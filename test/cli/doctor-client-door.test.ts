@@ -25,7 +25,6 @@ const check = (port: number, changes: Partial<Parameters<typeof checkDoor>[0]> =
     addressesOf: () => Promise.resolve(["127.0.0.1"]),
     roots,
     timeout: 500,
-    now: Date.now(),
     url: new URL("http://layover"),
     port,
     ...changes,
@@ -77,20 +76,26 @@ describe("Layover's door from a client", () => {
       "tls",
       /^gcr\.io: Layover's CA may not sign for this name/,
     ],
-    [
-      "a clock that is behind",
-      async () => check(await showing(ours), { now: Date.now() - 9e7 }),
-      "tls",
-      /clock .* is not valid now/,
-    ],
+    ["a clock that is behind", async () => check(await showing(ours, { from: 2, until: 3 })), "tls", /clock .* is not valid now/],
     [
       "a clock that is ahead",
-      async () => check(await showing(ours), { now: Date.now() + 9e7 }),
+      async () => check(await showing(ours, { from: -3, until: -2 })),
       "tls",
       /clock .* is not valid now/,
     ],
   ])("with %s fails", async (_, look, kind, text) => {
     expect(await look()).toEqual([{ check: kind, status: "fail", text: expect.stringMatching(text), mend: expect.any(String) }]);
+  });
+
+  it("is well where an intermediate signs, which is shown as well", async () => {
+    const top = makeRoot(names, { below: 1 });
+    const between = makeRoot(names, { name: "Between", above: { root: top, name: "Test CA" } });
+    const { cert, key } = makeLeaf(between, names, { name: "Between" });
+    const show = (chain: string) =>
+      listening(createTlsServer({ cert: chain, key }, (socket) => void socket.on("error", () => undefined).end()));
+    const trusted = { roots: parseRoots(top.pem) as readonly Root[] };
+    expect(await check(await show(`${cert}${between.pem}`), trusted)).toMatchObject([{ check: "tls", status: "ok" }]);
+    expect(await check(await show(cert), trusted)).toMatchObject([{ check: "tls", status: "fail" }]);
   });
 
   it("is left alone for names that have no address, and not judged without the CA", async () => {

@@ -13,6 +13,8 @@ import { makeRoot } from "./roots.ts";
 const names = ["registry-1.docker.io", "ghcr.io"];
 const ours = makeRoot(names);
 const later = makeRoot(["gcr.io"]);
+/** Of the same CA, and for one of the names. */
+const before = makeRoot(["ghcr.io"], { name: "Before" });
 const other = makeRoot(["ghcr.io"], { name: "Other" });
 const roots = parseRoots(ours.pem + later.pem) as readonly Root[];
 const BUNDLE = "etc/ssl/certs/ca-certificates.crt";
@@ -21,9 +23,9 @@ const HUB = { "etc/docker/certs.d/docker.io/ca.crt": ours.pem };
 const IN_FOLDERS = { ...HUB, "etc/docker/certs.d/ghcr.io/ca.crt": other.pem + ours.pem };
 const mend = "set it up";
 
-const trust = async (files: Record<string, string>) => {
+const trust = async (files: Record<string, string>, of = roots) => {
   const root = machine(files);
-  return checkTrust({ root, names, roots, store: await readStore(root), mend });
+  return checkTrust({ root, names, roots: of, store: await readStore(root), mend });
 };
 
 describe("the trust of a client", () => {
@@ -54,6 +56,13 @@ describe("the trust of a client", () => {
       /set it up/,
     ],
     [
+      "an older root of two",
+      { ...HUB, "etc/docker/certs.d/ghcr.io/ca.crt": before.pem, "etc/docker/certs.d/registry-1.docker.io/ca.crt": ours.pem },
+      "warn",
+      /a root that Layover's CA has got since is not trusted yet for ghcr\.io$/,
+      /set it up/,
+    ],
+    [
       "podman's own folder in front",
       { ...IN_FOLDERS, "etc/containers/certs.d/ghcr.io/other.crt": other.pem },
       "warn",
@@ -68,7 +77,8 @@ describe("the trust of a client", () => {
       /add to it: ca = /,
     ],
   ])("with %s is not", async (_, files, status, text, how) => {
-    expect(await trust(files)).toEqual([
+    const of = text.source.includes("got since") ? [...roots, ...(parseRoots(before.pem) as readonly Root[])] : roots;
+    expect(await trust(files, of)).toEqual([
       { check: "trust", status, text: expect.stringMatching(text), mend: expect.stringMatching(how) },
     ]);
   });

@@ -12,19 +12,31 @@ export interface TestRoot {
   readonly privateKey: KeyObject;
 }
 
+interface Wanted {
+  readonly from?: number;
+  readonly until?: number;
+  readonly name?: string;
+  /** How many CAs may stand below it. */
+  readonly below?: number;
+  /** Whoever signs it, and their name; itself, for a root. */
+  readonly above?: { readonly root: TestRoot; readonly name: string };
+}
+
 /** Without names: unconstrained. Times in days from now. */
-export const makeRoot = (names: readonly string[], { from = -1, until = 365, name = "Test CA" } = {}): TestRoot => {
+export const makeRoot = (names: readonly string[], wanted: Wanted = {}): TestRoot => {
+  const { from = -1, until = 365, name = "Test CA", below = 0, above } = wanted;
   const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
   const constraints = names.length === 0 ? undefined : onlyNames(names);
+  const issuerKeyId = above && keyIdentifier(createPublicKey(above.root.privateKey));
   const certificate = signCertificate(
     {
       subject: subjectOf(name),
       publicKey,
       notBefore: Date.now() + from * DAY,
       notAfter: Date.now() + until * DAY,
-      extensions: caExtensions({ keyId: keyIdentifier(publicKey), below: 0, constraints }),
+      extensions: caExtensions({ keyId: keyIdentifier(publicKey), ...(issuerKeyId && { issuerKeyId }), below, constraints }),
     },
-    { subject: subjectOf(name), key: privateKey },
+    { subject: subjectOf(above?.name ?? name), key: above?.root.privateKey ?? privateKey },
   );
   const key = privateKey.export({ type: "pkcs8", format: "pem" }).toString();
   return { certificate, pem: `${certificate.toString().trim()}\n`, key, privateKey };
