@@ -1,8 +1,7 @@
 // What is printed for each client and door, whole: golden files. And that nothing that a configuration may say makes another script of it.
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import fc from "fast-check";
-import { parse as parseToml } from "smol-toml";
 import { describe, expect, it } from "vitest";
 import { parseAllDocuments } from "yaml";
 import { CLIENT_NAMES, CLIENTS, planOf } from "../../src/setup/clients.ts";
@@ -14,6 +13,19 @@ import { run } from "../cli/command.ts";
 import { hostOf, one, SETUP, SHELLS, scriptFor, sh, two } from "./host.ts";
 
 const PAIRS = CLIENT_NAMES.flatMap((name) => (Object.keys(CLIENTS[name].doors) as Door[]).map((door) => ({ name, door })));
+
+const PYTHON = ["/usr/bin/python3", "/usr/local/bin/python3"].find((file) => existsSync(file));
+const READ_TOML = "import json, sys, tomllib; json.dump(tomllib.loads(sys.stdin.read()), sys.stdout)";
+
+/** By a parser that is not ours; `undefined` on a machine without one. */
+const parseToml = (text: string): unknown => {
+  if (PYTHON === undefined) return undefined;
+  const { status, stdout, stderr } = spawnSync(PYTHON, ["-c", READ_TOML], { input: text, encoding: "utf8" });
+  if (stderr.includes("No module named")) return undefined;
+  if (status !== 0) throw new Error(`${stderr}in:\n${text}`);
+  return JSON.parse(stdout);
+};
+const hasToml = parseToml("") !== undefined;
 
 /** Keys are new in every run. */
 const steady = (text: string): string =>
@@ -58,7 +70,7 @@ const readable = (step: Step): void => {
 
 const readAs = (path: string, content: string): void => {
   if (/\.(toml|conf)$/.test(path) && !path.startsWith("/etc/systemd/")) {
-    expect(Object.keys(parseToml(content)).length).toBeGreaterThan(0);
+    if (hasToml) expect(parseToml(content)).not.toEqual({});
   } else if (path.endsWith(".json")) expect(JSON.parse(content)).toBeTypeOf("object");
   else if (path.endsWith(".yaml")) {
     for (const document of parseAllDocuments(content)) {
@@ -75,14 +87,14 @@ describe("what the files say", () => {
     return found.content;
   };
 
-  it("names Layover first for each registry, for tags too, in a hosts.toml", () => {
+  it.runIf(hasToml)("names Layover first for each registry, for tags too, in a hosts.toml", () => {
     expect(parseToml(contentOf("containerd", "mirror", "/etc/containerd/certs.d/docker.io/hosts.toml"))).toEqual({
       server: "https://registry-1.docker.io",
       host: { "https://layover": { capabilities: ["pull", "resolve"], ca: "layover.crt" } },
     });
   });
 
-  it("says which registry is meant by the path, in a registries.conf", () => {
+  it.runIf(hasToml)("says which registry is meant by the path, in a registries.conf", () => {
     expect(parseToml(contentOf("podman", "mirror", "/etc/containers/registries.conf.d/50-layover.conf"))).toEqual({
       registry: ["docker.io", "ghcr.io"].map((name) => ({
         prefix: name,
@@ -92,7 +104,7 @@ describe("what the files say", () => {
     });
   });
 
-  it("gives BuildKit the mirror, and the mirror its CA", () => {
+  it.runIf(hasToml)("gives BuildKit the mirror, and the mirror its CA", () => {
     expect(parseToml(contentOf("buildkit", "mirror", "/etc/buildkit/buildkitd.toml"))).toEqual({
       registry: {
         "docker.io": { mirrors: ["layover"] },
