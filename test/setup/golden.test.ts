@@ -181,7 +181,7 @@ describe("any configuration", () => {
           expect(await run(command, [...first, "-n"], script)).toEqual({ code: 0, stdout: "", stderr: "" });
           for (const door of Object.keys(plans.plans) as Door[]) textOf(client, plans, door, setup);
         }),
-        { numRuns: 40 },
+        { numRuns: 25 },
       );
     },
   );
