@@ -48,8 +48,12 @@ export interface FrontEnd {
   /** PEM of the public certificates. */
   readonly ca: string;
   condition(): Promise<Condition>;
-  /** No new requests; what is under way may take `grace` ms. */
-  close(grace: number): Promise<void>;
+  /** When it was asked for something last, probes aside; by the monotonic clock, -Infinity for never. */
+  lastAsked(): number;
+  /** It goes on, but says that it does not: names are to lead elsewhere, and clients to make no further use of their connections. */
+  depart(): void;
+  /** No new requests; what is under way may take until `cut` fires. */
+  close(cut: AbortSignal): Promise<void>;
 }
 
 /** Throws SetupError, CaError, or what the stores say: all of it for the user. */
@@ -83,6 +87,7 @@ export const frontEnd = async (config: Config, log: Logger): Promise<FrontEnd> =
   });
   const passing = openTunnels(config, log);
   let draining = false;
+  let lastAsked = Number.NEGATIVE_INFINITY;
   const bypass = await Bypass.open({ data: folder, clock, log });
   const now = () =>
     condition({
@@ -104,7 +109,7 @@ export const frontEnd = async (config: Config, log: Logger): Promise<FrontEnd> =
     const parts = { condition: now, caBundle, fingerprints, names, own: config.names, setup };
     sendPage(res, await ownPage(parts, method, path, originOf(exchange)));
   };
-  const dispatch = dispatcher({
+  const answering = dispatcher({
     sites,
     doorOf: (site, response) => doors.of(site, response),
     isOwnName: (host) => config.names.includes(host) || host === "localhost",
@@ -112,6 +117,11 @@ export const frontEnd = async (config: Config, log: Logger): Promise<FrontEnd> =
     viaToken,
     log,
   });
+  const dispatch = (exchange: Exchange): Promise<void> => {
+    if (!isProbe(exchange.path)) lastAsked = performance.now();
+    if (draining) exchange.res.shouldKeepAlive = false;
+    return answering(exchange);
+  };
   const secure = secureContexts(ca, {
     allowed: (name) => sites.byHost(name) !== undefined || config.names.includes(name),
     ownName: config.names[0]!,
@@ -154,12 +164,16 @@ export const frontEnd = async (config: Config, log: Logger): Promise<FrontEnd> =
     ca: ca.bundle,
     isBypassed: () => bypass.standing !== undefined,
     condition: now,
-    async close(grace) {
+    lastAsked: () => lastAsked,
+    depart: () => {
+      draining = true;
+    },
+    async close(cut) {
       draining = true;
       admin?.api.close();
       ca.close();
       const doorsToDrain = adminDoors === undefined ? opened : [...opened, adminDoors];
-      await Promise.all(doorsToDrain.map((door) => door.drain(AbortSignal.timeout(grace))));
+      await Promise.all(doorsToDrain.map((door) => door.drain(cut)));
       passing.close();
       await flying.close();
       await doors.close();

@@ -71,7 +71,7 @@ export class Front {
   }
 
   async stop(): Promise<void> {
-    await this.#front?.close(0);
+    await this.#front?.close(AbortSignal.abort());
     this.#front = undefined;
   }
 

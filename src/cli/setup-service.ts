@@ -2,7 +2,7 @@
 import { fileURLToPath } from "node:url";
 import type { Config } from "../config/config.ts";
 import { foldersOf, type Service } from "../setup/service.ts";
-import { DRAIN } from "./half.ts";
+import { IN_PEACE } from "./ending.ts";
 
 export const serviceOf = ({ file, data, ca, listen }: Config, only: Service["only"]): Service => {
   const doors = [...listen.https, ...listen.http, ...listen.proxy, ...(listen.admin ? [listen.admin] : [])];
@@ -14,6 +14,6 @@ export const serviceOf = ({ file, data, ca, listen }: Config, only: Service["onl
     config: file,
     folders: foldersOf(data, ca.certificate, ca.key),
     lowPorts: addresses.some(({ port }) => port < 1_024),
-    drain: DRAIN,
+    drain: IN_PEACE.grace + IN_PEACE.drain,
   };
 };

@@ -6,6 +6,8 @@ import type { DnsConfig } from "../app-dns.ts";
 import type { Config } from "../config/config.ts";
 import type { Logger } from "../lib/log.ts";
 import { stepOf } from "../lib/pauses.ts";
+import type { Ending, EndMessage, EndOrder } from "./ending.ts";
+import { Standing } from "./standing.ts";
 
 /** Of the configuration, what the parent needs: nothing secret, and nothing that JSON would change. */
 export interface ParentConfig extends Omit<DnsConfig, "listen">, Pick<Config, "listen" | "log" | "warnings"> {
@@ -33,7 +35,11 @@ export const BEAT = 1_000;
 const WELL = 3_000;
 const DEAD = 30_000;
 const START_WITHIN = 30_000;
+/** The pauses before it is started again grow until it has lived for so long. */
 const RESTART_MS = [100, 500, 1_000, 5_000, 10_000];
+const STEADY = 10_000;
+/** What is to end in time gets so much longer. */
+const OVERDUE = 2_000;
 
 /**
  * What a request allocates is dead when it is answered: a young generation that fits a processor's cache is collected in no time.
@@ -53,6 +59,11 @@ export class FrontFatal extends Error {
   }
 }
 
+export interface Hearing {
+  /** A front end that comes later reads its configuration anew: told where it differs from the one before. */
+  onConfig(config: ParentConfig): void;
+}
+
 export class Supervisor {
   /** The configuration as its first start has read it. Rejects with FrontFatal. */
   readonly config: Promise<ParentConfig>;
@@ -60,13 +71,22 @@ export class Supervisor {
   readonly first: Promise<FrontReady>;
   /** None until the configuration, for which the first start does not wait, has said how to log. */
   log: Logger | undefined;
+  /** None until there is somebody to tell. */
+  hearing: Hearing | undefined;
   readonly #entry: string;
   readonly #args: readonly string[];
+  readonly #standing = new Standing();
   #child: ChildProcess | undefined;
+  #bornAt = 0;
   #lastBeat = 0;
-  #isReady = false;
+  #isBypassed = false;
+  /** What has been said of it last. */
+  #told: string | undefined;
+  /** It has been told to end: no news from it counts. */
+  #leaving = false;
   #stopping = false;
   #failures = 0;
+  #again: NodeJS.Timeout | undefined;
   #timer: NodeJS.Timeout | undefined;
   #known: string | undefined;
   readonly #configured = Promise.withResolvers<ParentConfig>();
@@ -86,20 +106,41 @@ export class Supervisor {
 
   /** Whether hijacked names may lead to it. */
   get well(): boolean {
-    return this.#isReady && !this.#stopping && performance.now() - this.#lastBeat < WELL;
+    return this.#standing.well && !this.#isBypassed && !this.#leaving && performance.now() - this.#lastBeat < WELL;
   }
 
-  /** Asks it to drain, and ends it when it has not within `grace` ms. */
-  async stop(grace: number): Promise<void> {
+  /** Asks it to end, and ends it when it has not within the order's time. */
+  async stop(end: Ending): Promise<void> {
     this.#stopping = true;
     clearInterval(this.#timer);
+    clearTimeout(this.#again);
+    await this.#end(end);
+  }
+
+  /** Lets it end, and starts another in its place, from what is on the disk by then. Resolves when that one is on its way. */
+  async replace(end: Ending): Promise<void> {
+    await this.#end(end);
+    if (this.#stopping) return;
+    clearTimeout(this.#again);
+    this.#failures = 0;
+    this.#start();
+  }
+
+  async #end(end: Ending): Promise<void> {
+    this.#leaving = true;
     const child = this.#child;
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
     const gone = new Promise<void>((resolve) => child.once("exit", () => resolve()));
-    child.kill("SIGTERM");
-    const timer = setTimeout(() => child.kill("SIGKILL"), grace);
+    const timers: NodeJS.Timeout[] = [];
+    const tell = ({ grace, drain }: EndOrder) => {
+      if (child.connected) child.send({ kind: "end", grace, drain } satisfies EndMessage, () => undefined);
+      timers.push(setTimeout(() => child.kill("SIGKILL"), grace + drain + OVERDUE));
+    };
+    tell(end.left);
+    end.onOrder(tell);
+    child.kill("SIGTERM"); // one that is only starting hears this first
     await gone;
-    clearTimeout(timer);
+    for (const timer of timers) clearTimeout(timer);
   }
 
   #start(): void {
@@ -109,7 +150,9 @@ export class Supervisor {
       stdio: ["ignore", "inherit", "inherit", "ipc"],
     });
     this.#child = child;
-    this.#lastBeat = performance.now();
+    this.#leaving = false;
+    this.#bornAt = performance.now();
+    this.#lastBeat = this.#bornAt;
     child.on("message", (message: FrontMessage) => this.#heard(message));
     child.on("error", (error) => {
       this.log?.error({ err: error.message }, "front end cannot be started");
@@ -127,26 +170,34 @@ export class Supervisor {
     }
     this.#lastBeat = performance.now();
     if (message.kind === "config") {
-      this.#hold(JSON.stringify(message.config));
+      this.#hold(message.config);
       this.#configured.resolve(message.config);
       return;
     }
     if (message.kind === "ready") {
-      this.#isReady = !message.bypassed;
+      this.#take(message.bypassed ? { ready: false, reason: "bypass", notes: [] } : { ready: true, notes: [] });
       this.#started?.resolve(message);
       this.#started = undefined;
       return;
     }
-    if (this.#isReady !== message.ready) this.log?.warn({ ready: message.ready, notes: message.notes }, "front end");
-    this.#isReady = message.ready;
-    if (message.ready) this.#failures = 0;
+    this.#take(message);
+    if (message.ready && performance.now() - this.#bornAt > STEADY) this.#failures = 0;
   }
 
-  /** A front end that comes back reads its configuration anew; DNS has the first one. */
-  #hold(text: string): void {
-    this.#known ??= text;
-    if (text !== this.#known)
-      this.log?.warn("the configuration has changed; DNS keeps to the one before until Layover is started again");
+  /** A bypass is no illness: it neither counts as a fall, nor is its end waited upon. */
+  #take({ ready, reason, notes }: Condition): void {
+    this.#isBypassed = reason === "bypass";
+    if (ready || reason === "bypass") this.#standing.good();
+    else this.#standing.bad();
+    const told = ready ? "ready" : reason;
+    if (told !== this.#told && !(ready && this.#told === undefined)) this.log?.warn({ ready, reason, notes }, "front end");
+    this.#told = told;
+  }
+
+  #hold(config: ParentConfig): void {
+    const text = JSON.stringify(config);
+    if (this.#known !== undefined && text !== this.#known) this.hearing?.onConfig(config);
+    this.#known = text;
   }
 
   /** Means something only before the first start, whose end it is. */
@@ -157,9 +208,9 @@ export class Supervisor {
   }
 
   #gone(code: number | null, signal: NodeJS.Signals | null): void {
-    this.#isReady = false;
+    this.#standing.bad();
     this.#child = undefined;
-    if (this.#stopping) return;
+    if (this.#stopping || this.#leaving) return;
     this.#failed(`the front end ended at its start (${signal ?? `exit ${code}`})`);
     const delay = stepOf(RESTART_MS, this.#failures);
     this.#failures += 1;
@@ -167,7 +218,7 @@ export class Supervisor {
       { code, signal, again: delay },
       "front end has gone; its names answer with their real addresses until it is back",
     );
-    setTimeout(() => {
+    this.#again = setTimeout(() => {
       if (!this.#stopping) this.#start();
     }, delay).unref();
   }
@@ -175,8 +226,9 @@ export class Supervisor {
   /** A process that says nothing any more is in everybody's way. */
   #watch(): void {
     const silence = performance.now() - this.#lastBeat;
+    if (silence >= WELL) this.#standing.bad();
     const limit = this.#started === undefined ? DEAD : START_WITHIN;
-    if (this.#child === undefined || silence < limit) return;
+    if (this.#child === undefined || this.#leaving || silence < limit) return;
     this.log?.error({ silence: Math.round(silence) }, "front end has stalled");
     this.#child.kill("SIGKILL");
   }

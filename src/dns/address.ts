@@ -69,7 +69,7 @@ const autoAddresses = (https: readonly Address[], network: HostNetwork): Address
 };
 
 /** Without the v4-mapped form that a dual-stack socket shows, and with a zone, if any: there is no route without it. */
-const canonical = (address: string): string => {
+export const canonical = (address: string): string => {
   if (address.includes("%")) return address;
   const plain = plainAddress(address);
   return isIPv6(plain) ? canonical6(plain) : plain;

@@ -24,6 +24,8 @@ export interface DnsOptions {
 export interface DnsDoor {
   /** As `listen`, with the ports that were given. */
   readonly addresses: readonly string[];
+  /** Who may ask has changed. */
+  forget(): void;
   /** Resolves when all sockets are closed. The relay is its owner's to close. */
   close(): Promise<void>;
 }
@@ -34,11 +36,12 @@ export interface DnsDoor {
  */
 export const serveDns = async (options: DnsOptions): Promise<DnsDoor> => {
   const places = options.listen.map((text) => parseAddress(text));
+  let senders = sendersOf(options.clients);
   const parts = {
     ...options,
     ipv6Only: places.some(({ host }) => !isIPv6(host)),
     answer: createAnswer(options),
-    senders: sendersOf(options.clients),
+    senders: (address: string) => senders(address),
   };
   const { opened, stop } = await listenEach(places, {
     open: (place) => openPlace(place, parts),
@@ -55,7 +58,13 @@ export const serveDns = async (options: DnsOptions): Promise<DnsDoor> => {
     closing ??= closeAll();
     return closing;
   };
-  return { addresses: opened.map(({ address }) => formatAddress(address)), close };
+  return {
+    addresses: opened.map(({ address }) => formatAddress(address)),
+    forget: () => {
+      senders = sendersOf(options.clients);
+    },
+    close,
+  };
 };
 
 interface Place {

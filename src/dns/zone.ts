@@ -7,6 +7,7 @@ import { perClient } from "./per-client.ts";
 import type { Query } from "./prescreen.ts";
 import { readyMade } from "./ready-made.ts";
 import { emptyReply, UDP_SIZE } from "./reply.ts";
+import { TTL } from "./ttl.ts";
 import { CLASS_IN, HEADER, RCODE, TYPE } from "./wire.ts";
 
 export interface ZoneOptions {
@@ -18,6 +19,8 @@ export interface ZoneOptions {
   readonly hijackFor: (client: string) => boolean;
   /** Whether the front end is well. */
   readonly healthy: () => boolean;
+  /** Which of our addresses are answered at this moment, in that order; none, only where it may fail open: it does. Default: all. */
+  readonly choose?: ((addresses: readonly string[], failOpen: boolean) => readonly string[]) | undefined;
   /** Seconds, for positive and negative answers alike: how long after a failure clients still come to us. Default 30. */
   readonly ttl?: number;
 }
@@ -34,12 +37,11 @@ export interface Zone {
 const DISCOVERY = "resolver.arpa";
 /** Firefox turns its own DoH off where this does not exist. */
 const CANARY = "use-application-dns.net";
-const DEFAULT_TTL = 30;
 /** The name that the SVCB or HTTPS record of a host has for another port (RFC 9460 2.3, 9.1). */
 const SERVICE_PREFIX = /^_\d+\._https\./;
 
 export const createZone = (options: ZoneOptions): Zone => {
-  const { names, addressesFor, healthy, ttl = DEFAULT_TTL } = options;
+  const { names, addressesFor, healthy, choose = (addresses) => addresses, ttl = TTL } = options;
   const hijackFor = perClient(options.hijackFor);
   const render = readyMade((query, addresses) => answerWith(query, apexOf(query.qname), addresses, ttl));
 
@@ -48,7 +50,8 @@ export const createZone = (options: ZoneOptions): Zone => {
     const settle = (addresses: readonly string[] | undefined): Buffer | undefined => {
       if (addresses === undefined) return undefined;
       if (addresses.length === 0) return failOpen ? undefined : emptyReply(query, RCODE.SERVFAIL);
-      return render(query, addresses);
+      const chosen = choose(addresses, failOpen);
+      return chosen.length === 0 ? undefined : render(query, chosen);
     };
     const addresses = addressesFor(client);
     return addresses instanceof Promise ? addresses.then(settle) : settle(addresses);

@@ -84,7 +84,7 @@ StartLimitIntervalSec=0
 [Service]
 Type=exec
 ExecStart=${start.map(execWord).join(" ")}
-User=${USER}
+${only === "front" ? "" : "# New files on the disk, programs and configuration, are taken up while DNS goes on.\nExecReload=/bin/kill -HUP $MAINPID\n"}User=${USER}
 Group=${USER}
 WorkingDirectory=${STATE}
 StateDirectory=layover
@@ -94,7 +94,7 @@ CacheDirectoryMode=0700
 Environment=XDG_CACHE_HOME=/var/cache/layover NODE_ENV=production
 ${outside.length === 0 ? "" : `ReadWritePaths=${outside.map(pathWord).join(" ")}\n`}Restart=always
 RestartSec=1
-# The parent tells its front end, and waits for what is under way (${drain / 1_000} s).
+# The parent tells its front end, and waits for who still comes and what is under way (${drain / 1_000} s at the most).
 KillMode=mixed
 TimeoutStopSec=${Math.ceil(drain / 1_000) + SPARE}
 # The front end may run out of memory and is started again; DNS goes on.

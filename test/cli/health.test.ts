@@ -20,7 +20,7 @@ const frontEnd = async (status: number, body: string): Promise<string> => {
 /** Layover's own, with resolvers that nobody is at. */
 const dns = async (): Promise<string> => {
   const env = { LAYOVER_LISTEN_DNS: `127.0.0.1:${await freePort()}`, LAYOVER_RESOLVERS: "127.0.0.1:9" };
-  const end = await dnsEnd(await loadConfig({ file: undefined, env, cwd: emptyFolder() }), silent, () => false);
+  const end = await dnsEnd(await loadConfig({ file: undefined, env, cwd: emptyFolder() }), silent, { healthy: () => false });
   onTestFinished(() => end.close());
   return env.LAYOVER_LISTEN_DNS;
 };

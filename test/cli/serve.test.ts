@@ -87,14 +87,18 @@ describe("serve", () => {
     }
   });
 
-  it("says so when a front end that comes back finds another configuration than DNS has", async () => {
+  it("answers by another configuration when a front end that comes back finds one", async () => {
     const cwd = configured();
     const { child, said } = serve(cwd);
-    await said("ready");
+    const ready = await said("ready");
     const file = join(cwd, "layover.yaml");
     writeFileSync(file, readFileSync(file, "utf8").replace("127.0.0.3", "127.0.0.5"));
     process.kill(childrenOf(child)[0]!, "SIGKILL");
-    await said("the configuration has changed; DNS keeps to the one before until Layover is started again");
+    await said("the configuration has changed: DNS follows");
+    const [dns] = ready["dns"] as string[];
+    await expect
+      .poll(async () => decode(await askUdp(dns!, question("ghcr.io"))).answers, { timeout: 10_000, interval: 100 })
+      .toMatchObject([{ data: "127.0.0.5" }]);
   });
 
   it("leaves no front end behind when it is killed, even at its start", async () => {

@@ -49,13 +49,12 @@ export const internet = async (): Promise<string> => {
   return resolver.text;
 };
 
-/** The first address that a DNS server gives for a name; "none". */
-export const addressAt = async (dns: string, name: string): Promise<string> => {
+/** The addresses that a DNS server gives for a name. */
+const addressesAt = async (dns: string, name: string): Promise<string[]> => {
   const late = sleep(2_000).then(() => undefined);
   const reply = await Promise.race([askUdp(dns, question(name)), late]);
-  if (reply === undefined) return "none";
-  const [answer] = decode(reply).answers ?? [];
-  return answer?.type === "A" ? String(answer.data) : "none";
+  const answers = reply === undefined ? [] : (decode(reply).answers ?? []);
+  return answers.flatMap((answer) => (answer.type === "A" ? [String(answer.data)] : []));
 };
 
 export interface Page {
@@ -98,10 +97,10 @@ export class Serving {
   static async make(
     settings: { readonly listen?: object } & Record<string, unknown> = {},
     args: readonly string[] = [],
-    { env = {}, host = "127.0.0.1" } = {},
+    { env = {}, host = "127.0.0.1", ...given }: { env?: NodeJS.ProcessEnv; host?: string; http?: string } = {},
   ): Promise<Serving> {
     const dns = `127.0.0.1:${await freePort()}`;
-    const http = `${host}:${await freePort()}`;
+    const http = given.http ?? `${host}:${await freePort()}`;
     const serving = new Serving(emptyFolder(), { dns, http }, args, env);
     const { listen, ...rest } = settings;
     serving.configure({
@@ -168,8 +167,13 @@ export class Serving {
     return { code: child.exitCode, ms: performance.now() - began };
   }
 
-  address(name = "ghcr.io"): Promise<string> {
-    return addressAt(this.dns, name);
+  addresses(name = "ghcr.io"): Promise<string[]> {
+    return addressesAt(this.dns, name);
+  }
+
+  /** The first of them; "none". */
+  async address(name = "ghcr.io"): Promise<string> {
+    return (await this.addresses(name))[0] ?? "none";
   }
 
   leads(to: string, within: number, name = "ghcr.io"): Promise<number> {
