@@ -1,6 +1,6 @@
 // A CA that somebody else made takes over: their key, its certificate, and all that stands above it up to the root that clients trust. Nothing
 // is taken that some client would refuse later.
-import { readFileSync, statSync } from "node:fs";
+import { readTextFile, UnreadableFile } from "../lib/text-file.ts";
 import { CaError } from "./ca-error.ts";
 import { parseCertificateFile, parseKeyFile } from "./ca-pem.ts";
 import { describeConstraints } from "./constraints.ts";
@@ -22,22 +22,23 @@ export interface Brought {
 const MAX_BYTES = 256 * 1024;
 
 /** Throws CaError, and changes nothing then. */
-export const importCa = (options: CaOptions, brought: Brought): Promise<Succession> =>
-  changing(options, (opened) => {
-    const root = readBrought(brought, opened.now);
+export const importCa = async (options: CaOptions, brought: Brought): Promise<Succession> => {
+  const root = await readBrought(brought, options.clock());
+  return changing(options, (opened) => {
     const held = opened.roots.find(({ key, certificate }) => key !== undefined && sameAs(certificate, root));
     if (held !== undefined) throw alreadyThere(held, brought);
     const bare = opened.plan.names.filter((name) => !covers(root, name));
     if (bare.length > 0) throw leavesOut(root, bare, brought);
     return succeed(opened, root, brought.overlap);
   });
+};
 
 const sameAs = ({ fingerprint256 }: Root["certificate"], { certificate }: Root): boolean =>
   fingerprint256 === certificate.fingerprint256;
 
-const readBrought = ({ certificateFile, keyFile, passphrase }: Brought, now: number): SigningRoot => {
-  const { certificates } = parseCertificateFile(certificateFile, textOf(certificateFile));
-  const { keys } = parseKeyFile(keyFile, textOf(keyFile), passphrase);
+const readBrought = async ({ certificateFile, keyFile, passphrase }: Brought, now: number): Promise<SigningRoot> => {
+  const { certificates } = parseCertificateFile(certificateFile, await textOf(certificateFile));
+  const { keys } = parseKeyFile(keyFile, await textOf(keyFile), passphrase);
   const [held] = keys;
   if (held === undefined || keys.length > 1)
     throw new CaError({ path: keyFile, problem: "holds more than one key", mend: "name a file with the CA's own key alone" });
@@ -50,19 +51,12 @@ const readBrought = ({ certificateFile, keyFile, passphrase }: Brought, now: num
   return { ...signer!, key: held.key, above };
 };
 
-const textOf = (path: string): string => {
+const textOf = async (path: string): Promise<string> => {
   try {
-    const stats = statSync(path);
-    if (!stats.isFile() || stats.size > MAX_BYTES)
-      throw new CaError({ path, problem: "is no PEM file", mend: "name a file of a few kilobytes" });
-    return readFileSync(path, "utf8");
+    return await readTextFile(path, MAX_BYTES);
   } catch (error) {
-    if (error instanceof CaError) throw error;
-    throw new CaError({
-      path,
-      problem: `cannot be read: ${(error as Error).message}`,
-      mend: "name a file that this user may read",
-    });
+    if (!(error instanceof UnreadableFile)) throw error;
+    throw new CaError({ path, problem: error.message, mend: "name a PEM file that this user may read" });
   }
 };
 
