@@ -16,6 +16,7 @@ import { Crowd } from "./http/crowd.ts";
 import { dispatcher } from "./http/dispatch.ts";
 import { openDoors } from "./http/doors.ts";
 import type { Exchange } from "./http/exchange.ts";
+import { connecting, toOrigin } from "./http/proxy.ts";
 import { namedAnswers } from "./lib/answers.ts";
 import { systemClock } from "./lib/clock.ts";
 import { formatAddress } from "./lib/listen.ts";
@@ -148,9 +149,14 @@ export const frontEnd = async (config: Config, log: Logger): Promise<FrontEnd> =
       log,
     }));
   const { listen } = config;
+  // by a bypass a site's name leads to its registry, here as in DNS
+  const isSpokenFor = (name: string) =>
+    config.names.includes(name) || (bypass.standing === undefined && sites.byHost(name) !== undefined);
+  const proxy = { connect: connecting({ tunnels: passing, isOurs: isSpokenFor, log }), secure, toOrigin };
   const opened = await Promise.all([
     openDoors("https", listen.https, { dispatch, clients, crowd, secure, before }, log),
     openDoors("http", listen.http, { dispatch, clients, crowd }, log),
+    openDoors("proxy", listen.proxy, { dispatch, clients, crowd, proxy }, log),
   ]);
   const adminDoors = admin && (await openDoors("admin", [at!], { dispatch: admin.api.handle, clients: admin.clients }, log));
 

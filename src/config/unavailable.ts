@@ -15,7 +15,6 @@ const is = (text: string) => (value: unknown) => value === text;
 const other = (text: string) => (value: unknown) => given(value) && value !== text;
 
 const LINES: readonly Line[] = [
-  { at: "listen.proxy", refused: given, what: "the proxy door" },
   { at: "mirror", refused: given, what: "the managed mirror" },
   { at: "store.blobs", refused: other("disk"), what: "a blob store other than disk" },
   { at: "store.facts", refused: other("sqlite"), what: "a fact store other than sqlite" },

@@ -2,6 +2,7 @@
 import type { ServerResponse } from "node:http";
 import { isIP } from "node:net";
 import type { Logger } from "../lib/log.ts";
+import { plainAddress } from "../lib/prefixes.ts";
 import { isOciError, OciError } from "../oci/error.ts";
 import { parseRange } from "../oci/range.ts";
 import type { Listing, Provenance, Registry } from "../oci/registry.ts";
@@ -69,8 +70,10 @@ const route = (parts: DispatchParts, exchange: Exchange): Promise<void> | undefi
     throw new OciError("LOOP_DETECTED", "this request has already been through here: upstream names resolve to Layover itself");
   const site = parts.sites.byHost(host);
   if (site === undefined) {
-    if (!isOwn(parts, host))
+    if (!isOwn(parts, exchange)) {
+      if (note.door === "proxy") throw new OciError("DENIED", "this proxy passes on HTTPS alone, by CONNECT");
       throw new OciError("MISDIRECTED", `Layover does not stand in for ${host.slice(0, 255) || "a request without a Host"}`);
+    }
     return isApi(exchange.path) ? mirror(parts, exchange) : parts.ownPages(exchange);
   }
   note.site = site.host;
@@ -82,8 +85,11 @@ const route = (parts: DispatchParts, exchange: Exchange): Promise<void> | undefi
 
 const viaOf = ({ req }: Exchange): string => String(req.headers["via"] ?? "");
 
-/** By address as by name: a person types either. */
-const isOwn = (parts: DispatchParts, host: string): boolean => isIP(host) !== 0 || parts.isOwnName(host);
+/** By address as by name: a person types either. Behind published ports the address is none of ours; who comes through a proxy may mean another's. */
+const isOwn = ({ isOwnName }: DispatchParts, { host, note, req }: Exchange): boolean => {
+  if (isIP(host) === 0) return isOwnName(host);
+  return note.door !== "proxy" || host === plainAddress(req.socket.localAddress ?? "");
+};
 
 const redirectToHttps = ({ res, req, host, note }: Exchange): undefined => {
   note.verdict = "REDIRECT";

@@ -15,18 +15,19 @@ export interface Doors {
 
 /** Throws SetupError. */
 export const openDoors = async (
-  door: Door,
+  kind: Door | "proxy",
   places: readonly Address[],
   options: Omit<DoorOptions, "door" | "address">,
   log: Logger,
 ): Promise<Doors> => {
-  const key = `listen.${door}`;
+  const key = `listen.${kind}`;
+  const door = kind === "proxy" ? "http" : kind;
   const { opened, stop } = await listenEach(places, {
     open: (address) => openDoor({ door, address, ...options }),
     close: (one) => one.drain(AbortSignal.timeout(0)),
     ...{ key, log },
   }).catch((error: unknown) => {
-    throw new SetupError(explainListenError(error, { key, what: door.toUpperCase(), transport: "tcp" }));
+    throw new SetupError(explainListenError(error, { key, what: kind.toUpperCase(), transport: "tcp" }));
   });
   return {
     addresses: opened.map(({ address }) => address),

@@ -27,7 +27,7 @@ export interface Exchange {
   /** Filled in on the way, for the log line. */
   readonly note: {
     /** Where it is another than the listener's. */
-    door?: "mirror";
+    door?: "mirror" | "proxy";
     site?: string;
     repo?: string;
     reference?: string;

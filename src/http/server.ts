@@ -31,7 +31,32 @@ export interface DoorOptions {
   /** For the TLS door: has each connection before TLS. */
   readonly before?: BeforeTls | undefined;
   /** For the TLS door: what each server name is shown. */
-  readonly secure?: { readonly options: TlsOptions; follow(server: TlsServer): void };
+  readonly secure?: Secure;
+  /** Makes a plain door a proxy's. */
+  readonly proxy?: Proxy;
+}
+
+interface Secure {
+  readonly options: TlsOptions;
+  follow(server: TlsServer): void;
+}
+
+export interface Proxy {
+  readonly connect: Connect;
+  /** What those are shown whose connections are not passed on. */
+  readonly secure: Secure;
+  /** Sees each plain request first. */
+  readonly toOrigin: (req: IncomingMessage) => void;
+}
+
+/** What becomes of a CONNECT. Must not reject; `head` is what came behind it. */
+export type Connect = (req: IncomingMessage, socket: Socket, head: Buffer, ways: ConnectWays) => Promise<void>;
+
+interface ConnectWays {
+  /** TLS is spoken here, and what is in it is as from the TLS door. */
+  intercept(): void;
+  /** It is none of the door's any more, but for being cut at the end. */
+  keep(): void;
 }
 
 /** Gives the connection on with `take`, with nothing read of it, or keeps it: then it is none of the door's, but for being counted, and cut at the end. */
@@ -65,7 +90,13 @@ export const openDoor = async (options: DoorOptions): Promise<OpenDoor> => {
   const handler: Handler = (req, res) => {
     const talk = talks.get(req.socket) ?? beginTalk(req.socket, silent);
     if (hasBody(req)) lingerAfter(req, res);
-    inTurn(talk, res, () => void options.dispatch(exchangeOf(req, res, options.door)));
+    const isTunnelled = "encrypted" in req.socket;
+    if (!isTunnelled) options.proxy?.toOrigin(req);
+    inTurn(talk, res, () => {
+      const exchange = exchangeOf(req, res, options.proxy && isTunnelled ? "https" : options.door);
+      if (options.proxy !== undefined) exchange.note.door = "proxy";
+      void options.dispatch(exchange);
+    });
   };
   const server = options.secure === undefined ? createHttp(LIMITS, handler) : tlsServer(options.secure, handler);
   server.timeout = IDLE;
@@ -77,9 +108,10 @@ export const openDoor = async (options: DoorOptions): Promise<OpenDoor> => {
     });
   const open = admitting(server, options, silent);
   server.on("clientError", refuseMalformed);
+  const behind = options.proxy && proxying(server, options.proxy, handler, silent);
   await listening(server, options.address);
   const { address, port } = server.address() as AddressInfo;
-  return { address: { host: address, port }, drain: (signal) => drain(server, silent, open, signal) };
+  return { address: { host: address, port }, drain: (signal) => drain(server, behind, silent, open, signal) };
 };
 
 /** Who may not come in, or finds no room, never gets as far as TLS or HTTP. Gives the connections that there are, as they come and go. */
@@ -108,6 +140,36 @@ const admitting = (server: HttpServer, { clients, crowd, before, secure }: DoorO
   });
   return open;
 };
+
+/** What has come by CONNECT, of which Node's own server knows nothing any more: the server that has what is not passed on. */
+const proxying = (server: HttpServer, { connect, secure }: Proxy, handler: Handler, silent: Silent): HttpServer => {
+  const behind = tlsServer(secure, handler);
+  // it listens nowhere, and Node looks for slow headers only where a server does
+  behind.emit("listening");
+  behind.timeout = IDLE;
+  behind.on("clientError", refuseMalformed);
+  behind.on("checkContinue", (req: IncomingMessage, res: ServerResponse) => {
+    holdBody(res);
+    handler(req, res);
+  });
+  server.on("connect", (req: IncomingMessage, socket: Socket, head: Buffer) => {
+    socket.on("error", () => socket.destroy());
+    // an answer that is still owed would come in the middle of the tunnel
+    if (!isIdle(talks.get(socket))) return void socket.destroy();
+    void connect(req, socket, head, {
+      intercept() {
+        silent.add(socket);
+        if (head.length > 0) socket.unshift(head);
+        behind.emit("connection", socket);
+      },
+      keep: () => silent.spoke(socket),
+    });
+  });
+  return behind;
+};
+
+const isIdle = (talk: Talk | undefined): boolean =>
+  talk === undefined || (talk.waiting === 0 && talk.answering?.writableFinished !== false);
 
 /** A malformed request is answered where an answer can still be told from what goes out; a broken socket needs no more than closing. */
 const refuseMalformed = (error: NodeJS.ErrnoException, socket: Duplex): void => {
@@ -197,7 +259,7 @@ const inTurn = (talk: Talk, res: ServerResponse, dispatch: () => void): void => 
   }
 };
 
-const tlsServer = (secure: NonNullable<DoorOptions["secure"]>, handler: Handler): HttpServer => {
+const tlsServer = (secure: Secure, handler: Handler): HttpServer => {
   const server = createHttps({ ...LIMITS, ...secure.options, ALPNProtocols: ["http/1.1"] }, handler);
   server.on("tlsClientError", (_error, socket) => socket.destroy());
   secure.follow(server);
@@ -242,7 +304,13 @@ const endOf = ({ remoteAddress, remotePort }: Socket): string => `${remoteAddres
 /** A connection that was in use when the draining began is closed as soon as it is idle. Milliseconds. */
 const LOOK_EVERY = 100;
 
-const drain = (server: HttpServer, silent: Silent, open: ReadonlySet<Socket>, signal: AbortSignal): Promise<void> =>
+const drain = (
+  server: HttpServer,
+  behind: HttpServer | undefined,
+  silent: Silent,
+  open: ReadonlySet<Socket>,
+  signal: AbortSignal,
+): Promise<void> =>
   new Promise((resolve) => {
     const cut = () => {
       server.closeAllConnections();
@@ -250,9 +318,11 @@ const drain = (server: HttpServer, silent: Silent, open: ReadonlySet<Socket>, si
     };
     const look = setInterval(() => {
       server.closeIdleConnections();
+      behind?.closeIdleConnections();
       silent.close();
     }, LOOK_EVERY);
     server.close(() => {
+      behind?.close();
       clearInterval(look);
       signal.removeEventListener("abort", cut);
       resolve();

@@ -128,7 +128,6 @@ describe("the contract's example", () => {
   });
 
   it.each([
-    ["listen: { proxy: [127.0.0.1:3128] }", "listen.proxy"],
     ["store: { blobs: s3://bucket }", "store.blobs"],
     ["store: { facts: postgres://db }", "store.facts"],
     ["mirror: ./mirror.yaml", "mirror"],
