@@ -13,6 +13,7 @@ import type { TlsOptions, Server as TlsServer } from "node:tls";
 import { holdBody } from "./continue.ts";
 import type { Crowd } from "./crowd.ts";
 import type { Dispatch } from "./dispatch.ts";
+import { drain, Silent } from "./drain.ts";
 import { type Door, exchangeOf } from "./exchange.ts";
 
 export interface Address {
@@ -54,9 +55,9 @@ export type Connect = (req: IncomingMessage, socket: Socket, head: Buffer, ways:
 
 interface ConnectWays {
   /** TLS is spoken here, and what is in it is as from the TLS door. */
-  intercept(): void;
+  readonly intercept: () => void;
   /** It is none of the door's any more, but for being cut at the end. */
-  keep(): void;
+  readonly keep: () => void;
 }
 
 /** Gives the connection on with `take`, with nothing read of it, or keeps it: then it is none of the door's, but for being counted, and cut at the end. */
@@ -157,7 +158,7 @@ const proxying = (server: HttpServer, { connect, secure }: Proxy, handler: Handl
     // an answer that is still owed would come in the middle of the tunnel
     if (!isIdle(talks.get(socket))) return void socket.destroy();
     void connect(req, socket, head, {
-      intercept() {
+      intercept: () => {
         silent.add(socket);
         if (head.length > 0) socket.unshift(head);
         behind.emit("connection", socket);
@@ -273,60 +274,4 @@ const listening = (server: HttpServer, { host, port }: Address): Promise<void> =
       server.off("error", reject);
       resolve();
     });
-  });
-
-/**
- * Connections that have not brought a whole request yet: opened ahead (Go's clients do), or still shaking hands. Node counts none of
- * them as idle, and does not see the latter at all. Known by the other end, which is the same below TLS as above it.
- */
-class Silent {
-  readonly #sockets = new Map<string, Socket>();
-
-  add(socket: Socket): void {
-    const end = endOf(socket);
-    this.#sockets.set(end, socket);
-    socket.once("close", () => {
-      if (this.#sockets.get(end) === socket) this.#sockets.delete(end);
-    });
-  }
-
-  spoke(socket: Socket): void {
-    this.#sockets.delete(endOf(socket));
-  }
-
-  close(): void {
-    for (const socket of this.#sockets.values()) socket.destroy();
-  }
-}
-
-const endOf = ({ remoteAddress, remotePort }: Socket): string => `${remoteAddress} ${remotePort}`;
-
-/** A connection that was in use when the draining began is closed as soon as it is idle. Milliseconds. */
-const LOOK_EVERY = 100;
-
-const drain = (
-  server: HttpServer,
-  behind: HttpServer | undefined,
-  silent: Silent,
-  open: ReadonlySet<Socket>,
-  signal: AbortSignal,
-): Promise<void> =>
-  new Promise((resolve) => {
-    const cut = () => {
-      server.closeAllConnections();
-      for (const socket of open) socket.destroy();
-    };
-    const look = setInterval(() => {
-      server.closeIdleConnections();
-      behind?.closeIdleConnections();
-      silent.close();
-    }, LOOK_EVERY);
-    server.close(() => {
-      behind?.close();
-      clearInterval(look);
-      signal.removeEventListener("abort", cut);
-      resolve();
-    });
-    if (signal.aborted) cut();
-    else signal.addEventListener("abort", cut, { once: true });
   });
