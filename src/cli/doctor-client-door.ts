@@ -27,12 +27,11 @@ type Shown = { readonly name: string; readonly at: string; readonly certificate:
 
 export const checkDoor = async (check: DoorCheck): Promise<Finding[]> => {
   const shown = (await Promise.all(check.names.map((name) => show(check, name)))).filter((one) => one !== undefined);
-  const closed = Map.groupBy(
-    shown.filter(({ certificate }) => typeof certificate === "string"),
-    ({ at, certificate }) => `${at}: ${String(certificate)}`,
+  const silent = shown.flatMap(({ name, at, certificate }) =>
+    typeof certificate === "string" ? [{ name, where: `${at}: ${certificate}` }] : [],
   );
   const findings = [
-    ...[...closed].map(([where, those]) => unreachable(where, those)),
+    ...[...Map.groupBy(silent, ({ where }) => where)].map(([where, those]) => unreachable(where, those)),
     ...together(check.roots.length === 0 ? [] : shown.flatMap((one) => judge(check, one) ?? [])),
   ];
   if (findings.length > 0 || shown.length === 0) return findings;
@@ -68,7 +67,7 @@ const certificateOf = ({ roots, timeout }: DoorCheck, host: string, port: number
 /** Node gives the code, or an error that has it, or the code as a text. */
 const codeOf = (error: unknown): string => (error as NodeJS.ErrnoException | null)?.code ?? String(error);
 
-const unreachable = (where: string, those: readonly Shown[]): Finding => {
+const unreachable = (where: string, those: readonly { readonly name: string }[]): Finding => {
   const names = those.map(({ name }) => name).join(", ");
   const mend =
     "let this machine through to port 443 there, or set Layover's `answer` (LAYOVER_ANSWER) to the address that clients reach";

@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { moved, publish } from "./compose-pulls.ts";
 import { outcome } from "./part.ts";
 import { ELSEWHERE, Project, type Yard } from "./project.ts";
+import { USERS } from "./tokens.ts";
 
 const DIRECT = new URL("../../compose/direct.Dockerfile", import.meta.url);
 
@@ -101,6 +102,16 @@ export const ways = (yard: () => Yard): void => {
         expect(outcome(await project().builder(2, "pull", reference))).toBe("success");
         expect(await upstream.blobBytes(mark)).toBe(image.size);
       }
+    });
+
+    test("and so does what needs a login, whose token server is passed on untouched", async () => {
+      const { image, name, mark } = await publish(yard().guarded, "alice/sealed");
+      expect((await project().builder(1, "pull", name)).code).not.toBe(0);
+      const login = ["docker", "login", yard().guarded.host, "-u", "alice", "--password-stdin"];
+      expect(outcome(await project().feed(USERS["alice"]!, "builder", ...login))).toBe("success");
+      expect(outcome(await project().builder(1, "pull", name))).toBe("success");
+      expect(await moved(yard().guarded, mark, image.size)).toBe(image.size);
+      expect((await project().builder(2, "pull", name)).code).not.toBe(0); // who has not logged in gets nothing of what is held
     });
 
     test("and what it pushes goes through Layover to the real registry", async () => {

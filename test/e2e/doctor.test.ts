@@ -1,5 +1,5 @@
 // `layover doctor` on machines that are set up wrong: a client is a network namespace of its own, with its own files and its own rules.
-import { mkdir, mkdtemp, rename, rm, symlink, unlink, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rename, rm, symlink, unlink, writeFile } from "node:fs/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { Authority } from "./authority.ts";
 import { builder, Engine, type Kind } from "./engine.ts";
@@ -17,6 +17,7 @@ const INTERNET = "10.77.0.6";
 const LOOPING = "10.77.0.10";
 /** Others than Layover's own machine: served here, and none of this machine's addresses. */
 const OTHERS = [SITE.address, HUB.address, INTERNET, LOOPING];
+const TRUST_CA = new URL("../../scripts/trust-ca", import.meta.url).pathname;
 const INSIDE = ["ip", "netns", "exec", "client"];
 const NAMES = [HUB.name, "index.docker.io", SITE.name];
 
@@ -247,6 +248,31 @@ describe("on a client", () => {
     const expected = text === "" ? [] : [{ check: "docker", status: "fail", text: expect.stringContaining(text) }];
     expect(seen(findings)).toMatchObject(expected);
     expect(findings.some(({ check }) => check === "docker")).toBe(true);
+  });
+
+  test("with Docker's classic store, scripts/trust-ca and a restart mend it, and its undo breaks it again", async () => {
+    const place = `${dir}/e${++count}`;
+    await mkdir(place);
+    // Debian's real commands, on a copy of its store
+    const store = `cp -a /etc/ssl/certs ${place}/certs && mount --bind ${place}/certs /etc/ssl/certs && mount -t tmpfs store /usr/local/share/ca-certificates`;
+    const look = `${process.execPath} ${SCRIPT} doctor --json --from client --server http://${ADDRESS}`;
+    const steps = [`${TRUST_CA} ${layover.certificate}`, look, `${TRUST_CA} --undo`, look].map(
+      (step, i) => `${step} > ${place}/${i}`,
+    );
+    const engine = await Engine.start("classic", "classic", place, { dns: ADDRESS, publicCa: authority.certificate });
+    undo.push(() => engine.stop());
+    await symlink(`${place}/sock`, "/run/docker.sock");
+    undo.push(() => unlink("/run/docker.sock"));
+    const enter = await client(ADDRESS, []);
+    await must([...enter, "sh", "-c", `${store} && ${steps[0]} && { ${steps[1]}; ${steps[2]} && { ${steps[3]}; true; }; }`]);
+    const [mended, broken] = await Promise.all(
+      [1, 3].map(async (step) => seen(JSON.parse(await readFile(`${place}/${step}`, "utf8")) as Finding[])),
+    );
+    expect(mended).toEqual([]);
+    expect(broken).toMatchObject([
+      { check: "trust", text: `nothing here trusts Layover's CA for ${NAMES.join(", ")}` },
+      { check: "docker", text: expect.stringContaining("classic image store reads only the system's") },
+    ]);
   });
 
   test("of a Layover whose front end hangs it says that names lead to the registries themselves", async () => {

@@ -7,6 +7,7 @@ import { Engine } from "./engine.ts";
 import { Internet } from "./internet.ts";
 import { BUILD, BUILDER_IMAGE, build, LAYOVER_IMAGE } from "./local-images.ts";
 import { must, outcome, type Ran } from "./part.ts";
+import { ADDRESS as TOKENS, TokenServer } from "./tokens.ts";
 import { Upstream } from "./upstream.ts";
 
 const COMPOSE = new URL("../../compose", import.meta.url).pathname;
@@ -16,6 +17,8 @@ const ADDRESSES = {
   "ghcr.io": "198.51.100.7",
   "registry.gitlab.com": "198.51.100.2",
   "registry-1.docker.io": "198.51.100.8",
+  "quay.io": "198.51.100.10",
+  "gitlab.com": TOKENS,
   "elsewhere.example": "198.51.100.9",
 };
 export const ELSEWHERE = { name: "elsewhere.example", address: ADDRESSES["elsewhere.example"] };
@@ -28,9 +31,15 @@ export class Yard {
   readonly ghcr: Upstream;
   readonly gitlab: Upstream;
   readonly hub: Upstream;
+  /** quay.io, behind a token server under another name: gitlab.com. */
+  readonly guarded: Upstream;
+  readonly #tokens: TokenServer;
   readonly #internet: Internet;
 
-  private constructor(dir: string, authority: Authority, engine: Engine, [ghcr, gitlab, hub]: readonly Upstream[]) {
+  private constructor(dir: string, authority: Authority, engine: Engine, upstreams: readonly Upstream[], tokens: TokenServer) {
+    const [ghcr, gitlab, hub, guarded] = upstreams;
+    this.guarded = guarded!;
+    this.#tokens = tokens;
     this.dir = dir;
     this.authority = authority;
     this.engine = engine;
@@ -50,12 +59,14 @@ export class Yard {
     const upstreams: Upstream[] = [];
     for (const host of ["ghcr.io", "registry.gitlab.com", "registry-1.docker.io"] as const)
       upstreams.push(await Upstream.make(authority, host, ADDRESSES[host], `${dir}/${host}`));
+    const tokens = await TokenServer.make(authority);
+    upstreams.push(await Upstream.make(authority, "quay.io", ADDRESSES["quay.io"], `${dir}/quay.io`, tokens));
     await mkdir(`${dir}/e`);
     const network = { dns: RESOLVER, publicCa: authority.certificate, bridges: true } as const;
     const engine = await Engine.start("containerd", "of the yard", `${dir}/e`, network);
     await engine.plugIn("docker-compose", "docker-buildx");
-    const yard = new Yard(dir, authority, engine, upstreams);
-    await Promise.all([yard.#internet.start(), ...upstreams.map((each) => each.start())]);
+    const yard = new Yard(dir, authority, engine, upstreams, tokens);
+    await Promise.all([yard.#internet.start(), tokens.start(), ...upstreams.map((each) => each.start())]);
     return yard;
   }
 
@@ -68,7 +79,7 @@ export class Yard {
 
   async stop(): Promise<void> {
     await this.engine.stop();
-    await Promise.all([this.#internet.stop(), this.ghcr.stop(), this.gitlab.stop(), this.hub.stop()]);
+    await Promise.all([this.#internet, this.#tokens, this.ghcr, this.gitlab, this.hub, this.guarded].map((each) => each.stop()));
     await rm(this.dir, { recursive: true, force: true });
   }
 }

@@ -81,6 +81,20 @@ describe("trust-ca", () => {
     expect(stored()).toEqual(["layover-ca-1.crt"]);
   });
 
+  it.skipIf(spawnSync("busybox", ["true"]).status !== 0)("does the same by Alpine's shell and tools alone", () => {
+    const { root, file, stored } = world("debian"); // the layout is the same, and so is the name of the command
+    const few = join(root, "few");
+    fs.mkdirSync(few);
+    spawnSync("busybox", ["--install", "-s", few]);
+    const busybox = spawnSync("sh", ["-c", "command -v busybox"], { encoding: "utf8" }).stdout.trim();
+    const alone = (...args: string[]) =>
+      spawnSync(busybox, ["sh", SCRIPT, ...args], { encoding: "utf8", env: { PATH: few, DESTDIR: root } });
+    expect(alone(file(pem("ghcr.io", "quay.io"))).stderr).toBe("");
+    expect(stored()).toEqual(["layover-ca-1.crt", "layover-ca-2.crt"]);
+    expect(alone("--undo").status).toBe(0);
+    expect(stored()).toEqual([]);
+  });
+
   it("says so where there is no store that it knows", () => {
     const root = scratch();
     const { status, stderr } = spawnSync("sh", [SCRIPT, "--undo"], { encoding: "utf8", env: { ...process.env, DESTDIR: root } });
