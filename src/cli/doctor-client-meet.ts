@@ -1,10 +1,11 @@
 // Which Layover this machine is to use: what its plain HTTP door says of it, and the addresses that are its own.
 import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
+import { readinessOf } from "../admin/readiness.ts";
 import { plainAddress } from "../lib/prefixes.ts";
 import { parseRoots, type Root } from "./ca-roots.ts";
 import type { Ask } from "./doctor-ask.ts";
-import { type Finding, fail, ok, reasonOf } from "./doctor-finding.ts";
+import { type Finding, fail, ok, reasonOf, warn } from "./doctor-finding.ts";
 import { judgeClock } from "./doctor-upstream.ts";
 
 export interface Met {
@@ -104,7 +105,10 @@ const ownAddresses = async (ask: Ask, host: string, [name]: readonly string[]): 
 };
 
 const judgeHealth = (url: URL, { status, body }: Said): Finding => {
-  if (status === 200) return ok("layover", `${url.origin} is ready`);
+  const readiness = readinessOf(status, body);
+  if (readiness === "ready") return ok("layover", `${url.origin} is ready`);
+  if (readiness === "bypass")
+    return warn("layover", `${url.origin}: ${notesOf(body)}`, "`layover bypass off` there, if that is over");
   const mend = "see Layover's log; until then names lead to the real registries";
   return fail("layover", `${url.origin} is not well: ${notesOf(body)}`, mend);
 };

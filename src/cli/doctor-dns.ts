@@ -54,7 +54,7 @@ const judgeA = (name: string, { addresses, rcode }: Reply, isOurs: (address: str
   return fail(
     "dns",
     `${name} is answered with ${addresses.join(", ")}, which is not Layover`,
-    "its front end is not well, so names lead past it (see /readyz), or `hijackFor` or a container without `answer` leaves this machine out",
+    "its front end is not well, so names lead past it (see /readyz), a bypass is on (`layover bypass status`), or `hijackFor` or a container without `answer` leaves this machine out",
   );
 };
 

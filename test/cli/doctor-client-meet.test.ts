@@ -57,6 +57,16 @@ describe("Layover, as a client meets it", () => {
     });
   });
 
+  it("may be gone round on somebody's word", async () => {
+    const url = await pages(
+      { "/readyz": '{"ready":false,"reason":"bypass","notes":["bypass: names lead elsewhere"]}' },
+      (response, path) => {
+        if (path === "/readyz") response.statusCode = 503;
+      },
+    );
+    expect((await met(url)).findings[0]).toMatchObject({ status: "warn", mend: expect.stringContaining("layover bypass off") });
+  });
+
   it.each<[string, () => Promise<URL>, RegExp]>([
     ["has no address", () => Promise.resolve(new URL("http://layover.invalid")), /layover\.invalid has no address here/],
     [
