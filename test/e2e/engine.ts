@@ -9,7 +9,7 @@ import { USERS } from "./tokens.ts";
 export type Kind = "classic" | "containerd";
 /**
  * Where a builder looks up names, and which CA its certs.d holds for which hosts. `bridges`: its containers get networks, and the
- * rules that go with them. `mirror`: what it is to ask first.
+ * rules that go with them. `mirror`: what it is to ask first. `netns`: the network namespace that it is in, by name.
  */
 export type Network = {
   dns: string;
@@ -17,6 +17,7 @@ export type Network = {
   publicCa: string;
   bridges?: true;
   mirror?: Mirror;
+  netns?: string;
 };
 
 const NOBODY = "nobody";
@@ -32,7 +33,8 @@ export const builder = async (dir: string, network: Network): Promise<string[]> 
     await copyFile(network.ca!.certificate, `${dir}/docker/certs.d/${host}/ca.crt`);
   }
   const enter = 'mount --bind "$1" "$(readlink -f /etc/resolv.conf)" && mount --bind "$2" /etc/docker && shift 2 && exec "$@"';
-  return ["unshare", "-m", "sh", "-c", enter, "builder", `${dir}/resolv.conf`, `${dir}/docker`];
+  const there = network.netns === undefined ? [] : ["nsenter", `--net=/run/netns/${network.netns}`];
+  return [...there, "unshare", "-m", "sh", "-c", enter, "builder", `${dir}/resolv.conf`, `${dir}/docker`];
 };
 
 /** Debian's client, which speaks to both kinds; each user has a configuration, and so credentials, of their own. */

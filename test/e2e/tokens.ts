@@ -41,6 +41,8 @@ export class TokenServer {
   #server: Server | undefined;
   readonly #dropped = new Set<string>();
   asked = 0;
+  /** The addresses that have asked. */
+  readonly callers = new Set<string>();
 
   private constructor(web: Pair, signer: Pair) {
     this.#web = web;
@@ -80,6 +82,7 @@ export class TokenServer {
     const pair = { cert: readFileSync(this.#web.certificate), key: readFileSync(this.#web.key) };
     this.#server = createServer(pair, (request, response) => {
       this.asked++;
+      this.callers.add(request.socket.remoteAddress ?? "");
       const { status, body } = this.#answer(request.method, request.url ?? "", request.headers.authorization);
       response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
     });
