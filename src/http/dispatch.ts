@@ -66,22 +66,30 @@ const fail = (log: Logger, exchange: Exchange, error: unknown): void => {
 /** `undefined`: answered at once. */
 const route = (parts: DispatchParts, exchange: Exchange): Promise<void> | undefined => {
   const { host, serverName, note } = exchange;
+  refuseTwofold(exchange);
   if (viaOf(exchange).includes(parts.viaToken))
     throw new OciError("LOOP_DETECTED", "this request has already been through here: upstream names resolve to Layover itself");
   const site = parts.sites.byHost(host);
-  if (site === undefined) {
-    if (!isOwn(parts, exchange)) {
-      if (note.door === "proxy") throw new OciError("DENIED", "this proxy passes on HTTPS alone, by CONNECT");
-      throw new OciError("MISDIRECTED", `Layover does not stand in for ${host.slice(0, 255) || "a request without a Host"}`);
-    }
-    return isApi(exchange.path) ? mirror(parts, exchange) : parts.ownPages(exchange);
+  if (site === undefined && !isOwn(parts, exchange)) {
+    if (note.door === "proxy") throw new OciError("DENIED", "this proxy passes on HTTPS alone, by CONNECT");
+    throw new OciError("MISDIRECTED", `Layover does not stand in for ${host.slice(0, 255) || "a request without a Host"}`);
   }
-  note.site = site.host;
+  // a connection is for a site, or for one of our own names, which no site has
   if (serverName !== undefined && parts.sites.byHost(serverName) !== site)
     throw new OciError("MISDIRECTED", `the connection is for ${serverName}, the request for ${host}`);
+  if (site === undefined) return isApi(exchange.path) ? mirror(parts, exchange) : parts.ownPages(exchange);
+  note.site = site.host;
   if (exchange.door === "http") return redirectToHttps(exchange);
   return serve(parts.doorOf(site, exchange.res), exchange);
 };
+
+/** Node takes the first of several; whoever is behind us may take another (RFC 9112 3.2). */
+const refuseTwofold = ({ req: { rawHeaders } }: Exchange): void => {
+  let hosts = 0;
+  for (let i = 0; i < rawHeaders.length; i += 2) if (HOST.test(rawHeaders[i]!)) hosts += 1;
+  if (hosts > 1) throw new OciError("NAME_INVALID", "a request with more than one Host");
+};
+const HOST = /^host$/i;
 
 const viaOf = ({ req }: Exchange): string => String(req.headers["via"] ?? "");
 

@@ -39,6 +39,7 @@ export interface Exchange {
 }
 
 export const exchangeOf = (req: IncomingMessage, res: ServerResponse, door: Door): Exchange => {
+  const host = hostOf(authorityOf(req));
   const target = req.url ?? "/";
   const mark = target.indexOf("?");
   const servername = (req.socket as Partial<TLSSocket>).servername;
@@ -47,7 +48,7 @@ export const exchangeOf = (req: IncomingMessage, res: ServerResponse, door: Door
     req,
     res,
     door,
-    host: hostOf(req.headers.host),
+    host,
     serverName: typeof servername === "string" && servername !== "" ? plainHost(servername) : undefined,
     method: req.method ?? "GET",
     path: mark === -1 ? target : target.slice(0, mark),
@@ -112,6 +113,17 @@ const goneOf = (res: ServerResponse): AbortController => {
   else res.once("close", () => gone.abort(new ClientGone()));
   return gone;
 };
+
+/** `https://ghcr.io/v2/` as a target says whom the request is for, and Host does not (RFC 9112 3.2.2): it becomes `/v2/`. */
+const authorityOf = (req: IncomingMessage): string | undefined => {
+  const { url = "/", headers } = req;
+  if (url.startsWith("/")) return headers.host;
+  const [, authority, rest = ""] = ABSOLUTE.exec(url) ?? [];
+  if (authority === undefined) return headers.host;
+  req.url = rest.startsWith("/") ? rest : `/${rest}`;
+  return authority;
+};
+const ABSOLUTE = /^https?:\/\/([^/?#]*)(.*)$/is;
 
 /** `Host` → name: without port, brackets, case or trailing dot. */
 const hostOf = (header: string | undefined): string => {
