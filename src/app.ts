@@ -125,6 +125,7 @@ export const frontEnd = async (config: Config, log: Logger): Promise<FrontEnd> =
   };
   const secure = secureContexts(ca, {
     allowed: (name) => sites.byHost(name) !== undefined || config.names.includes(name),
+    isOfMany: (name) => sites.byHost(name)?.wildcard !== undefined,
     ownName: config.names[0]!,
     ownAddresses: namedAnswers(config),
     clock,

@@ -18,6 +18,8 @@ interface Shown {
 }
 
 interface Leaves {
+  /** Whether it can be shown without minting one. */
+  has(name: string): boolean;
   /** The leaf for a plain name that may be shown. Throws Error when no root can sign for it now. */
   show(name: string): Shown;
 }
@@ -33,8 +35,8 @@ interface LeavesOptions {
 const MAX_NAMES = 1_000;
 
 /**
- * Minting takes about a millisecond and waits for nothing, so any number of handshakes at once mint a name once. No limit per second is
- * needed: the caller lets a closed set of names through, and that bounds it. Every leaf is logged.
+ * Minting takes about a millisecond and waits for nothing, so any number of handshakes at once mint a name once. How many names there are is
+ * the caller's to bound. Every leaf is logged.
  */
 export const leavesOf = (ca: Ca, { addresses, clock, log }: LeavesOptions): Leaves => {
   const held = new LRUCache<string, Shown>({ max: MAX_NAMES });
@@ -52,6 +54,10 @@ export const leavesOf = (ca: Ca, { addresses, clock, log }: LeavesOptions): Leav
   };
 
   return {
+    has: (name) => {
+      const shown = held.get(name);
+      return shown !== undefined && isFresh(shown, clock());
+    },
     show: (name) => {
       const now = clock();
       const shown = held.get(name);
