@@ -11,7 +11,7 @@ import { openDoor } from "../src/http/server.ts";
 import { type Dial, tunnels } from "../src/http/tunnel.ts";
 import { OciError } from "../src/oci/error.ts";
 import { mintLeaf } from "../src/tls/leaf.ts";
-import { makeRoot } from "../src/tls/root.ts";
+import { anchorOf, makeRoot } from "../src/tls/root.ts";
 import { folderOf } from "./config/folder.ts";
 import { extension, hello, helloOfNode, records, serverName } from "./tls/hello.ts";
 import { recorder } from "./tls/scratch.ts";
@@ -22,7 +22,7 @@ const THEIRS = "auth.docker.io";
 const certified = (name: string) => {
   const root = makeRoot({ names: "all", now: Date.now(), hostname: name });
   const { chain, key } = mintLeaf(root, [name, "cdn.cloudfront.net"], Date.now());
-  return { ca: String(root.certificate), cert: chain, key: key.export({ type: "pkcs8", format: "pem" }) as string };
+  return { ca: String(anchorOf(root).certificate), cert: chain, key: key.export({ type: "pkcs8", format: "pem" }) as string };
 };
 const ours = certified(OURS);
 const theirs = certified(THEIRS);
