@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { parseRoots } from "../../src/cli/ca-roots.ts";
 import { checkAuthority, checkDockerTrust } from "../../src/cli/doctor-ca.ts";
-import { emptyFolder, layover } from "./command.ts";
+import { emptyFolder } from "./command.ts";
 import { makeRoot } from "./roots.ts";
 
 const good = makeRoot(["ghcr.io", "quay.io"]);
@@ -92,24 +92,4 @@ describe("Docker's trust", () => {
     expect(await trust({ "ghcr.io:443/ca.crt": good.pem })).toMatchObject([
       { status: "warn", text: expect.stringContaining(":443") },
     ]));
-});
-
-describe("ca show", () => {
-  it("prints what clients compare", async () => {
-    const cwd = emptyFolder();
-    writeFileSync(join(cwd, "layover.yaml"), "ca: { certificate: ca.crt }");
-    writeFileSync(join(cwd, "ca.crt"), good.pem + makeRoot([], { from: -9, until: -1, name: "Old" }).pem);
-    const { code, stdout } = await layover(["ca", "show"], cwd);
-    expect(code).toBe(0);
-    expect(stdout).toContain(join(cwd, "ca.crt"));
-    expect(stdout).toContain(`SHA-256    ${good.certificate.fingerprint256}`);
-    expect(stdout).toContain("covers     ghcr.io, quay.io");
-    expect(stdout).toMatch(/CN=Old[\s\S]*any name[\s\S]*EXPIRED/);
-  });
-
-  it("says when there is none", async () => {
-    const { code, stderr } = await layover(["ca", "show"], emptyFolder());
-    expect(code).toBe(1);
-    expect(stderr).toContain("not there yet");
-  });
 });
