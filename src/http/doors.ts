@@ -1,4 +1,5 @@
 // The doors of one kind, on all their addresses: one that this machine does not have yet is opened when it comes.
+import { isIPv4, isIPv6 } from "node:net";
 import { type Address, explainListenError } from "../lib/listen.ts";
 import { listenEach } from "../lib/listen-each.ts";
 import type { Logger } from "../lib/log.ts";
@@ -17,13 +18,14 @@ export interface Doors {
 export const openDoors = async (
   kind: Door | "proxy",
   places: readonly Address[],
-  options: Omit<DoorOptions, "door" | "address">,
+  options: Omit<DoorOptions, "door" | "address" | "ipv6Only">,
   log: Logger,
 ): Promise<Doors> => {
   const key = `listen.${kind}`;
   const door = kind === "proxy" ? "http" : kind;
+  const hasIPv4 = places.some(({ host }) => isIPv4(host));
   const { opened, stop } = await listenEach(places, {
-    open: (address) => openDoor({ door, address, ...options }),
+    open: (address) => openDoor({ door, address, ipv6Only: isIPv6(address.host) && hasIPv4, ...options }),
     close: (one) => one.drain(AbortSignal.timeout(0)),
     ...{ key, log },
   }).catch((error: unknown) => {

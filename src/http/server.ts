@@ -24,6 +24,8 @@ export interface Address {
 export interface DoorOptions {
   readonly door: Door;
   readonly address: Address;
+  /** `::` leaves IPv4 to another. */
+  readonly ipv6Only?: boolean;
   readonly dispatch: Dispatch;
   /** Whether an address may use the doors. */
   readonly clients: (address: string) => boolean;
@@ -110,7 +112,7 @@ export const openDoor = async (options: DoorOptions): Promise<OpenDoor> => {
   const open = admitting(server, options, silent);
   server.on("clientError", refuseMalformed);
   const behind = options.proxy && proxying(server, options.proxy, handler, silent);
-  await listening(server, options.address);
+  await listening(server, options);
   const { address, port } = server.address() as AddressInfo;
   return { address: { host: address, port }, drain: (signal) => drain(server, behind, silent, open, signal) };
 };
@@ -267,10 +269,10 @@ const tlsServer = (secure: Secure, handler: Handler): HttpServer => {
   return server as unknown as HttpServer;
 };
 
-const listening = (server: HttpServer, { host, port }: Address): Promise<void> =>
+const listening = (server: HttpServer, { address: { host, port }, ipv6Only = false }: DoorOptions): Promise<void> =>
   new Promise((resolve, reject) => {
     server.once("error", reject);
-    server.listen({ host, port, backlog: 1024 }, () => {
+    server.listen({ host, port, ipv6Only, backlog: 1024 }, () => {
       server.off("error", reject);
       resolve();
     });
