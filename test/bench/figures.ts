@@ -1,6 +1,7 @@
 // The one table of what is measured, in what units, and what is to be reached.
 import { coldBare, coldLimited, firstByte } from "./cold.ts";
 import { forwarded, forwardedFree, hijacked, hijackedFree } from "./dns.ts";
+import { underLoad } from "./dns-latency.ts";
 import { cold50, herd } from "./herd.ts";
 import { memory, takeRest } from "./memory.ts";
 import { startMillion } from "./million.ts";
@@ -125,6 +126,18 @@ export const FIGURES: readonly Figure[] = [
   { name: "dns-hijacked-free", title: "The same, not pinned", metrics: queries(), measure: hijackedFree },
   { name: "dns-forwarded", title: "DNS forwarded, server on one core", metrics: queries(), measure: forwarded },
   { name: "dns-forwarded-free", title: "The same, not pinned", metrics: queries(), measure: forwardedFree },
+  {
+    name: "dns-loaded",
+    title: "DNS while the front end is at full load (wrk, and 4 readers of a large blob), not pinned",
+    metrics: [
+      ...["hijacked", "cached", "forwarded"].flatMap((kind) => [
+        { key: `${kind}50`, unit: `ms, ${kind}, median`, digits: 2 },
+        { key: `${kind}99`, unit: `ms, ${kind}, p99`, digits: 2, targets: [{ atMost: 10 }] },
+      ]),
+      { key: "load", unit: "requests/s of the front end meanwhile", digits: 0, alone: true },
+    ],
+    measure: underLoad,
+  },
   { name: "start", title: "Start, with what was held before", metrics: [seconds({ atMost: 0.5 })], measure: again },
   { name: "start-first", title: "Very first start, with a new CA", metrics: [seconds({ atMost: 0.5 })], measure: first },
   {

@@ -12,6 +12,10 @@ export const median = (values: readonly number[]): number => {
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 };
 
+/** The least value that at least this part of them does not exceed. */
+export const quantile = (values: readonly number[], part: number): number =>
+  values.toSorted((one, other) => one - other)[Math.max(0, Math.ceil(values.length * part) - 1)] ?? Number.NaN;
+
 export const spread = (values: readonly number[]): Spread | undefined =>
   values.length === 0 ? undefined : { median: median(values), min: Math.min(...values), max: Math.max(...values) };
 
