@@ -4,12 +4,14 @@ import type { DnsEnd } from "../app-dns.ts";
 import type { Logger } from "../lib/log.ts";
 import { Ending, ending, GRACE, IN_PEACE } from "./ending.ts";
 import { keepCompiled, logRejections, staySmall } from "./half.ts";
+import { goFirst } from "./precedence.ts";
 import { onReload, startProblem } from "./reload.ts";
 import { type ParentConfig, Supervisor } from "./supervise.ts";
 
 /** The child comes first, for it takes longest; it reads the configuration for both. */
 export const serveBoth = async (file: string | undefined): Promise<void> => {
   staySmall();
+  goFirst();
   const end = ending();
   const front = new Supervisor(fileURLToPath(new URL("./front.ts", import.meta.url)), file === undefined ? [] : [file]);
   const led = new Led(front);

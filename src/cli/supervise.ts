@@ -7,6 +7,7 @@ import type { Config } from "../config/config.ts";
 import type { Logger } from "../lib/log.ts";
 import { stepOf } from "../lib/pauses.ts";
 import type { Ending, EndMessage, EndOrder } from "./ending.ts";
+import { ordinarily } from "./precedence.ts";
 import { Standing } from "./standing.ts";
 
 /** Of the configuration, what the parent needs: nothing secret, and nothing that JSON would change. */
@@ -144,11 +145,13 @@ export class Supervisor {
   }
 
   #start(): void {
-    const child = fork(this.#entry, this.#args, {
-      execArgv: [...process.execArgv, ...HEAP, ...NO_CONTEXT],
-      env: { ...ONE_ARENA, ...process.env },
-      stdio: ["ignore", "inherit", "inherit", "ipc"],
-    });
+    const child = ordinarily(() =>
+      fork(this.#entry, this.#args, {
+        execArgv: [...process.execArgv, ...HEAP, ...NO_CONTEXT],
+        env: { ...ONE_ARENA, ...process.env },
+        stdio: ["ignore", "inherit", "inherit", "ipc"],
+      }),
+    );
     this.#child = child;
     this.#leaving = false;
     this.#bornAt = performance.now();

@@ -1,7 +1,7 @@
 // The one table of what is measured, in what units, and what is to be reached.
 import { coldBare, coldLimited, firstByte } from "./cold.ts";
 import { forwarded, forwardedFree, hijacked, hijackedFree } from "./dns.ts";
-import { underLoad } from "./dns-latency.ts";
+import { latency } from "./dns-latency.ts";
 import { cold50, herd } from "./herd.ts";
 import { memory, takeRest } from "./memory.ts";
 import { startMillion } from "./million.ts";
@@ -136,7 +136,7 @@ export const FIGURES: readonly Figure[] = [
       ]),
       { key: "load", unit: "requests/s of the front end meanwhile", digits: 0, alone: true },
     ],
-    measure: underLoad,
+    measure: latency,
   },
   { name: "start", title: "Start, with what was held before", metrics: [seconds({ atMost: 0.5 })], measure: again },
   { name: "start-first", title: "Very first start, with a new CA", metrics: [seconds({ atMost: 0.5 })], measure: first },

@@ -2,8 +2,9 @@
 // answered, nothing answers an answer, nothing is longer than it may be, and the process stays as small as it was.
 import { createSocket, type Socket as UdpSocket } from "node:dgram";
 import { once } from "node:events";
-import { mkdtemp, readFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile } from "node:fs/promises";
 import { connect } from "node:net";
+import { getPriority } from "node:os";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Authority } from "./authority.ts";
 import { DNS as RESOLVER } from "./internet.ts";
@@ -14,6 +15,7 @@ import { hostile, randomFrom, shapes } from "./names/hostile.ts";
 import { read } from "./names/reading.ts";
 import { u16 } from "./names/writing.ts";
 import { APEX, TYPES } from "./names/zone.ts";
+import { until } from "./until.ts";
 import { OPEN } from "./world.ts";
 
 const OTHERS = `one.${APEX}`;
@@ -192,4 +194,23 @@ test("100,000 packets over TCP, with and without proper frames", async () => {
 test("nothing of it was an error to Layover, and it is the same process still", async () => {
   expect(layover.parent.ended).toBe(false);
   expect(layover.tail(200)).not.toMatch(/"level":"?(error|50|fatal|60)/);
+});
+
+/** Of each thread of a process, how nice it is. */
+const niceness = async (pid: number): Promise<number[]> => {
+  const threads = await readdir(`/proc/${pid}/task`);
+  const stats = await Promise.all(threads.map((thread) => readFile(`/proc/${pid}/task/${thread}/stat`, "utf8").catch(() => "")));
+  return stats.filter((stat) => stat !== "").map((stat) => Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[16]));
+};
+
+test("DNS goes before the front end, the first one and the next", async () => {
+  const own = getPriority();
+  expect((await niceness(layover.parent.pid))[0]).toBe(own - 10);
+  for (const _ of ["first", "next"]) {
+    const front = await until("a front end", 10_000, () => layover.front());
+    await until("it to be ready", 20_000, () => layover.ready());
+    expect(new Set(await niceness(front))).toEqual(new Set([own]));
+    process.kill(front, "SIGKILL");
+    await until("it to be gone", 5_000, async () => (await layover.front()) !== front);
+  }
 });
