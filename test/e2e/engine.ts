@@ -9,7 +9,8 @@ import { USERS } from "./tokens.ts";
 export type Kind = "classic" | "containerd";
 /**
  * Where a builder looks up names, and which CA its certs.d holds for which hosts. `bridges`: its containers get networks, and the
- * rules that go with them. `mirror`: what it is to ask first. `netns`: the network namespace that it is in, by name.
+ * rules that go with them. `mirror`: what it is to ask first. `proxy`: by what HTTPS_PROXY leads it out. `netns`: the network namespace that
+ * it is in, by name.
  */
 export type Network = {
   dns: string;
@@ -18,7 +19,11 @@ export type Network = {
   bridges?: true;
   mirror?: Mirror;
   netns?: string;
+  proxy?: string;
 };
+
+/** The variable that leads a client out. */
+export const wayOut = ({ proxy }: Network): Record<string, string> => (proxy === undefined ? {} : { HTTPS_PROXY: proxy });
 
 const NOBODY = "nobody";
 /** Where Debian's commands are. */
@@ -82,7 +87,7 @@ export class Engine {
     const links = network.bridges ? ["--userland-proxy=false"] : ["--bridge=none", "--iptables=false", "--ip-forward=false"];
     const argv = [...enter, dockerd, ...places, ...links];
     const path = kind === "classic" ? PATH : `${process.env["LAYOVER_LAB"]}/bin:${PATH}`;
-    const env = { PATH: path, SSL_CERT_FILE: network.publicCa, DOCKER_MIN_API_VERSION: "1.24" };
+    const env = { PATH: path, SSL_CERT_FILE: network.publicCa, DOCKER_MIN_API_VERSION: "1.24", ...wayOut(network) };
     const answers = async () => (await run(docker(dir, NOBODY, ["version"]), { ms: 5_000 })).code === 0;
     return new Engine(kind, name, dir, await Part.start(`engine ${name}`, argv, `${dir}/log`, answers, { env, ms: 60_000 }));
   }

@@ -28,6 +28,8 @@ const MIRRORED: readonly (readonly [ClientName, host: string])[] = [
   ["buildctl", "docker.io"],
   ["podman", "docker.io"],
 ];
+/** One of a kind. */
+const SOME = MIRRORED.filter(([name, host]) => host === "docker.io" || name === "ctr" || name === "skopeo");
 const HOSTS = ["docker.io", OPEN, GUARDED];
 const DIRECT: readonly ClientName[] = [
   ...(["docker-20.10", "docker-29", "docker-29-classic-store", "ctr", "podman", "skopeo", "crane", "regctl", "oras"] as const),
@@ -147,6 +149,16 @@ describe.each<ClientName>(["docker-29", "ctr", "crane", "regctl", "oras"])("%s, 
   });
 });
 
+/** Those ask `/v2/` alone whether there is anything to log in to. */
+describe.each<ClientName>(["docker-20.10", "docker-29-classic-store", "podman", "skopeo"])("%s, logged in", (name) => {
+  test("shows no login there: a hosted site that has users is for its own name", async () => {
+    const client = await world.client<Client>(CLIENTS[name], world.mirroring(`https://${OWN}`, []));
+    await client.login("alice", OWN);
+    await expect(client.push!(await Image.make(SIZE), `${OWN}/${KEPT}/acme/${name}:v1`)).rejects.toThrow(/auth|denied/i);
+    await client.stop();
+  });
+});
+
 describe("what the mirror does not give, clients get from the registry itself:", () => {
   const pulls = async (name: ClientName, host: string, repository: string) => {
     const image = await publish(host, repository);
@@ -190,7 +202,7 @@ describe("what the mirror does not give, clients get from the registry itself:",
       await world.layover.stop();
       await world.layover.start({}, { ...settings, sites: { ...settings.sites, [HUB.host]: false, [OPEN]: false } });
     });
-    test.each(MIRRORED)("%s, %s", async (name, host) => {
+    test.each(SOME)("%s, %s", async (name, host) => {
       onTestFailed(() => world.explain());
       await pulls(name, host, `acme/unknown-${name}`);
     });
@@ -198,7 +210,7 @@ describe("what the mirror does not give, clients get from the registry itself:",
 
   describe("with the mirror gone", () => {
     beforeAll(() => world.layover.stop());
-    test.each(MIRRORED)("%s, %s", async (name, host) => {
+    test.each(SOME)("%s, %s", async (name, host) => {
       await pulls(name, host, `acme/gone-${name}`);
     });
   });

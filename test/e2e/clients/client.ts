@@ -2,7 +2,7 @@
 // own DNS, certs.d and home.
 // A driver says how one client does it; it knows nothing of Layover, and works on any network.
 import { mkdir, readFile, writeFile } from "node:fs/promises";
-import { builder, type Network, PATH } from "../engine.ts";
+import { builder, type Network, PATH, wayOut } from "../engine.ts";
 import type { Image } from "../image.ts";
 import { must, type Options, Part, type Ran, run } from "../part.ts";
 import { USERS } from "../tokens.ts";
@@ -63,8 +63,8 @@ export class Place {
     await writeFile(`${config}/config.json`, "{}"); // some look for it because it is named
     await writeFile(`${dir}/roots.pem`, (await Promise.all(trusted.map((file) => readFile(file, "utf8")))).join("\n"));
     const path = `${process.env["LAYOVER_LAB"]}/bin:${PATH}`;
-    const mirrors = await ofContainersImage(dir, network);
-    const env = { PATH: path, HOME: home, TMPDIR: dir, SSL_CERT_FILE: `${dir}/roots.pem`, DOCKER_CONFIG: config, ...mirrors };
+    const told = { ...(await ofContainersImage(dir, network)), ...wayOut(network) };
+    const env = { PATH: path, HOME: home, TMPDIR: dir, SSL_CERT_FILE: `${dir}/roots.pem`, DOCKER_CONFIG: config, ...told };
     // podman, buildah and skopeo remember there, for each other, which repository has which blob
     await mkdir(`${dir}/containers`);
     const own = ["sh", "-c", 'mount --bind "$1" /var/lib/containers && shift && exec "$@"', "own", `${dir}/containers`];
