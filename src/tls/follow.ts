@@ -65,6 +65,8 @@ export const followCa = (opened: Ca, options: CaOptions, log: Logger): FollowedC
     tellSigners();
     warn();
   };
+  // What was changed while no server ran is in the log all the same.
+  for (const root of opened.roots.filter(({ from }) => from > 0)) log.info(termsOf(root), "signing was planned");
   void round();
   const timer = setInterval(() => void round(), LOOK_MS);
   timer.unref();
@@ -108,11 +110,12 @@ const tellChanges = (before: Ca, after: Ca, log: Logger): void => {
   for (const root of before.fingerprints.filter((print) => !after.fingerprints.includes(print)))
     log.warn({ root }, "a root was taken away");
   const old = new Map(before.roots.map((root) => [root.certificate.fingerprint256, root.from]));
-  for (const { name, certificate, from } of after.roots) {
-    if (from !== (old.get(certificate.fingerprint256) ?? 0))
-      log.warn(
-        { issuer: name, fingerprint: certificate.fingerprint256, from: new Date(from).toISOString() },
-        "signing was planned anew",
-      );
-  }
+  for (const root of after.roots.filter(({ certificate, from }) => from !== (old.get(certificate.fingerprint256) ?? 0)))
+    log.warn(termsOf(root), "signing was planned anew");
 };
+
+const termsOf = ({ name, certificate, from }: Root) => ({
+  issuer: name,
+  fingerprint: certificate.fingerprint256,
+  from: new Date(from).toISOString(),
+});

@@ -2,6 +2,7 @@
 import type { KeyObject, X509Certificate } from "node:crypto";
 import * as asn1 from "./asn1.ts";
 import { CaError } from "./ca-error.ts";
+import { decodeConstraints } from "./constraints.ts";
 import { OID, readCertificate } from "./x509.ts";
 
 const ANY_USE = "2.5.29.37.0";
@@ -30,10 +31,19 @@ export const checkChain = (
     );
   }
   for (const [below, certificate] of chain.entries()) {
-    const problem = problemOf(certificate, below, now);
+    const problem = readable(() => problemOf(certificate, below, now));
     if (problem !== undefined) refuse(`${nameOf(certificate)} ${problem}`, "have the CA made anew without that");
   }
   return chain;
+};
+
+/** A field that cannot be read is one that clients stumble over. */
+const readable = (look: () => string | undefined): string | undefined => {
+  try {
+    return look();
+  } catch (error) {
+    return `cannot be read: ${(error as Error).message}`;
+  }
 };
 
 const climb = (own: X509Certificate, all: readonly X509Certificate[]): X509Certificate[] => {
@@ -58,6 +68,7 @@ const problemOf = (certificate: X509Certificate, below: number, now: number): st
   if (!extensions.has(OID.subjectKeyIdentifier)) return "has no subjectKeyIdentifier, which strict clients ask for";
   if (!isSelfSigned(certificate) && !extensions.has(OID.authorityKeyIdentifier))
     return "has no authorityKeyIdentifier, which strict clients ask for";
+  decodeConstraints(extensions.get(OID.nameConstraints));
   const limit = pathLength(extensions.get(OID.basicConstraints));
   if (limit !== undefined && limit < below) return `allows ${limit} CAs below it (pathlen), and there would be ${below}`;
   if (!servesServers(extensions.get(OID.extendedKeyUsage))) return "is not for TLS servers (extendedKeyUsage)";

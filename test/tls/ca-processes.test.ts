@@ -9,12 +9,15 @@ import type { CaOptions } from "../../src/tls/plan.ts";
 import { caOptions, scratch } from "./scratch.ts";
 
 const MODULE = new URL("../../src/tls/ca.ts", import.meta.url).href;
+const ROTATE = new URL("../../src/tls/rotate.ts", import.meta.url).href;
 // Waits for its stdin to end, so that all begin together.
 const PROGRAM = `
   const { openCa } = await import(${JSON.stringify(MODULE)});
-  const options = JSON.parse(process.argv[1]);
+  const { rotate } = await import(${JSON.stringify(ROTATE)});
+  const { overlap, ...options } = JSON.parse(process.argv[1]);
   console.log("ready");
   process.stdin.resume().on("end", async () => {
+    if (overlap !== undefined) await rotate({ ...options, clock: Date.now }, overlap);
     const { origin, fingerprints, roots } = await openCa({ ...options, clock: Date.now });
     console.log(JSON.stringify({ origin, fingerprints, keyed: roots.every((root) => root.key !== undefined) }));
   });
@@ -26,7 +29,10 @@ interface Opened {
   readonly keyed: boolean;
 }
 
-const start = (options: CaOptions) => {
+/** `overlap`: it rotates before it opens. */
+type Work = CaOptions & { readonly overlap?: number };
+
+const start = (options: Work) => {
   const child = spawn(process.execPath, ["--input-type=module", "-e", PROGRAM, JSON.stringify(options)], {
     stdio: ["pipe", "pipe", "inherit"],
   });
@@ -45,7 +51,7 @@ const start = (options: CaOptions) => {
   return { child: child as ChildProcess, ready: ready.promise, done: done.promise };
 };
 
-const together = async (options: readonly CaOptions[]): Promise<Opened[]> => {
+const together = async (options: readonly Work[]): Promise<Opened[]> => {
   const children = options.map(start);
   await Promise.all(children.map(({ ready }) => ready));
   for (const { child } of children) child.stdin?.end();
@@ -71,6 +77,36 @@ describe("processes that open the CA at once", () => {
     ]);
     const ca = await openCa({ ...options, names: ["ghcr.io", "quay.io", "gcr.io"] });
     expect([ca.origin, ca.roots.length, ca.roots.every(({ key }) => key !== undefined)]).toEqual(["found", 3, true]);
+  });
+
+  it("rotate, add a site and rotate at once: every root is there, and one signs", async () => {
+    const options = caOptions(scratch(), { names: ["ghcr.io"] });
+    const [old] = (await openCa(options)).fingerprints;
+    const grown = { ...options, names: ["ghcr.io", "quay.io"] };
+    await together([{ ...options, overlap: 0 }, grown, { ...grown, overlap: 0 }]);
+    const ca = await openCa(grown);
+    expect([ca.origin, ca.fingerprints[0], ca.roots.every(({ key }) => key !== undefined)]).toEqual(["found", old, true]);
+    expect(ca.fingerprints.length).toBeGreaterThanOrEqual(3);
+    const last = Math.max(...ca.roots.map(({ from }) => from));
+    expect(ca.issuerFor("ghcr.io")?.from).toBe(last);
+    expect(ca.issuerFor("quay.io")).toBeDefined();
+  });
+
+  it("are killed while they rotate: what was there stays, and is whole", { timeout: 60_000 }, async () => {
+    const options = caOptions(scratch(), { names: ["ghcr.io"] });
+    const [old] = (await openCa(options)).fingerprints;
+    const children = Array.from({ length: 8 }, () => start({ ...options, overlap: 0 }));
+    for (const [i, { child, ready, done }] of children.entries()) {
+      await ready;
+      const ended = done.catch(() => undefined);
+      child.stdin?.end();
+      setTimeout(() => child.kill("SIGKILL"), i * 3);
+      await ended;
+      const ca = await openCa(options);
+      expect([ca.origin, ca.fingerprints[0], ca.issuerFor("ghcr.io") !== undefined]).toEqual(["found", old, true]);
+    }
+    expect((await together([{ ...options, overlap: 0 }]))[0]?.keyed).toBe(true);
+    expect(fs.readdirSync(dirname(options.keyFile)).sort()).toEqual(["ca.key", "ca.key.lock"]);
   });
 
   it("wait for the one that writes, and go on when it is killed", async () => {
