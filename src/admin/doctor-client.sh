@@ -1,6 +1,6 @@
 # The part of the doctor's script that is the same for everyone; what comes before it sets url, own, names and ca().
-# POSIX sh, for dash and busybox too, with curl, and as much of getent, dig or nslookup, openssl and docker as there is. Changes
-# nothing; a download cut short does nothing, since main is the last line.
+# POSIX sh, for dash and busybox too, with curl or else wget and openssl, and as much of getent, dig or nslookup and docker as there is.
+# Changes nothing; a download cut short does nothing, since main is the last line.
 
 failed=0
 warned=0
@@ -9,7 +9,11 @@ fail() { failed=$((failed + 1)); printf 'fail  %-8s  %s\n                → %s\
 warn() { warned=$((warned + 1)); printf 'warn  %-8s  %s\n                → %s\n' "$1" "$2" "$3"; }
 has() { command -v "$1" > /dev/null 2>&1; }
 words() { tr -s ' \t\n' '   ' | sed 's/^ //; s/ $//'; }
-page() { curl -fsS --max-time 5 "$url$1" 2> /dev/null; }
+page() { # PATH
+  if has curl; then curl -fsS --max-time 5 "$url$1" 2> /dev/null; return; fi
+  case $(wget --help 2>&1) in *-T*) patience='-T 5' ;; *) patience= ;; esac
+  wget -q $patience -O - "$url$1" 2> /dev/null
+}
 
 # --- names
 
@@ -80,6 +84,7 @@ behind_stub() { # whom systemd-resolved asks, unless it was told to ask Layover 
 
 over_tcp() { # SERVER
   if has dig; then ask "$1" "${names%% *}" A +tcp > /dev/null; return; fi
+  if ! has curl; then nc -w 3 "$1" 53 < /dev/null > /dev/null 2>&1; return; fi
   # connected, it waits in vain until its time is over
   case $(curl -s --max-time 3 -o /dev/null -w '%{time_connect}' "telnet://$1:53" < /dev/null) in '' | 0 | 0.000000) return 1 ;; esac
 }
@@ -104,10 +109,21 @@ certificate_of() { # NAME: who signed what is shown there
   ! has openssl || openssl s_client -connect "$1:443" -servername "$1" < /dev/null 2> /dev/null | openssl x509 -noout -issuer 2> /dev/null
 }
 
+show() { # NAME: whether who trusts Layover's CA alone takes what is shown there; in curl's numbers why not
+  if has curl; then
+    curl -sS --cacert "$work/ca.crt" --capath /nowhere --connect-timeout 4 --max-time 8 -o /dev/null "https://$1/v2/" 2> "$work/why"
+    return
+  fi
+  [ -n "$(lookup "$1")" ] || return 6
+  trusting="-CAfile $work/ca.crt -no-CApath -verify_return_error -verify_hostname $1"
+  openssl s_client -connect "$1:443" -servername "$1" $trusting < /dev/null > "$work/why" 2>&1 && return 0
+  if grep -q '^CONNECTED' "$work/why"; then return 60; else return 7; fi
+}
+
 check_door() {
   good=
   for name in $names; do
-    curl -sS --cacert "$work/ca.crt" --capath /nowhere --connect-timeout 4 --max-time 8 -o /dev/null "https://$name/v2/" 2> "$work/why"
+    show "$name"
     case $? in
       0) good="$good $name" ;;
       6) fail dns "$name has no address here" "$set_up" ;;
@@ -173,10 +189,12 @@ check_docker() {
 # --- Layover itself
 
 check_layover() {
-  case $(curl -s --max-time 5 -o /dev/null -w '%{http_code}' "$url/readyz") in
-    200) ok layover "$url is ready" ;;
-    000) fail layover "$url cannot be reached from here" "let this machine through to port 80 there" ;;
-    *) fail layover "$url is not well: $(curl -s --max-time 5 "$url/readyz")" "see its log; until then names lead to the real registries" ;;
+  ready=$(page /readyz)
+  case $ready in
+    *'"ready":true'*) ok layover "$url is ready" ;;
+    *) if page /livez > /dev/null; then fail layover "$url is not well, or gone round on purpose: see $url/readyz" "until that is over names lead to the real registries"
+      else fail layover "$url cannot be reached from here" "let this machine through to port 80 there"
+      fi ;;
   esac
   time=$(page /client.json | sed -n 's/.*"time":\([0-9]*\).*/\1/p')
   [ -n "$time" ] || return 0
@@ -189,7 +207,7 @@ check_layover() {
 }
 
 main() {
-  has curl || { echo "layover: curl is needed" >&2; exit 2; }
+  has curl || { has wget && has openssl; } || { echo "layover: curl is needed, or wget and openssl" >&2; exit 2; }
   set_up="curl -fsS $url/setup/docker | sudo sh"
   work=$(mktemp -d) || exit 2
   trap 'rm -rf "$work"' EXIT

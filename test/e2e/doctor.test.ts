@@ -103,12 +103,13 @@ const client = async (dns = ADDRESS, hosts: readonly string[] = [...NAMES, "dock
 };
 
 /** A name server that asks Layover, for one test. */
-const forwarder = async (address: string, enter: readonly string[] = []) => {
-  const argv = ["dnsmasq", "-k", "--user=root", "--pid-file=", "--no-resolv", "--no-hosts", "--conf-file=/dev/null"];
+const forwarder = async (address: string, enter: readonly string[] = [], program = "dnsmasq") => {
+  const argv = [program, "-k", "--user=root", "--pid-file=", "--no-resolv", "--no-hosts", "--conf-file=/dev/null"];
   const here = ["--bind-interfaces", `--listen-address=${address}`, `--server=${ADDRESS}`, "--log-facility=-"];
   const answers = async () => (await run([...enter, "dig", "+time=1", "+tries=1", `@${address}`, SITE.name])).code === 0;
   const part = await Part.start("forwarder", [...enter, ...argv, ...here], `${dir}/forwarder.log`, answers);
   undo.push(() => part.stop());
+  return part;
 };
 
 const seen = (findings: readonly Finding[]) => findings.filter(({ status }) => status !== "ok");
@@ -293,15 +294,16 @@ describe("on a client", () => {
 describe.each([
   ["dash and what Debian has", ["sh", "-c", `curl -fsS http://${ADDRESS}/doctor | sh`]],
   ["busybox and curl", ["env", "PATH=/run/few", "sh", "-c", `curl -fsS http://${ADDRESS}/doctor | sh`]],
+  // what docker:dind has
+  ["busybox and openssl", ["env", "PATH=/run/few", "sh", "-c", `wget -q -O - http://${ADDRESS}/doctor | sh`]],
 ])("a client without Node, by %s,", (tools, argv) => {
   beforeAll(async () => {
     await mkdir("/run/few", { recursive: true });
     await must(["busybox", "--install", "-s", "/run/few"]);
-    await run(["ln", "-sf", "/usr/bin/curl", "/run/few/curl"]);
+    const tool = tools.endsWith("openssl") ? "openssl" : "curl";
+    await must(["ln", "-sf", `/usr/bin/${tool}`, `/run/few/${tool}`]);
   });
   afterAll(() => rm("/run/few", { recursive: true, force: true }));
-  const hasDig = !tools.startsWith("busybox");
-
   const script = async (enter: readonly string[]) => {
     const { code, out, err } = await run([...enter, ...argv], { cwd: dir });
     if (err !== "") throw new Error(err);
@@ -345,7 +347,7 @@ describe.each([
   test("is told of other registries' certificates, and of leaks where it can see them", async () => {
     const { wrong } = await script(await client(INTERNET));
     expect(wrong).toContainEqual(expect.stringMatching(/tls +ghcr\.io: not a certificate of Layover's present CA/));
-    expect(wrong.some((line) => line.includes("Public CA of the lab"))).toBe(hasDig);
+    expect(wrong.some((line) => line.includes("Public CA of the lab"))).toBe(tools !== "busybox and curl");
   });
 
   const behindRule = async (port: string) => {
@@ -370,6 +372,29 @@ describe("on Layover's own machine", () => {
     expect(seen(findings)).toEqual([]);
     expect(code).toBe(0);
     expect(seen((await fromClient(enter)).findings)).toEqual([]);
+  });
+
+  test("where systemd-resolved holds the port, and the disk is full, it says so", async () => {
+    await mkdir("/run/full");
+    await must(["mount", "-t", "tmpfs", "-o", "size=1m", "full", "/run/full"]);
+    undo.push(() => must(["umount", "/run/full"]));
+    await run(["dd", "if=/dev/zero", "of=/run/full/all", "bs=64k"]);
+    await must(["cp", "/usr/sbin/dnsmasq", "/run/systemd-resolve"]); // its name is what tells a process
+    undo.push(() => rm("/run/systemd-resolve"));
+    const stub = await forwarder("127.0.0.53", [], "/run/systemd-resolve");
+    const enter = ["env", "LAYOVER_LISTEN_DNS=127.0.0.53:53", "LAYOVER_DATA=/run/full", ...(await own(ADDRESS))];
+    const { code, findings } = await doctor(enter, ...config());
+    expect(code).toBe(1);
+    expect(seen(findings)).toEqual(
+      expect.arrayContaining([
+        expect.objectContaining({
+          check: "ports",
+          text: `127.0.0.53:53/tcp (listen.dns) is held by systemd-resolve (pid ${stub.pid}), not by Layover`,
+          mend: expect.stringContaining("DNSStubListener=no"),
+        }),
+        expect.objectContaining({ check: "disk", status: "fail", text: expect.stringContaining("nothing new can be kept") }),
+      ]),
+    );
   });
 
   test("whose resolvers ask Layover it says that it is a loop", async () => {
