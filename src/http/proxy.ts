@@ -32,9 +32,13 @@ export const connecting =
       const opened = () => void socket.write(ESTABLISHED);
       await tunnels.through(socket, { host, port: PORT }, { door: "proxy", head, opened });
     } catch (error) {
-      const refusal = isOciError(error) ? error : new OciError("UNKNOWN", "internal error", { cause: error });
-      log.debug({ door: "proxy", client: plainAddress(socket.remoteAddress ?? ""), err: refusal.message }, "CONNECT refused");
-      refuse(socket, refusal);
+      const client = plainAddress(socket.remoteAddress ?? "");
+      if (!isOciError(error)) {
+        log.error({ door: "proxy", client, err: error instanceof Error ? error.stack : String(error) }, "internal error");
+        return void socket.destroy();
+      }
+      log.debug({ door: "proxy", client, err: error.message }, "CONNECT refused");
+      refuse(socket, error);
     }
   };
 
