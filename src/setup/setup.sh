@@ -252,7 +252,9 @@ undo() {
     return 1
   fi
   rm -f "$state/used/$client" "$state/before/$client" "$state/after/$client"
-  [ -z "$(ls "$state/used")" ] || return 0
+  status=0
+  [ ! -s "$state/left" ] || status=2
+  [ -z "$(ls "$state/used")" ] || return "$status"
   sort -rn "$record" > "$state/backwards"
   made=$(cat "$state/backwards")
   rm -rf "$state"
@@ -261,6 +263,7 @@ undo() {
   done <<END
 $made
 END
+  return "$status"
 }
 
 # --- steps

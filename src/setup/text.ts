@@ -96,7 +96,7 @@ const TEXT: Texts = {
       `${why}: ${dropIn ? "systemctl daemon-reload && " : ""}systemctl restart ${unit}, when it suits (--write does it with --restart only)`,
     ),
   ],
-  start: ({ unit }) => [at(`systemctl daemon-reload && systemctl enable --now ${unit}`)],
+  start: ({ unit }) => [at(`systemd-sysusers && systemctl daemon-reload && systemctl enable --now ${unit}`)],
   show: ({ title, content }) => [{ isHead: true, text: title }, ...under(content)],
 };
 

@@ -20,8 +20,8 @@ export class Machine {
     this.#enter = ["unshare", "-m", "sh", "-c", ENTER, "machine", dir];
   }
 
-  /** In an empty folder. `files` are what its user has there already, by path. */
-  static async make(dir: string, dns: string, publicCa: string, files: Record<string, string> = {}): Promise<Machine> {
+  /** In a folder of its own; to be copied rather than used. */
+  static async make(dir: string, dns: string, publicCa: string): Promise<Machine> {
     for (const place of ["usr/local/share/ca-certificates", "var/lib", "tmp", "home"])
       await mkdir(`${dir}/${place}`, { recursive: true });
     await must(["cp", "-a", "/etc", `${dir}/etc`]);
@@ -29,10 +29,16 @@ export class Machine {
       await rm(`${dir}/etc/${place}`, { recursive: true, force: true });
     await mkdir(`${dir}/etc/docker`);
     await writeFile(`${dir}/etc/resolv.conf`, `search lab.example\nnameserver ${dns}\n`);
-    for (const [path, content] of Object.entries(files)) await writeFile(`${dir}${path}`, content);
     const machine = new Machine(dir);
     await copyFile(publicCa, `${dir}/usr/local/share/ca-certificates/public.crt`);
     await machine.must(["update-ca-certificates"]);
+    return machine;
+  }
+
+  /** Another one like it. */
+  async copy(dir: string): Promise<Machine> {
+    await must(["cp", "-a", this.dir, dir]);
+    const machine = new Machine(dir);
     machine.#before = machine.#look();
     return machine;
   }

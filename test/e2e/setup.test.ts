@@ -102,11 +102,27 @@ const buildkit: Client = async (machine) => {
   await machine.daemon(["buildkitd", ...at, "--root", `${machine.dir}/root`, ...worker], ["buildctl", ...at, "debug", "workers"]);
   return async (reference) => {
     const context = machine.fresh();
-    await machine.must(["sh", "-c", `mkdir "$1" && printf 'FROM %s\\n' "$2" > "$1/Dockerfile"`, "sh", context, reference]);
-    const source = ["--frontend=dockerfile.v0", "--local", `context=${context}`, "--local", `dockerfile=${context}`];
+    await machine.must([
+      "sh",
+      "-c",
+      `mkdir "$1" && printf 'FROM %s\\nRUN true\\n' "$2" > "$1/Dockerfile"`,
+      "sh",
+      context,
+      reference,
+    ]);
+    const source = [
+      "--frontend=dockerfile.v0",
+      "--opt",
+      "force-network-mode=none",
+      "--local",
+      `context=${context}`,
+      "--local",
+      `dockerfile=${context}`,
+    ];
     const { code, out, err } = await machine.run(["buildctl", ...at, "build", "--progress=plain", "--no-cache", ...source]);
     if (code !== 0) throw new Error(err + out);
-    return digestIn(err + out);
+    const log = err + out;
+    return digestIn(log.slice(log.indexOf(`FROM ${reference}`)));
   };
 };
 
@@ -121,20 +137,16 @@ interface Case {
 }
 
 const CASES: readonly Case[] = [
-  { name: "Docker 20.10", set: "docker", door: "hijack", client: docker20, host: OPEN },
   { name: "Docker 20.10", set: "docker", door: "hijack", client: docker20, host: "docker.io" },
   { name: "Docker 20.10", set: "docker", door: "mirror", client: docker20, host: "docker.io", code: 2 },
   { name: "Docker 29", set: "docker", door: "hijack", client: docker29, host: "docker.io" },
-  { name: "Docker 29", set: "docker", door: "mirror", client: docker29, host: "docker.io", code: 2 },
   { name: "Docker 29", set: "docker", door: "mirror", client: docker29, host: OPEN, code: 2 },
   { name: "containerd's CRI plug-in", set: "containerd", door: "hijack", client: cri, host: "docker.io" },
   { name: "containerd's CRI plug-in", set: "containerd", door: "mirror", client: cri, host: OPEN },
   { name: "ctr", set: "containerd", door: "hijack", client: ctr, host: OPEN },
-  { name: "ctr", set: "containerd", door: "mirror", client: ctr, host: "docker.io" },
   { name: "podman", set: "podman", door: "hijack", client: podman, host: "docker.io" },
   { name: "podman", set: "podman", door: "mirror", client: podman, host: "docker.io" },
   { name: "skopeo", set: "podman", door: "hijack", client: skopeo, host: OPEN },
-  { name: "skopeo", set: "podman", door: "mirror", client: skopeo, host: OPEN },
   { name: "BuildKit", set: "buildkit", door: "hijack", client: buildkit, host: OPEN, code: 2 },
   { name: "BuildKit", set: "buildkit", door: "mirror", client: buildkit, host: "docker.io", code: 2 },
   { name: "crane", set: "system", door: "hijack", client: crane, host: "docker.io" },
@@ -143,12 +155,14 @@ const CASES: readonly Case[] = [
 let world: World;
 let hub: Upstream;
 let fingerprint: string;
+let pristine: Machine;
 let machines = 0;
 
 beforeAll(async () => {
   world = await World.start();
   hub = await Upstream.make(world.authority, HUB.host, HUB.address, `${world.dir}/hub`);
   await hub.start();
+  pristine = await Machine.make(`${world.dir}/m`, INTERNET, world.authority.certificate);
   await world.layover.start({}, { name: OWN });
   const shown = await world.layover.command("ca", "show");
   fingerprint = /([0-9A-F]{2}:){31}[0-9A-F]{2}/.exec(shown.out)![0];
@@ -158,7 +172,7 @@ afterAll(async () => {
   await world?.stop();
 });
 
-const machine = (): Promise<Machine> => Machine.make(`${world.dir}/m${++machines}`, INTERNET, world.authority.certificate);
+const machine = (): Promise<Machine> => pristine.copy(`${world.dir}/m${++machines}`);
 
 const byCurl = (at: Machine, set: string, ...args: string[]): Promise<Ran> =>
   at.run(["sh", "-c", `curl -fsS http://${ADDRESS}/setup/${set} | sh -s -- "$@"`, "sh", ...args]);
@@ -176,13 +190,13 @@ describe.each(CASES)("$name by the $door door, $host", ({ name, set, door, clien
     const reference = `${host}/${repository}:v1`;
 
     const done = await byCurl(one, set, "--fingerprint", fingerprint, "--door", door);
-    expect({ ...done, err: done.err }).toMatchObject({ code, err: "" });
+    expect(done, done.err).toMatchObject({ code });
     const mark = await upstream.mark();
     expect(await (await client(one))(reference)).toBe(image.manifest.digest);
     expect(await upstream.settledBlobBytes(mark, image.size)).toBe(image.size);
 
     const again = await byCommand(other, set, "--write", "--door", door);
-    expect({ ...again }).toMatchObject({ code });
+    expect(again, again.err).toMatchObject({ code });
     const second = await upstream.mark();
     expect(await (await client(other))(reference)).toBe(image.manifest.digest);
     expect(await upstream.blobBytes(second)).toBe(0);
