@@ -368,7 +368,16 @@ describe("its own pages", () => {
     expect(JSON.parse((await front.page("/readyz")).body.toString())).toEqual({ ready: true, notes: [] });
     expect((await front.page("/ca.crt")).body.toString()).toContain("BEGIN CERTIFICATE");
     expect((await front.page("/setup/docker")).body.toString()).toMatch(/^#!\/bin\/sh/);
-    expect((await front.page("/setup/nothing")).status).toBe(404);
+    expect((await front.page("/setup")).body.toString()).toMatch(/^ {2}curl -fsS http:\S+\/setup\/containerd +containerd$/m);
+    expect((await front.page("/setup/podman.txt")).body.toString()).toMatch(/^podman, buildah.*\nLayover answers for /);
+    for (const path of [
+      "/setup/nothing",
+      "/setup/service",
+      "/setup/docker.sh",
+      "/setup/constructor",
+      "/setup/podman.txt?door=no",
+    ])
+      expect((await front.page(path)).status).toBe(404);
     expect((await front.page("/", "10.9.8.7:80")).body.toString()).toMatch(/^CA certificate {3}http:\/\/10\.9\.8\.7[:/]/m);
     expect((await front.page("/v2/")).status).toBe(200);
     expect((await front.page("/v2x")).status).toBe(404);

@@ -29,7 +29,8 @@ const answersOf = (setup: Setup): string[] => [
 
 const ending = (setup: Setup, door: Door): string => {
   const name = (door === "hijack" ? plainNames(setup)[0] : undefined) ?? setup.mirror?.name ?? "layover";
-  return `Then, here: getent hosts ${name}   (expect ${setup.answer.join(" or ")}), and \`layover doctor\` on Layover's machine`;
+  const doctor = setup.url === undefined ? "`layover doctor` on Layover's machine" : `curl -fsS ${setup.url}/doctor | sh`;
+  return `Then, here: getent hosts ${name}   (expect ${setup.answer.join(" or ")}), and: ${doctor}`;
 };
 
 const byItself = (name: string, client: ClientPlan, door: Door, setup: Setup | undefined): string[] => {

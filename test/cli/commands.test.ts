@@ -60,6 +60,34 @@ describe("setup docker", () => {
     expect(existsSync(join(target, "etc"))).toBe(false);
   });
 
+  it("does so for other clients and doors, and for a unit of its own without any CA", async () => {
+    const [cwd, target] = [home(), emptyFolder()];
+    const page = await layover(["setup", "podman", "--door", "mirror"], cwd);
+    expect(page.stdout).toContain('location = "layover/quay.io"');
+    expect(await layover(["setup", "podman", "--door", "mirror", "--write", "--root", target], cwd)).toMatchObject({ code: 0 });
+    expect(readFileSync(join(target, "etc/hosts"), "utf8")).toBe("10.0.0.5 layover # Layover\n");
+    expect(await layover(["setup", "podman", "--undo", "--root", target], cwd)).toMatchObject({ code: 0 });
+    const bare = emptyFolder();
+    writeFileSync(join(bare, "layover.yaml"), "listen: { dns: 10.0.0.6:5353 }\n");
+    const unit = await layover(["setup", "service", "--only", "dns"], bare);
+    expect(unit.stdout).toContain(`--config ${join(bare, "layover.yaml")} --only dns`);
+    expect(unit.stdout).toContain("AmbientCapabilities=\n");
+    expect(await layover(["setup", "service", "--write", "--root", target], bare)).toMatchObject({ code: 0 });
+    expect(existsSync(join(target, "etc/systemd/system/layover.service"))).toBe(true);
+    expect(await layover(["setup", "service", "--undo", "--root", target], bare)).toMatchObject({ code: 0 });
+    expect(existsSync(join(target, "etc"))).toBe(false);
+  });
+
+  it.each([
+    [["setup", "nobody"], "no set-up for nobody; there are: docker, containerd"],
+    [["setup", "system", "--door", "mirror"], "no door mirror for system here; there are: hijack"],
+    [["setup", "service", "--only", "both"], "--only takes dns or front"],
+  ])("refuses what there is not: %j", async (args, message) => {
+    const { code, stdout, stderr } = await layover(args, home());
+    expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+    expect(stderr).toContain(message);
+  });
+
   it("takes the CA from a Layover elsewhere, and says its fingerprint", async () => {
     const server = createServer((request, response) => {
       if (request.url === "/ca.crt") response.end(root.pem);

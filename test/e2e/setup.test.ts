@@ -7,7 +7,7 @@ import { Cri } from "./clients/cri.ts";
 import { stored } from "./clients/daemonless.ts";
 import { Image } from "./image.ts";
 import { DNS as INTERNET } from "./internet.ts";
-import { ADDRESS, SCRIPT } from "./layover.ts";
+import { ADDRESS, DNS, SCRIPT } from "./layover.ts";
 import { Machine } from "./machine.ts";
 import type { Ran } from "./part.ts";
 import { Upstream } from "./upstream.ts";
@@ -146,6 +146,7 @@ const CASES: readonly Case[] = [
   { name: "ctr", set: "containerd", door: "hijack", client: ctr, host: OPEN },
   { name: "podman", set: "podman", door: "hijack", client: podman, host: "docker.io" },
   { name: "podman", set: "podman", door: "mirror", client: podman, host: "docker.io" },
+  { name: "podman", set: "podman", door: "proxy", client: podman, host: OPEN },
   { name: "skopeo", set: "podman", door: "hijack", client: skopeo, host: OPEN },
   { name: "BuildKit", set: "buildkit", door: "hijack", client: buildkit, host: OPEN, code: 2 },
   { name: "BuildKit", set: "buildkit", door: "mirror", client: buildkit, host: "docker.io", code: 2 },
@@ -163,7 +164,8 @@ beforeAll(async () => {
   hub = await Upstream.make(world.authority, HUB.host, HUB.address, `${world.dir}/hub`);
   await hub.start();
   pristine = await Machine.make(`${world.dir}/m`, INTERNET, world.authority.certificate);
-  await world.layover.start({}, { name: OWN });
+  const listen = { dns: [`${DNS}:53`], https: [`${ADDRESS}:443`], http: [`${ADDRESS}:80`], proxy: [`${ADDRESS}:3128`] };
+  await world.layover.start({}, { name: OWN, listen });
   const shown = await world.layover.command("ca", "show");
   fingerprint = /([0-9A-F]{2}:){31}[0-9A-F]{2}/.exec(shown.out)![0];
 });
