@@ -9,7 +9,7 @@ import { OciError } from "./oci/error.ts";
 import type { Care } from "./registry/care.ts";
 import type { Site } from "./sites.ts";
 
-const MAX_OPEN = 256;
+const MAX_OPEN = 128;
 const IDLE_FOR = 10 * 60_000;
 const LOOK_EVERY = 60_000;
 
