@@ -9,8 +9,10 @@ import { readRoot, type SigningRoot } from "../../src/tls/root.ts";
 import { readRoots } from "../../src/tls/roots.ts";
 import { makeRoot } from "../cli/roots.ts";
 import { corporate } from "../tls/corporate.ts";
+import { byNode } from "./handshakes.ts";
 import { ADDRESS } from "./layover.ts";
 import { outcome } from "./part.ts";
+import { until } from "./until.ts";
 import { all, type Case, verdictsOf } from "./verifiers.ts";
 import { GUARDED, OPEN, World } from "./world.ts";
 
@@ -46,11 +48,7 @@ const fingerprints = async (): Promise<string[]> => {
 };
 /** The running server sees to it within seconds. */
 const signedBy = (name: string): Promise<unknown> =>
-  expect
-    .poll(async () => (await verdictsOf([{ address: DOOR, name: OPEN, roots: `${world.dir}/${name}` }]))[0]?.node, {
-      timeout: 8_000,
-    })
-    .toBe("accept");
+  until(`${name} to do`, 20_000, async () => !(await byNode(OPEN, `${world.dir}/${name}`)()));
 /** A server with a leaf for a name that no site has, signed by whoever this is. */
 const forged = async (signer: SigningRoot, name = OUTSIDE): Promise<string> => {
   const server: Server = createServer(contextOf(mintLeaf(signer, [name], Date.now())), (socket) =>

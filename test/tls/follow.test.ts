@@ -27,7 +27,7 @@ const running = async (more: Partial<CaOptions> = {}) => {
     (await shake(port, { ca: trust, servername })).certificate.serialNumber;
   return { options, time, ca, lines, serial };
 };
-const soon = { timeout: 8_000, interval: 50 };
+const soon = { timeout: 15_000, interval: 50 };
 
 describe("a server that runs", () => {
   it("publishes a new root at once, and shows new leaves when it signs: each once", async () => {
