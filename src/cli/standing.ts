@@ -4,7 +4,7 @@ import type { Clock } from "../lib/clock.ts";
 import { stepOf } from "../lib/pauses.ts";
 
 /** How long good news has to last after so many falls in a row, and how long it has lasted when they are forgotten. Milliseconds. */
-const HOLD = [1_000, 5_000, 15_000, 30_000];
+const HOLD = [1_000, 2_000, 5_000, 10_000, 30_000];
 const STEADY = 60_000;
 
 export class Standing {

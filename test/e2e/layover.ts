@@ -99,8 +99,9 @@ export class Layover {
     if (front !== undefined) await until("the front end to be gone", 5_000, () => gone(front));
   }
 
-  async stop(): Promise<void> {
-    await this.#part?.stop();
+  /** As from the keyboard, which waits for nobody who may still come. */
+  async stop(signal: NodeJS.Signals = "SIGINT"): Promise<void> {
+    await this.#part?.stop(signal);
   }
 
   tail(lines?: number): string {

@@ -117,7 +117,7 @@ test("on somebody's word engines go past it, while a pull that is under way ends
 test("it is told to end in a pull: who holds an old answer is served, DNS leads past it at once, and the pull ends well", async () => {
   onTestFailed(() => world.explain());
   const { ends } = await underWay("told-to-end", world.layover.data);
-  const stopped = world.layover.stop();
+  const stopped = world.layover.stop("SIGTERM");
   await leads([REAL], 1_000);
   // as a builder would whose resolver still has the answer of before
   expect((await world.ask(OPEN, "/v2/acme/after-a-bypass/manifests/v1")).status).toBe(200);
