@@ -8,7 +8,7 @@ ok() { printf 'ok    %-8s  %s\n' "$1" "$2"; }
 fail() { failed=$((failed + 1)); printf 'fail  %-8s  %s\n                → %s\n' "$1" "$2" "$3"; }
 warn() { warned=$((warned + 1)); printf 'warn  %-8s  %s\n                → %s\n' "$1" "$2" "$3"; }
 has() { command -v "$1" > /dev/null 2>&1; }
-words() { tr -s ' \t\n' '   ' | sed 's/^ //; s/ $//'; }
+words() { tr -s ' \t\n' '   ' | sed 's/^ //; s/ $//'; echo; } # on one line, which ends
 page() { # PATH
   if has curl; then curl -fsS --max-time 5 "$url$1" 2> /dev/null; return; fi
   case $(wget --help 2>&1) in *-T*) patience='-T 5' ;; *) patience= ;; esac
@@ -29,7 +29,7 @@ ask() { # SERVER NAME TYPE [+tcp]: answers of one server; status 9: there is no 
     printf '%s\n' "$answer" | grep -v '^;' | words
   elif has nslookup && [ "$3" != TYPE65 ] && [ -z "$4" ]; then
     answer=$(nslookup -type="$3" "$2" "$1" 2> /dev/null | awk 'on && /^Address/ { print $NF } /^Name:/ { on = 1 }' | sort -u | words)
-    printf '%s' "$answer"
+    printf '%s\n' "$answer"
   else
     return 9
   fi

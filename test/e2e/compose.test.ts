@@ -87,6 +87,12 @@ describe.each(["alias.yml", "dns.yml"])("%s", (file) => {
     expect(await moved(yard.ghcr, mark, image.size)).toBe(image.size);
   });
 
+  test("a builder's own doctor finds nothing", async () => {
+    const { out } = await project.exec("builder", "sh", "-c", "wget -q -O - http://layover/doctor | sh");
+    expect(out.split("\n").filter((line) => /^(fail|warn|\d)/.test(line))).toEqual(["0 wrong, 0 to look at"]);
+    expect(out).toMatch(/^ok +tls +certificates of Layover's CA are shown for registry-1\.docker\.io/m);
+  });
+
   test("a push gets to the real registry", async () => {
     const { image, name } = await publish(yard.gitlab, `acme/${file}/pulled`);
     const pushed = `registry.gitlab.com/acme/${file}/pushed`;

@@ -89,7 +89,10 @@ export const buildBuilder = async (engine: Engine, place: string): Promise<void>
   for (const name of ["dockerd", "containerd", "containerd-shim-runc-v2", "runc"])
     await root.program(await realpath(lab(name)), `/usr/bin/${name}`);
   await root.program("/usr/bin/docker");
-  await root.busybox("sh", "mount", "mkdir", "nslookup", "wget", "cat", "ls");
+  await root.program("/usr/bin/openssl");
+  // Alpine's shell has them all
+  const tools = ["awk", "cut", "date", "grep", "head", "mktemp", "nc", "rm", "sed", "sort", "tail", "tr", "uniq"];
+  await root.busybox("sh", "mount", "mkdir", "nslookup", "wget", "cat", "ls", ...tools);
   const entry = [
     "dockerd",
     "--bridge=none",
