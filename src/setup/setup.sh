@@ -70,6 +70,8 @@ $missing"
 adopt() { # what the first version of this script, for Docker alone, has left behind
   old=$root/var/lib/layover/setup-docker
   if [ ! -f "$old/record" ] || [ -e "$state" ]; then return 0; fi
+  # the folder may be the service's user's by now, whose word is not root's
+  [ -n "$(find "$root/var/lib/layover" -prune -user "$(id -u)")" ] || return 0
   mv "$old" "$state"
   mkdir -p "$state/used" "$state/after"
   awk '$2 != "folder" { sub(/^[^ ]* [^ ]* /, ""); print }' "$record" > "$state/used/docker"
@@ -171,6 +173,7 @@ keep() { # PLACE [KIND]: $state/new becomes its content; with the kind "line", o
 restore() { # NUMBER KIND PATH: fails when somebody else has changed it since
   target=$root$3
   was=$state/was/$1
+  rm -f "$target.layover-new"
   if [ "$2" = created ]; then
     [ -e "$target" ] || [ -h "$target" ] || return 0
     is_ours "$1" "$target" || return 1
@@ -535,10 +538,11 @@ main() {
   options "$@"
   if [ -n "$root" ]; then root=$(cd "$root" && pwd) || die "no such folder"; fi
   [ "$root" != / ] || root=
-  state_path=/var/lib/layover/setup
+  # not below /var/lib/layover, which belongs to the user of Layover's own service: who can write the record decides what root undoes
+  state_path=/var/lib/layover-setup
   if [ "$user" = yes ]; then
     config=${XDG_CONFIG_HOME:-$HOME/.config}
-    state_path=${XDG_STATE_HOME:-$HOME/.local/state}/layover/setup
+    state_path=${XDG_STATE_HOME:-$HOME/.local/state}/layover-setup
     case $config$state_path in *[\#\"\&\\]*) die "the folder $config has a character in its name that files of this set-up cannot hold" ;; esac
   elif [ -z "$root" ] && [ "$for_elsewhere" = no ] && [ "$(id -u)" != 0 ]; then
     die "this needs root: sudo sh (or --user, for what is one user's own)"

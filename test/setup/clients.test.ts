@@ -133,7 +133,7 @@ describe("what is the user's", () => {
     expect(read(root, "etc/layover/ca.crt")).toBe("mine\n");
     rmSync(join(root, "etc/layover/ca.crt"));
     expect((await undo(root, "system")).code).toBe(0);
-    expect(existsSync(join(root, "var/lib/layover"))).toBe(false);
+    expect(existsSync(join(root, "var/lib/layover-setup"))).toBe(false);
   });
 
   it("is refused where a file's format takes no additions, before anything is changed", async () => {
@@ -237,7 +237,7 @@ describe("what went before", () => {
   it("is a lock of somebody who is gone: none", async () => {
     const root = hostOf(PLAIN);
     await apply(root, "docker");
-    const lock = join(root, "var/lib/layover/setup/lock");
+    const lock = join(root, "var/lib/layover-setup/lock");
     writeFileSync(lock, `${process.pid}\n`);
     expect(await undo(root, "docker")).toMatchObject({ code: 1, stderr: expect.stringContaining("another set-up is under way") });
     writeFileSync(lock, "4194304\n");
@@ -249,9 +249,9 @@ describe("what went before", () => {
     const before = snapshot(root);
     await apply(root, "docker");
     // killed after the new content was recorded, and before it was written
-    const record = read(root, "var/lib/layover/setup/record");
+    const record = read(root, "var/lib/layover-setup/record");
     const number = /^(\d+) changed \/etc\/resolv\.conf$/m.exec(record)![1]!;
-    const now = join(root, "var/lib/layover/setup/now");
+    const now = join(root, "var/lib/layover-setup/now");
     writeFileSync(join(now, `${number}.old`), read(root, "etc/resolv.conf"));
     writeFileSync(join(now, number), "half of wh");
     expect((await undo(root, "docker")).code).toBe(0);

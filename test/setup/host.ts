@@ -37,7 +37,7 @@ export const snapshot = (folder: string): Record<string, string> =>
 /** The same without the record of what was done. */
 export const visible = (folder: string): Record<string, string> =>
   Object.fromEntries(
-    Object.entries(snapshot(folder)).filter(([name]) => !/(^var\/lib|\.local\/state)\/layover\/setup/.test(name)),
+    Object.entries(snapshot(folder)).filter(([name]) => !/(^var\/lib|\.local\/state)\/layover-setup/.test(name)),
   );
 
 export const hostOf = (files: Record<string, string>): string => {
