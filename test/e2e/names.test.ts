@@ -133,6 +133,14 @@ const DIFFERENCES: readonly Difference[] = [
     where: ({ name, ours, theirs }) => name.startsWith("refused.") && ours.rcode === 2 && theirs.rcode === 5,
     why: "a resolver's REFUSED is said to Layover, not to its client, whom nobody here refuses: SERVFAIL, as unbound has it",
   },
+  ...(["dnsmasq", "unbound"] as const).map(
+    (who): Difference => ({
+      who,
+      parts: ["options"],
+      where: ({ name, ours, theirs }) => name.startsWith("refused.") && ours.options === "000f00020017" && theirs.options === "",
+      why: "Layover says why it has no answer: extended error 23, a resolver that refuses (RFC 8914 4.24)",
+    }),
+  ),
   {
     who: "unbound",
     parts: ["flags"],
