@@ -69,6 +69,8 @@ export const tunnels = ({ dial, release, log, bounds = BOUNDS, idle = IDLE }: Tu
 
   const through: Tunnels["through"] = async (client, { host, port }, { door, head, opened }) => {
     const address = (client.remoteAddress ?? "").replace(/^::ffff:/, "");
+    // whoever is told of a failure has a last word for the client, which may have gone
+    client.on("error", ignore);
     const began = performance.now();
     const said = { door, host: host.slice(0, 255), port, client: address };
     const ms = () => Math.round(performance.now() - began);
@@ -114,8 +116,7 @@ const ignore = (): void => undefined;
 const whileHere = async (client: Socket, over: AbortSignal, dial: (signal: AbortSignal) => Promise<Socket>): Promise<Socket> => {
   const gone = new AbortController();
   const left = () => gone.abort(new Error("the client has gone"));
-  // what its end brings is not always heard by whoever is told of a failure
-  client.once("close", left).on("error", ignore);
+  client.once("close", left);
   try {
     if (client.destroyed) left();
     const signal = AbortSignal.any([gone.signal, over]);

@@ -187,6 +187,26 @@ it("gives up on the host when its client goes, and the late connection is closed
   await expect.poll(() => arrived.map(({ readableEnded }) => readableEnded)).toEqual([true]);
 });
 
+it("outlives a client that breaks off while it is turned away", async () => {
+  const { log } = recorder();
+  const passing = tunnels({ dial: () => Promise.reject(new Error("nobody is asked")), log, bounds: { all: 0, each: 0 } });
+  const ends: Promise<unknown>[] = [];
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
+    ends.push(new Promise((resolve) => socket.on("close", resolve)));
+    passing
+      .through(socket, { host: "real.example", port: 443 }, { door: "https" })
+      .catch(() => setTimeout(() => socket.end("no"), 50));
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  onTestFinished(() => void server.close());
+  const socket = connect({ host: "127.0.0.1", port: (server.address() as AddressInfo).port }).on("error", () => undefined);
+  await once(socket, "connect");
+  await expect.poll(() => ends.length).toBe(1);
+  socket.resetAndDestroy();
+  await ends[0];
+});
+
 it("says why there is no connection, with what dial says", async () => {
   const { client, refusals, passing } = await world(() => undefined, {
     dial: () => Promise.reject(new OciError("DENIED", "not there")),
