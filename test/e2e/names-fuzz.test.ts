@@ -5,6 +5,7 @@ import { once } from "node:events";
 import { mkdtemp, readdir, readFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { getPriority } from "node:os";
+import { setImmediate as turn } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Authority } from "./authority.ts";
 import { DNS as RESOLVER } from "./internet.ts";
@@ -135,6 +136,7 @@ class Sender {
 }
 
 const BATCH = 100;
+const TURN = 20;
 const UDP_PACKETS = 900_000;
 const TCP_PACKETS = 100_000;
 const PER_CONNECTION = 50;
@@ -148,7 +150,10 @@ test("900,000 packets over UDP", async () => {
   const wrong: string[] = [];
   let sender = await Sender.open();
   while (sent < UDP_PACKETS) {
-    for (let left = BATCH; left > 0; left -= 1) sender.send(next());
+    for (let left = BATCH; left > 0; left -= 1) {
+      sender.send(next());
+      if (left % TURN === 0) await turn(); // for the replies that have come: a socket holds few
+    }
     sent += BATCH;
     const began = performance.now();
     await probe();
@@ -165,7 +170,7 @@ test("900,000 packets over UDP", async () => {
     `${sent} packets, ${replies} replies, slowest probe ${slowest.toFixed(0)} ms, grown by ${(grown / MEGABYTE).toFixed(1)} MiB`,
   );
   expect(wrong).toEqual([]);
-  expect(replies).toBeGreaterThan(sent / 4);
+  expect(replies).toBeGreaterThan(sent / 2);
   expect((await dropped()) - lost).toBeLessThan(sent / 100);
   expect(grown).toBeLessThan(48 * MEGABYTE);
 });
