@@ -21,8 +21,11 @@ export type Answer = (message: Buffer, client: string) => Promise<Answered | und
 
 /** What is not ours, answered by others. */
 export interface Forwarder {
-  /** A whole message under the query's id, of any size, at once where it is known. Never throws or rejects: no resolver answering is SERVFAIL. */
-  forward(query: Query): Promise<Buffer> | Buffer;
+  /**
+   * A whole message under the query's id, of any size, at once where it is known. Never throws or rejects: no resolver answering is SERVFAIL.
+   * `client`: for whom, by address; ourselves unless told.
+   */
+  forward(query: Query, client?: string): Promise<Buffer> | Buffer;
 }
 
 export interface AnswerParts {
@@ -53,7 +56,7 @@ export const createAnswer = ({ zone, relay, log }: AnswerParts): Answer => {
 
   /** What the zone leaves. */
   const pass = (query: Query, client: string, started: number): Promise<Answered> | Answered => {
-    const reply = relay.forward(query);
+    const reply = relay.forward(query, client);
     if (Buffer.isBuffer(reply)) return answered(query, client, "cache", reply, started);
     return reply.then(
       (late) => answered(query, client, "relay", late, started),

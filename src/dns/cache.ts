@@ -61,33 +61,33 @@ class AnswerCache implements Forwarder {
     this.#held = new LRUCache({ maxSize, sizeCalculation: ({ reply }, key) => ENTRY_SIZE + reply.length + key.length });
   }
 
-  forward(query: Query): Promise<Buffer> | Buffer {
+  forward(query: Query, client?: string): Promise<Buffer> | Buffer {
     // Who asks a resolver not to ask wants to know what that very one knows.
-    if (!query.rd) return this.#resolvers.forward(query);
+    if (!query.rd) return this.#resolvers.forward(query, client);
     const key = keyOf(query);
     const held = this.#held.get(key);
     const now = this.#now();
-    if (held === undefined || now >= held.usableUntil) return this.#ask(key, query);
+    if (held === undefined || now >= held.usableUntil) return this.#ask(key, query, client);
     if (now < held.freshUntil) return aged(held, query, Math.floor((now - held.since) / SECOND));
     if (now < held.askAgainAt) return stale(held, query);
-    return this.#renew(key, held, query);
+    return this.#renew(key, held, query, client);
   }
 
-  async #renew(key: string, held: Held, query: Query): Promise<Buffer> {
+  async #renew(key: string, held: Held, query: Query, client: string | undefined): Promise<Buffer> {
     const { promise: tired, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, this.#patienceMs);
-    const reply = await Promise.race([this.#ask(key, query), tired]).finally(() => clearTimeout(timer));
+    const reply = await Promise.race([this.#ask(key, query, client), tired]).finally(() => clearTimeout(timer));
     if (Buffer.isBuffer(reply) && !isFailure(reply)) return reply;
     held.askAgainAt = this.#now() + ASK_AGAIN_MS;
     return stale(held, query);
   }
 
   /** Who asks the same is told the same: resolvers see to that. One of them is enough to keep it. */
-  async #ask(key: string, query: Query): Promise<Buffer> {
+  async #ask(key: string, query: Query, client: string | undefined): Promise<Buffer> {
     const isFirst = !this.#asked.has(key);
     this.#asked.add(key);
     try {
-      const reply = await this.#resolvers.forward(canonical(query));
+      const reply = await this.#resolvers.forward(canonical(query), client);
       if (isFirst) this.#keep(key, reply, query);
       return asAsked(Buffer.from(reply), query);
     } finally {

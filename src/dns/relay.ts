@@ -2,6 +2,7 @@
 // signatures and options pass. Resolvers are tried in order; none is waited for twice that has just shown to be dead.
 import { randomInt } from "node:crypto";
 import { performance } from "node:perf_hooks";
+import { Headcount } from "../lib/headcount.ts";
 import type { Logger } from "../lib/log.ts";
 import type { Forwarder } from "./answer.ts";
 import { NoAnswer, type Question } from "./exchange.ts";
@@ -21,15 +22,18 @@ export interface RelayOptions {
   readonly totalMs?: number;
   /** How long a resolver that failed is left alone, in milliseconds. Default 5000. */
   readonly probeEvery?: number;
-  /** Queries under way, beyond which SERVFAIL is answered. Default 1024. */
+  /** Queries under way, beyond which SERVFAIL is answered; one client has half of them at the most. Default 1024. */
   readonly maxInFlight?: number;
 }
 
 export interface Relay extends Forwarder {
-  forward(query: Query): Promise<Buffer>;
+  forward(query: Query, client?: string): Promise<Buffer>;
   /** Ends what is under way with SERVFAIL. */
   close(): void;
 }
+
+/** No address of any client's. */
+const OURSELVES = "";
 
 /** A reply that settles the matter, or one that another resolver may better, or none. */
 type Outcome =
@@ -48,7 +52,6 @@ class ResolverRelay implements Relay {
   readonly #order: ResolverOrder<Resolver>;
   readonly #attemptMs: number;
   readonly #totalMs: number;
-  readonly #maxInFlight: number;
   readonly #closing = new AbortController();
   /** Same octets but for the id: same answer, asked for once (RFC 5452 5: several in flight make guessing easier). */
   readonly #running = new Map<string, Promise<Buffer>>();
@@ -57,25 +60,25 @@ class ResolverRelay implements Relay {
    * way it joins the question under way, which ends a loop; that it was one is known when no other answer has come.
    */
   readonly #sent = new Map<string, Sent>();
-  #waiting = 0;
+  readonly #waiting: Headcount;
 
   constructor({ resolvers, log, attemptMs = 1_500, totalMs = 4_500, probeEvery = 5_000, maxInFlight = 1_024 }: RelayOptions) {
     this.#log = log;
     this.#order = new ResolverOrder(resolvers, probeEvery);
     this.#totalMs = totalMs;
     this.#attemptMs = Math.min(attemptMs, Math.max(totalMs / resolvers.length, totalMs / 10));
-    this.#maxInFlight = maxInFlight;
+    this.#waiting = new Headcount({ all: maxInFlight, each: Math.ceil(maxInFlight / 2) });
   }
 
-  async forward(query: Query): Promise<Buffer> {
+  async forward(query: Query, client = OURSELVES): Promise<Buffer> {
     const own = this.#sent.get(fingerprint(query.message));
     if (own) own.returned = true;
-    if (this.#waiting >= this.#maxInFlight) return busyReply(query);
-    this.#waiting += 1;
+    const leave = this.#waiting.enter(client);
+    if (leave === undefined) return busyReply(query);
     try {
       return withId(await this.#share(query), query.id);
     } finally {
-      this.#waiting -= 1;
+      leave();
     }
   }
 

@@ -37,7 +37,7 @@ export const openResolvers = async (groups: ResolverGroups, log: Logger): Promis
   for (const { zone, resolvers } of groups.splits) zones.set(zone, await relays.open(resolvers.map(parseResolver), all));
   const table = new ZoneTable(zones);
   return {
-    forward: (query) => (table.find(query.qname) ?? rest).forward(query),
+    forward: (query, client) => (table.find(query.qname) ?? rest).forward(query, client),
     isAsked: (name) => inside.length === all.length || table.find(name) !== undefined,
     close: () => relays.close(),
   };

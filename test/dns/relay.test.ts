@@ -26,7 +26,11 @@ const relayTo = (resolvers: readonly FakeResolver[], options: Partial<RelayOptio
     totalMs: 3_000,
     ...options,
   });
-  return { forward: (asked: Query) => relay.forward(asked), [Symbol.dispose]: () => relay.close(), close: () => relay.close() };
+  return {
+    forward: (asked: Query, client?: string) => relay.forward(asked, client),
+    [Symbol.dispose]: () => relay.close(),
+    close: () => relay.close(),
+  };
 };
 
 const addressIn = (reply: Buffer) => decode(reply).answers[0]?.data;
@@ -239,11 +243,15 @@ describe("the relay", () => {
     expect(resolver.asked).toHaveLength(2);
   });
 
-  it("bounds what is under way", async () => {
+  it("bounds what is under way, and what of it is one client's", async () => {
     await using resolver = await silence();
     using relay = relayTo([resolver], { maxInFlight: 10, attemptMs: 3_000 });
-    const waiting = Array.from({ length: 10 }, (_, i) => relay.forward(query(`n${i}.example`)));
-    expect(decode(await relay.forward(query("more.example")))).toMatchObject({ rcode: "SERVFAIL" });
+    const five = (client: string) => Array.from({ length: 5 }, (_, i) => relay.forward(query(`${i}.${client}.example`), client));
+    const waiting = five("192.0.2.1");
+    expect(decode(await relay.forward(query("more.example"), "192.0.2.1"))).toMatchObject({ rcode: "SERVFAIL" });
+    waiting.push(...five("192.0.2.2"));
+    expect(decode(await relay.forward(query("more.example"), "192.0.2.3"))).toMatchObject({ rcode: "SERVFAIL" });
+    await expect.poll(() => resolver.asked.length).toBeGreaterThanOrEqual(10);
     relay.close();
     for (const reply of await Promise.all(waiting)) expect(decode(reply).rcode).toBe("SERVFAIL");
   });
