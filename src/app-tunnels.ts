@@ -3,6 +3,7 @@ import { namesOf } from "./app-names.ts";
 import type { Config } from "./config/config.ts";
 import type { BeforeTls } from "./http/server.ts";
 import { type Tunnels, tunnels } from "./http/tunnel.ts";
+import { leadingTo } from "./lib/address-reach.ts";
 import { namedAnswers } from "./lib/answers.ts";
 import { plainHost } from "./lib/host-name.ts";
 import { HostTable } from "./lib/host-table.ts";
@@ -47,10 +48,10 @@ export const passOn = (config: Config, { through }: Pick<Tunnels, "through">): B
 export const openTunnels = (config: Config, log: Logger): Tunnels => {
   const { httpProxy, trust } = config;
   const names = namesOf(config, log);
-  const answered = new Set(namedAnswers(config));
+  const answered = new Set(namedAnswers(config).map(leadingTo));
   const isDoor = ownAddresses(doorAddresses(config.listen));
   // behind published ports or a balancer the address that leads to us is none of this machine's
-  const isOurs = (address: string, port: number) => isDoor(address, port) || answered.has(address);
+  const isOurs = (address: string, port: number) => isDoor(address, port) || answered.has(leadingTo(address));
   const resolver = new UpstreamResolver({ names, isOurs });
   const isNamed = passedOn(config);
   return tunnels({

@@ -9,6 +9,7 @@ import { passOn } from "../src/app-tunnels.ts";
 import { loadConfig } from "../src/config/load.ts";
 import { openDoor } from "../src/http/server.ts";
 import { type Dial, tunnels } from "../src/http/tunnel.ts";
+import type { Bounds } from "../src/lib/headcount.ts";
 import { OciError } from "../src/oci/error.ts";
 import { mintLeaf } from "../src/tls/leaf.ts";
 import { anchorOf, makeRoot } from "../src/tls/root.ts";
@@ -40,12 +41,13 @@ const realHost = async (): Promise<number> => {
   return (server.address() as AddressInfo).port;
 };
 
-const world = async ({ dial }: { dial?: Dial } = {}) => {
+const world = async ({ dial, bounds }: { dial?: Dial; bounds?: Bounds } = {}) => {
   const { log, lines } = recorder();
   const port = await realHost();
   const dialled: string[] = [];
   const passing = tunnels({
     log,
+    ...(bounds && { bounds }),
     dial: async (host, to, signal) => {
       dialled.push(`${host}:${to}`);
       if (dial !== undefined) return dial(host, to, signal);
@@ -114,6 +116,19 @@ describe("a name that is passed on", () => {
     const socket = connectTls({ host: "127.0.0.1", port, servername: THEIRS, rejectUnauthorized: false });
     const [error] = (await once(socket, "error")) as [Error];
     expect(error).toMatchObject({ code: "ERR_SSL_TLSV1_ALERT_INTERNAL_ERROR" });
+  });
+
+  it("is told so too where there are too many, and whoever breaks off then ends nothing but itself", async () => {
+    const { port, dialled } = await world({ bounds: { all: 0, each: 0 } });
+    const first = records(hello([serverName(THEIRS)]));
+    for (let i = 0; i < 100; i += 1) {
+      const socket = connect({ host: "127.0.0.1", port }).on("error", () => undefined);
+      await once(socket, "connect");
+      socket.write(first, () => socket.resetAndDestroy());
+    }
+    const socket = connectTls({ host: "127.0.0.1", port, servername: THEIRS, rejectUnauthorized: false });
+    expect((await once(socket, "error"))[0]).toMatchObject({ code: "ERR_SSL_TLSV1_ALERT_INTERNAL_ERROR" });
+    expect(dialled).toEqual([]);
   });
 
   it("is cut when the door has had its time to close", async () => {

@@ -1,6 +1,7 @@
 // Two sockets made into one line: what the one sends the other gets, as it came and no faster than it takes it. An end passes as an end and the
 // other way goes on; what breaks off breaks off there too.
 import type { Socket } from "node:net";
+import { TLSSocket } from "node:tls";
 
 /** Why a line is over: both sides had said all, one of them broke off, nothing moved, or we had it ended. */
 export type Ending = "done" | "client" | "host" | "idle" | "closed";
@@ -19,8 +20,8 @@ export const join = (client: Socket, host: Socket, { idle, signal }: JoinOptions
     const tear = (why: Ending) => {
       if (ending === "done") ending = why;
       // what is torn here must not look like an end there
-      client.resetAndDestroy();
-      host.resetAndDestroy();
+      breakOff(client);
+      breakOff(host);
     };
     const close = () => tear("closed");
     const watch = (one: Socket, why: Ending) => {
@@ -44,3 +45,6 @@ export const join = (client: Socket, host: Socket, { idle, signal }: JoinOptions
     client.pipe(host);
     host.pipe(client);
   });
+
+/** Of TLS, which a tunnel through an HTTP proxy may lie in, an end without its closing alert is none (RFC 8446 6.1); a reset it does not have. */
+const breakOff = (socket: Socket): void => void (socket instanceof TLSSocket ? socket.destroy() : socket.resetAndDestroy());

@@ -74,6 +74,8 @@ export const tunnels = ({ dial, release, log, bounds = BOUNDS, idle = IDLE }: Tu
     const began = performance.now();
     const said = { door, host: host.slice(0, 255), port, client: address };
     const ms = () => Math.round(performance.now() - began);
+    // what its end brings is not always heard by whoever is told of a failure, and unheard it would end the process
+    client.on("error", ignore);
     const leave = there.enter(address);
     if (leave === undefined) throw turnAway(address);
     try {

@@ -1,4 +1,5 @@
-// How far an address reaches: the whole internet, a network of somebody's own, or nowhere that a connection on others' behalf has any business.
+// Where an address leads, however it is written, and how far it reaches: the whole internet, a network of somebody's own, or nowhere that a connection
+// on others' behalf has any business.
 import { isIP } from "node:net";
 import { parsePrefixes, plainAddress } from "./prefixes.ts";
 
@@ -7,7 +8,7 @@ export type Reach = "public" | "private" | "never";
 /** This network, link-local (a cloud's metadata is there), multicast, reserved, and IPv6 forms that hide an IPv4 address. */
 const never = parsePrefixes([
   ...["0.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "240.0.0.0/4"],
-  ...["::/128", "fe80::/10", "fec0::/10", "ff00::/8", "2001::/32", "2002::/16"],
+  ...["::/128", "::ffff:0:0:0/96", "fe80::/10", "fec0::/10", "ff00::/8", "2001::/32", "2002::/16"],
 ]);
 
 /** Besides what DESIGN calls private: shared address space (RFC 6598), protocol assignments, benchmarking, documentation, local NAT64 (RFC 8215). */
@@ -19,18 +20,24 @@ const own = parsePrefixes([
 /** `::a.b.c.d` and the well-known NAT64 prefix (RFC 6052) lead where the IPv4 address in them does. */
 const carriers = parsePrefixes(["64:ff9b::/96", "::/96"]);
 
+/** Its one spelling, as of the addresses of this machine's interfaces: of what carries an IPv4 address that one, and no zone. */
+export const leadingTo = (address: string): string => {
+  const plain = plainAddress(address);
+  if (isIP(plain) !== 6) return plain;
+  const short = new URL(`http://[${plain}]`).hostname.slice(1, -1);
+  return short === "::" || short === "::1" || !carriers(short) ? short : lastFour(short);
+};
+
 /** Of an address in text form; what is none reaches nowhere. */
 export const reachOf = (address: string): Reach => {
-  const plain = plainAddress(address);
+  const plain = leadingTo(address);
   if (isIP(plain) === 0 || never(plain)) return "never";
-  if (plain !== "::1" && isIP(plain) === 6 && carriers(plain)) return reachOf(lastFour(plain));
   return own(plain) ? "private" : "public";
 };
 
+/** Of a short spelling. */
 const lastFour = (address: string): string => {
-  const { hostname } = new URL(`http://[${address}]`);
-  const groups = hostname.slice(1, -1).split(":");
-  const [high = "0", low = "0"] = groups.slice(-2).map((group) => (group === "" ? "0" : group));
-  const word = Number.parseInt(high, 16) * 65_536 + Number.parseInt(low, 16);
+  const [high = "", low = ""] = address.split(":").slice(-2);
+  const word = Number.parseInt(high || "0", 16) * 65_536 + Number.parseInt(low || "0", 16);
   return [24, 16, 8, 0].map((shift) => (word >>> shift) & 255).join(".");
 };

@@ -3,9 +3,12 @@ import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
+import { connect as connectTls, createServer as createTls } from "node:tls";
 import { expect, it, onTestFinished } from "vitest";
 import { type Dial, type Tunnels, type TunnelsParts, tunnels } from "../../src/http/tunnel.ts";
 import { OciError } from "../../src/oci/error.ts";
+import { mintLeaf } from "../../src/tls/leaf.ts";
+import { makeRoot } from "../../src/tls/root.ts";
 import { recorder } from "../tls/scratch.ts";
 
 const listen = async (take: (socket: Socket) => unknown): Promise<number> => {
@@ -245,4 +248,44 @@ it("closing ends all, and opens no more", async () => {
   await expect.poll(() => lines.map(({ end }) => end)).toEqual(["closed"]);
   await gone(client());
   expect(refusals).toMatchObject([{ code: "UNAVAILABLE" }]);
+});
+
+it.each(["client", "host", "idle"] as const)("to a host that is reached in TLS, as through an HTTP proxy: %s", async (ending) => {
+  const root = makeRoot({ names: "all", now: Date.now(), hostname: "box" });
+  const { chain, key } = mintLeaf(root, ["proxy.example"], Date.now());
+  const under: Socket[] = [];
+  const proxy = createTls({ cert: chain, key: key.export({ type: "pkcs8", format: "pem" }) }, (socket) => {
+    socket.on("error", () => undefined).write("hello");
+    if (ending === "host") socket.once("data", () => under[0]!.resetAndDestroy());
+  }).listen(0, "127.0.0.1");
+  proxy.on("connection", (socket: Socket) => void under.push(socket));
+  await once(proxy, "listening");
+  onTestFinished(() => void proxy.close());
+  const { client, lines } = await world(() => undefined, {
+    idle: 200,
+    dial: async () => {
+      const socket = connectTls({ host: "127.0.0.1", port: (proxy.address() as AddressInfo).port, rejectUnauthorized: false });
+      await once(socket, "secureConnect");
+      socket.allowHalfOpen = true;
+      return socket;
+    },
+  });
+  const socket = client();
+  await once(socket, "data");
+  const over = gone(socket);
+  if (ending === "client") socket.resetAndDestroy();
+  if (ending === "host") socket.write("go");
+  await over;
+  await expect.poll(() => lines.map(({ end }) => end)).toEqual([ending]);
+});
+
+it("a client that is turned away and breaks off ends nothing but itself", async () => {
+  const { client, refusals, passing } = await world(() => undefined, { bounds: { all: 0, each: 0 } });
+  for (let i = 0; i < 100; i += 1) {
+    const socket = client();
+    await once(socket, "connect");
+    socket.write("hello", () => socket.resetAndDestroy());
+  }
+  await expect.poll(() => refusals.length).toBe(100);
+  expect(passing.open).toBe(0);
 });

@@ -2,10 +2,10 @@
 import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
 import { expect, it, onTestFinished } from "vitest";
-import { isLocalAddress } from "../../src/lib/own-addresses.ts";
+import { isLocalAddress, ownAddresses } from "../../src/lib/own-addresses.ts";
 import { trusting } from "../../src/lib/roots.ts";
 import { type RealHostOptions, realHosts } from "../../src/upstream/real-host.ts";
-import type { UpstreamResolver } from "../../src/upstream/resolver.ts";
+import { UpstreamResolver } from "../../src/upstream/resolver.ts";
 import { faultProxy } from "../faults/proxy.ts";
 import { namesAt, silentNames } from "./names.ts";
 
@@ -54,6 +54,18 @@ it("nor an address of this machine, public though it is", async () => {
   const asked = dial(resolver, { isHere: (address) => address === "192.88.99.1" })("here.test", 443, NEVER);
   await expect(asked).rejects.toMatchObject({ code: "DENIED" });
 });
+
+it.each(["2001:db8::5", "2001:DB8:0:0:0:0:0:5", "64:ff9b::192.88.99.1"])(
+  "nor to a door of ours at %s, however it is written",
+  async (address) => {
+    const isOurs = ownAddresses([
+      { host: "2001:db8::5", port: 443 },
+      { host: "192.88.99.1", port: 443 },
+    ]);
+    const resolver = new UpstreamResolver({ names: { find: async () => [], close: () => undefined }, isOurs });
+    await expect(dial(resolver, { isNamed: () => true })(address, 443, NEVER)).rejects.toMatchObject({ code: "LOOP_DETECTED" });
+  },
+);
 
 it("a named host never is link-local, nor ourselves", async () => {
   const resolver = await namesAt("169.254.169.254");
