@@ -1,6 +1,6 @@
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
-import { createServer } from "node:net";
+import { type AddressInfo, createServer } from "node:net";
 import { decode } from "dns-packet";
 import { pino } from "pino";
 import { describe, expect, it } from "vitest";
@@ -67,9 +67,14 @@ describe("the DNS door", () => {
   });
 
   it("on a wildcard finds out that somebody else has the port at one of its addresses", async () => {
-    const udp = createSocket({ type: "udp4", reuseAddr: true }).bind(0, "127.0.0.3");
+    // a port that no other test has for TCP
+    const tcp = createServer().listen(0, "0.0.0.0");
+    await once(tcp, "listening");
+    const { port } = tcp.address() as AddressInfo;
+    const udp = createSocket({ type: "udp4", reuseAddr: true }).bind(port, "127.0.0.3");
     await once(udp, "listening");
-    const { port } = udp.address();
+    tcp.close();
+    await once(tcp, "close");
     await expect(openDoor({ listen: [`0.0.0.0:${port}`] })).rejects.toMatchObject({ code: "EADDRINUSE", syscall: "bind" });
     udp.close();
     await once(udp, "close");
