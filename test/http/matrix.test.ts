@@ -6,7 +6,7 @@ import type { Image } from "../faults/content.ts";
 import { type FaultUpstream, faultUpstream } from "../faults/upstream.ts";
 import type { Answer } from "../front.ts";
 import { HOUR, MINUTE } from "../registry/stack.ts";
-import { siteDoor } from "./site-door.ts";
+import { OWN, SITE, siteDoor } from "./site-door.ts";
 
 /** `ok`: the thing itself. `stale`: that, with a warning. Numbers are refusals; `out`: upstream cannot be asked. */
 type Outcome = "ok" | "stale" | "401" | "403" | "404" | "429" | "out";
@@ -194,13 +194,20 @@ const outcomeOf = ({ status: code, headers, whole }: Answer): Outcome | "?" => {
 };
 
 /** What the client got, and whether it is what it should be: a refusal has nothing of the thing. */
-const asked = async ({ door }: World, { who, way }: Cell, path: string, credential: string | undefined, image: Image) => {
+const asked = async (
+  { door }: World,
+  { who, way }: Cell,
+  path: string,
+  credential: string | undefined,
+  image: Image,
+  host = SITE,
+) => {
   const { shows = credential } = asker(who);
   const headers = {
     ...(shows !== undefined && { authorization: shows }),
     ...(way === "GET a range" && { range: "bytes=2-5" }),
   };
-  const answer = await door.ask(path, { method: way.split(" ")[0]!, headers });
+  const answer = await door.ask(path, { method: way.split(" ")[0]!, headers, host });
   const outcome = outcomeOf(answer);
   const bytes = answer.body.toString();
   const isServed = outcome === "ok" || outcome === "stale";
@@ -238,5 +245,42 @@ describe("while upstream is, or says,", () => {
         wrong.push(`${cell.who}; ${cell.right}; ${cell.isHeld ? "held" : "not held"}; ${cell.way}: ${got}, not ${want}`);
     }
     expect(wrong).toEqual([]);
+  });
+});
+
+/** By Layover's own name whoever asks is anybody, whatever he shows, and a refusal is a 404. */
+const expectedOfMirror = (cell: Cell, upstream: Upstream): Outcome => {
+  const isOpen = asker(cell.who).anybody === "ok";
+  const kind = WAYS[cell.way].kind === "checked" && cell.way !== "HEAD a blob" ? "kept" : WAYS[cell.way].kind;
+  const right = isOpen ? cell.right : "none";
+  const outcome = (cell.isHeld ? HELD[right][kind] : ASKED)[upstream];
+  const said = outcome === "says" ? (isOpen ? "ok" : "404") : outcome;
+  return said === "401" || said === "403" ? "404" : said;
+};
+
+describe("by Layover's own name, while upstream is, or says,", () => {
+  it.each(keysOf(UPSTREAM))("%s", { timeout: 60_000 }, async (state) => {
+    const made = await world();
+    const placeOf = await prepared(made);
+    const places = [];
+    for (const cell of cells) places.push({ cell, ...(await placeOf(cell)) });
+    await UPSTREAM[state](made.upstream);
+    made.upstream.clear();
+    const wrong = [];
+    for (const { cell, repo, image, credential } of places) {
+      const { door } = made;
+      const right = RIGHTS[cell.right];
+      for (const whose of new Set([undefined, credential])) await door.forget(repo, whose);
+      const subject = asker(cell.who).anybody === "ok" ? undefined : credential;
+      if (right !== undefined && (subject !== undefined || asker(cell.who).anybody === "ok"))
+        door.grant(repo, subject, right.ago, right.lifetime);
+      const got = await asked(made, cell, `/v2/${SITE}/${repo}/${WAYS[cell.way].path(image)}`, credential, image, OWN);
+      const want = expectedOfMirror(cell, state);
+      if (got !== want)
+        wrong.push(`${cell.who}; ${cell.right}; ${cell.isHeld ? "held" : "not held"}; ${cell.way}: ${got}, not ${want}`);
+    }
+    expect(wrong).toEqual([]);
+    // no password has gone to a token server
+    expect(made.upstream.log.filter(({ path, hasAuthorization }) => path.startsWith("/token") && hasAuthorization)).toEqual([]);
   });
 });

@@ -21,6 +21,8 @@ import type { FaultUpstream } from "../faults/upstream.ts";
 import { type Answer, type Ask, readAnswer } from "../front.ts";
 
 export const SITE = "registry.test";
+/** Layover's own name. */
+export const OWN = "layover.test";
 const KEY = Buffer.alloc(32, 7);
 
 export const siteDoor = async (upstream: FaultUpstream, settings: object = {}) => {
@@ -46,7 +48,7 @@ export const siteDoor = async (upstream: FaultUpstream, settings: object = {}) =
     dispatch: dispatcher({
       sites: table,
       doorOf: (site) => opened.of(site),
-      isOwnName: () => false,
+      isOwnName: (host) => host === OWN,
       ownPages: async ({ res }) => void res.end(),
       viaToken: "layover-test",
       log: silent,
@@ -80,9 +82,9 @@ export const siteDoor = async (upstream: FaultUpstream, settings: object = {}) =
   };
 };
 
-const send = (agent: Agent, port: number, path: string, { method = "GET", headers = {} }: Ask): Promise<Answer> =>
+const send = (agent: Agent, port: number, path: string, { method = "GET", headers = {}, host = SITE }: Ask): Promise<Answer> =>
   new Promise((resolve, reject) => {
-    const sent = request({ agent, host: "127.0.0.1", port, path, method, headers: { host: SITE, ...headers } }, (answer) =>
+    const sent = request({ agent, host: "127.0.0.1", port, path, method, headers: { host, ...headers } }, (answer) =>
       resolve(readAnswer(answer)),
     );
     sent.on("error", reject);
