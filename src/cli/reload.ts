@@ -19,20 +19,27 @@ export const onReload = (end: Ending, log: Logger, work: () => Promise<void>): v
 };
 
 const MAIN = fileURLToPath(new URL("../main.ts", import.meta.url));
+/** Loads every module that there is, which finds those that are torn or lack something, and compiles them for who comes. */
+const COMPILE = fileURLToPath(new URL("../../scripts/compile.mjs", import.meta.url));
 const CHECKED_WITHIN = 20_000;
 const MOST = 4_000;
 
-/** What `config check`, as it is on the disk by now, has to say against it; `undefined`: nothing. In a process of its own, for it holds secrets. */
-export const startProblem = (file: string | undefined): Promise<string | undefined> =>
+/**
+ * What there is to say against starting with what is on the disk by now, programs and configuration; `undefined`: nothing. In processes of
+ * their own, for what is read anew cannot be read again, and the configuration holds secrets.
+ */
+export const startProblem = async (file: string | undefined): Promise<string | undefined> =>
+  (await problemOf([COMPILE])) ?? problemOf([MAIN, "config", "check", ...(file === undefined ? [] : ["--config", file])]);
+
+const problemOf = (argv: readonly string[]): Promise<string | undefined> =>
   new Promise((resolve) => {
-    const argv = [...process.execArgv, MAIN, "config", "check", ...(file === undefined ? [] : ["--config", file])];
-    const check = spawn(process.execPath, argv, {
+    const check = spawn(process.execPath, [...process.execArgv, ...argv], {
       stdio: ["ignore", "ignore", "pipe"],
       timeout: CHECKED_WITHIN,
       killSignal: "SIGKILL",
     });
     let said = "";
-    check.stderr.setEncoding("utf8").on("data", (text: string) => (said = (said + text).slice(0, MOST)));
+    check.stderr?.setEncoding("utf8").on("data", (text: string) => (said = (said + text).slice(0, MOST)));
     check.once("error", (error) => resolve(error.message));
-    check.once("close", (code) => resolve(code === 0 ? undefined : said.trim() || `config check ended with ${code}`));
+    check.once("close", (code) => resolve(code === 0 ? undefined : said.trim() || `${argv.join(" ")} ended with ${code}`));
   });

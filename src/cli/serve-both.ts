@@ -25,11 +25,14 @@ export const serveBoth = async (file: string | undefined): Promise<void> => {
     front.log = log;
     const dns = await dnsEnd(config, log, { healthy: () => led.here });
     front.hearing = { onConfig: (changed) => void follow(dns, changed, log) };
+    onReload(end, log, async () => {
+      await front.first;
+      await replace(front, led, file, log);
+    });
     const ready = await Promise.race([front.first, end.begun]);
     if (ready !== undefined) {
       announce(config, log, ready, dns.addresses);
       keepCompiled();
-      onReload(end, log, () => replace(front, led, file, log));
       await end.begun;
     }
     // names lead to the real registries from now on, while the front end serves those who still come and ends what it has begun

@@ -3,11 +3,13 @@
 import type { FrontEnd } from "../app.ts";
 import { loadApart } from "../config/apart.ts";
 import type { Config } from "../config/config.ts";
+import type { Logger } from "../lib/log.ts";
 import type { Site } from "../sites.ts";
 import { announce } from "./announce.ts";
 import { ending } from "./ending.ts";
 import { farewell } from "./farewell.ts";
 import { keepCompiled, prepare, tellParent } from "./half.ts";
+import { onReload } from "./reload.ts";
 import { BEAT, type ParentConfig } from "./supervise.ts";
 
 /** Ends the process when it is told to. Rejects with what the user has to mend. */
@@ -25,7 +27,10 @@ export const serveFront = async (file: string | undefined): Promise<void> => {
   const front = await Promise.race([frontEnd(config, log), end.begun]);
   if (front === undefined) process.exit(0);
   const ready = { kind: "ready", ...front.identity, bypassed: front.isBypassed() } as const;
-  if (!hasParent) announce(config, log, ready, []);
+  if (!hasParent) {
+    announce(config, log, ready, []);
+    onReload(end, log, () => stays(log));
+  }
   void tellParent(ready);
   const tell = telling(front);
   setInterval(tell, BEAT); // to the end: a parent that hears nothing would not wait for it
@@ -35,6 +40,11 @@ export const serveFront = async (file: string | undefined): Promise<void> => {
   tell();
   await farewell(front, end);
   process.exit(0);
+};
+
+/** Nobody would answer in its place: whoever restarts it has others that do. */
+const stays = async (log: Logger): Promise<void> => {
+  log.warn("a front end alone takes up other files by a restart: reload has changed nothing");
 };
 
 /** A store that hangs is asked once, and the beat misses: the parent hears the silence. */

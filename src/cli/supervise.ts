@@ -80,6 +80,7 @@ export class Supervisor {
   #child: ChildProcess | undefined;
   #bornAt = 0;
   #lastBeat = 0;
+  #watchedAt = performance.now();
   #isBypassed = false;
   /** What has been said of it last. */
   #told: string | undefined;
@@ -145,23 +146,42 @@ export class Supervisor {
   }
 
   #start(): void {
-    const child = ordinarily(() =>
+    this.#leaving = false;
+    this.#bornAt = performance.now();
+    this.#lastBeat = this.#bornAt;
+    try {
+      this.#follow(this.#fork());
+    } catch (error) {
+      this.#unborn(error as Error);
+    }
+  }
+
+  #fork(): ChildProcess {
+    return ordinarily(() =>
       fork(this.#entry, this.#args, {
         execArgv: [...process.execArgv, ...HEAP, ...NO_CONTEXT],
         env: { ...ONE_ARENA, ...process.env },
         stdio: ["ignore", "inherit", "inherit", "ipc"],
       }),
     );
+  }
+
+  /** What the one before has left to be heard counts no more. */
+  #follow(child: ChildProcess): void {
     this.#child = child;
-    this.#leaving = false;
-    this.#bornAt = performance.now();
-    this.#lastBeat = this.#bornAt;
-    child.on("message", (message: FrontMessage) => this.#heard(message));
+    child.on("message", (message: FrontMessage) => (child === this.#child || message.kind === "fatal") && this.#heard(message));
     child.on("error", (error) => {
-      this.log?.error({ err: error.message }, "front end cannot be started");
-      this.#failed(`the front end cannot be started: ${error.message}`);
+      if (child.pid === undefined) this.#unborn(error);
+      else this.log?.error({ err: error.message }, "front end");
     });
     child.once("exit", (code, signal) => this.#gone(code, signal));
+  }
+
+  /** No process, no memory, no descriptors left: of that there is an error, thrown or told, and no exit. */
+  #unborn(error: Error): void {
+    this.log?.error({ err: error.message }, "front end cannot be started");
+    this.#failed(`the front end cannot be started: ${error.message}`);
+    this.#gone(null, null);
   }
 
   #heard(message: FrontMessage): void {
@@ -228,6 +248,10 @@ export class Supervisor {
 
   /** A process that says nothing any more is in everybody's way. */
   #watch(): void {
+    // what stood still with everything else, as a container that is paused does, has not been silent
+    const now = performance.now();
+    if (now - this.#watchedAt > WELL) this.#lastBeat = Math.max(this.#lastBeat, now - WELL);
+    this.#watchedAt = now;
     const silence = performance.now() - this.#lastBeat;
     if (silence >= WELL) this.#standing.bad();
     const limit = this.#started === undefined ? DEAD : START_WITHIN;

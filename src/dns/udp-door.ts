@@ -4,6 +4,7 @@
 import { isIPv4, isIPv6 } from "node:net";
 import { networkInterfaces } from "node:os";
 import { type Address, isWildcard } from "../lib/listen.ts";
+import { Seldom } from "../lib/seldom.ts";
 import { DnsUdpServer, listening, type UdpOptions } from "./udp.ts";
 
 const LOOK_EVERY = 1_000;
@@ -44,6 +45,7 @@ class EachAddress {
   readonly #open = new Map<string, DnsUdpServer>();
   /** Where it has failed, with the error's code: told once. */
   readonly #failed = new Map<string, string>();
+  readonly #unseen = new Seldom();
   readonly #timer: NodeJS.Timeout;
   #looking: Promise<void> | undefined;
 
@@ -55,11 +57,20 @@ class EachAddress {
 
   /** Never rejects. */
   look(): Promise<void> {
-    this.#looking ??= this.#follow().finally(() => {
-      this.#looking = undefined;
-    });
+    this.#looking ??= this.#follow()
+      .catch(this.#blind)
+      .finally(() => {
+        this.#looking = undefined;
+      });
     return this.#looking;
   }
+
+  /** Where nothing can be opened any more, not even the interfaces are seen. */
+  readonly #blind = (error: unknown): void => {
+    this.#unseen.tell((times) =>
+      this.#options.log.error({ err: String(error), times }, "this machine's addresses cannot be seen"),
+    );
+  };
 
   async close(): Promise<void> {
     clearInterval(this.#timer);

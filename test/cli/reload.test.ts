@@ -43,3 +43,12 @@ it("ends in time when it is told to in the middle of that", async () => {
   expect(code).toBe(0);
   expect(ms).toBeLessThan(10_000);
 }, 60_000);
+
+it("says that a front end alone takes nothing up, and goes on", async () => {
+  const serving = await (await Serving.make({ listen: { dns: [] } }, ["--only", "front"])).started();
+  serving.kill("SIGHUP");
+  await eventually("a word of it", 5_000, () =>
+    serving.lines.some(({ msg }) => String(msg).includes("reload has changed nothing")),
+  );
+  expect((await serving.readyz()).status).toBe(200);
+}, 30_000);

@@ -81,6 +81,8 @@ export class Serving {
   readonly #env: NodeJS.ProcessEnv;
   readonly #file: string;
   readonly #args: readonly string[];
+  /** The command's script: of a checkout of its own, where a test changes files. */
+  shim = SHIM;
   readonly lines: Line[] = [];
   #child: ChildProcess | undefined;
 
@@ -119,7 +121,7 @@ export class Serving {
   }
 
   start(): void {
-    const argv = [SHIM, "serve", "--config", this.#file, ...this.#args];
+    const argv = [this.shim, "serve", "--config", this.#file, ...this.#args];
     const env = { ...clean, ...this.#env };
     const child = spawn(process.execPath, argv, { cwd: this.folder, env, stdio: ["ignore", "pipe", "inherit"] });
     this.#child = child;
