@@ -1,5 +1,15 @@
 // What the script does to a host and takes back, in each shell: with Docker's, the oldest and most used.
-import { existsSync, lstatSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  chmodSync,
+  existsSync,
+  lstatSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { planOf } from "../../src/setup/clients.ts";
@@ -139,6 +149,32 @@ describe("the script", () => {
     expect(readdirSync(join(root, "usr/local/share/ca-certificates"))).toEqual(["other.crt"]);
     expect((await sh(dockerScript(SETUP), ["--bad"])).stderr).toContain("unknown option --bad");
     expect((await sh(undoScript("docker"), ["--undo", "--root", emptyFolder()])).stdout).toContain("nothing to undo");
+  });
+
+  it("lets be heard what another door needs no more, such as a CA that is to leave the system's store", async () => {
+    const root = hostOf(RESOLVED);
+    await sh(dockerScript(SETUP), ["--root", root]);
+    const { stdout } = await sh(dockerScript(SETUP), ["--root", root, "--door", "mirror"]);
+    expect(stdout).toContain("removed: /usr/local/share/ca-certificates/layover-ca-1.crt");
+    expect(stdout).toContain("to be run there: update-ca-certificates --fresh");
+    expect(stdout).toContain("to be run there: systemctl restart systemd-resolved");
+  });
+
+  it("loses neither its record nor the user's lines when the disk fills up while it is undone", async () => {
+    const root = hostOf({ "etc/hosts": "127.0.0.1 localhost\n" });
+    const bin = hostOf({ grep: '#!/bin/sh\ncase $1 in -v*) /bin/grep "$@" | head -n 1; exit 2 ;; esac\nexec /bin/grep "$@"\n' });
+    chmodSync(join(bin, "grep"), 0o755);
+    const before = visible(root);
+    await sh(dockerScript(SETUP), ["--root", root, "--door", "mirror"]);
+    const line = "10.9.9.9 mine\n";
+    appendFileSync(join(root, "etc/hosts"), line);
+    const full = await sh(undoScript("docker"), ["--undo", "--root", root], ["sh"], { PATH: `${bin}:${process.env["PATH"]}` });
+    expect(full).toMatchObject({ code: 1, stderr: expect.stringContaining("is the disk full?") });
+    expect(read(root, "etc/hosts")).toContain(line);
+    expect((await sh(undoScript("docker"), ["--undo", "--root", root])).code).toBe(0);
+    expect(read(root, "etc/hosts")).toBe(`127.0.0.1 localhost\n${line}`);
+    writeFileSync(join(root, "etc/hosts"), "127.0.0.1 localhost\n");
+    expect(visible(root)).toEqual(before);
   });
 
   it("has nothing of a stranger's in it", () => {
