@@ -12,6 +12,8 @@ export interface Met {
   readonly url: URL;
   /** The names that it stands in for. */
   readonly names: readonly string[];
+  /** Its own; none: it could not be asked. */
+  readonly own: string | undefined;
   /** Of its CA; none: it could not be asked. */
   readonly roots: readonly Root[];
   /** Where it is, as this machine is told. */
@@ -35,7 +37,7 @@ export const meet = async ({ url, names, ask, timeout }: Meeting): Promise<Met> 
   const at = await addressesOf(host);
   if (at.length === 0) {
     const text = `${host} has no address here, so Layover itself could not be asked`;
-    return { url, names, roots: [], addresses: [], findings: [fail("layover", text, SAY_WHERE)] };
+    return { url, names, own: undefined, roots: [], addresses: [], findings: [fail("layover", text, SAY_WHERE)] };
   }
   try {
     const [hello, pem, health] = await Promise.all(
@@ -48,13 +50,21 @@ export const meet = async ({ url, names, ask, timeout }: Meeting): Promise<Met> 
     return {
       url,
       names: said.names,
+      own: said.own[0],
       roots,
       addresses: [...new Set([...at, ...told.flat()].map(plainAddress))],
       findings: [judgeHealth(url, health!), clockOf(pem!.date)],
     };
   } catch (error) {
     const text = `${url.origin} does not answer as Layover does: ${reasonOf(error)}`;
-    return { url, names, roots: [], addresses: at, findings: [fail("layover", text, `let this machine reach it; ${SAY_WHERE}`)] };
+    return {
+      url,
+      names,
+      own: undefined,
+      roots: [],
+      addresses: at,
+      findings: [fail("layover", text, `let this machine reach it; ${SAY_WHERE}`)],
+    };
   }
 };
 

@@ -1,6 +1,7 @@
 // `layover doctor`: every known way for a set-up to be wrong, looked at from this machine, with how to mend it. Changes nothing.
 import { type Command, Option } from "commander";
 import type { Config } from "../config/config.ts";
+import type { ClientDoor } from "./doctor-client.ts";
 import type { Finding } from "./doctor-finding.ts";
 
 /** Each question and request; each check as a whole has CHECK_MS. */
@@ -11,6 +12,7 @@ interface Options {
   readonly config?: string;
   readonly from: "server" | "client";
   readonly server?: string;
+  readonly door: ClientDoor;
   readonly strict?: boolean;
   readonly json?: boolean;
 }
@@ -26,6 +28,11 @@ export const doctorCommand = (program: Command): void => {
         .default("server"),
     )
     .option("--server <url>", "with --from client: Layover's plain HTTP door (default: its own name, http://layover)")
+    .addOption(
+      new Option("--door <door>", "with --from client: how it was set up to come in")
+        .choices(["hijack", "mirror", "proxy"])
+        .default("hijack"),
+    )
     .option("-c, --config <file>", "default: LAYOVER_CONFIG, else ./layover.yaml")
     .option("--strict", "a warning counts as a failure")
     .option("--json", "for programs")
@@ -33,7 +40,7 @@ export const doctorCommand = (program: Command): void => {
       const { configOrExit } = await import("./config.ts");
       const config = await configOrExit(options.config);
       if (config === undefined) return;
-      const findings = await (options.from === "client" ? examineFrom(config, options.server) : examine(config));
+      const findings = await (options.from === "client" ? examineFrom(config, options) : examine(config));
       const counts = options.strict === true ? ["fail", "warn"] : ["fail"];
       const code = findings.some(({ status }) => counts.includes(status)) ? 1 : 0;
       const text = options.json === true ? `${JSON.stringify(findings, undefined, 2)}\n` : print(findings);
@@ -42,9 +49,9 @@ export const doctorCommand = (program: Command): void => {
     });
 };
 
-const examineFrom = async (config: Config, server: string | undefined): Promise<Finding[]> => {
+const examineFrom = async (config: Config, { server, door }: Options): Promise<Finding[]> => {
   const { examineClient } = await import("./doctor-client.ts");
-  return examineClient(config, { server, timeout: ANSWER_MS });
+  return examineClient(config, { server, door, timeout: ANSWER_MS });
 };
 
 const print = (findings: readonly Finding[]): string =>

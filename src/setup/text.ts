@@ -29,7 +29,10 @@ const answersOf = (setup: Setup): string[] => [
 
 const ending = (setup: Setup, door: Door): string => {
   const name = (door === "hijack" ? plainNames(setup)[0] : undefined) ?? setup.mirror?.name ?? "layover";
-  const doctor = setup.url === undefined ? "`layover doctor` on Layover's machine" : `curl -fsS ${setup.url}/doctor | sh`;
+  const doctor =
+    setup.url === undefined
+      ? "`layover doctor` on Layover's machine"
+      : `curl -fsS ${setup.url}/doctor | sh${door === "hijack" ? "" : ` -s -- --door ${door}`}`;
   return `Then, here: getent hosts ${name}   (expect ${setup.answer.join(" or ")}), and: ${doctor}`;
 };
 
