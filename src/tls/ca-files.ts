@@ -102,7 +102,7 @@ const ownerOf = (target: string): fs.Stats => fs.statSync(fs.existsSync(target) 
 const writeDurably = (path: string, mode: number, text: string, { uid, gid }: fs.Stats): void => {
   const fd = fs.openSync(path, "wx", mode);
   try {
-    if (process.getuid?.() === 0) fs.fchownSync(fd, uid, gid);
+    if (process.geteuid?.() === 0) fs.fchownSync(fd, uid, gid);
     fs.fchmodSync(fd, mode); // whatever the umask is
     fs.writeFileSync(fd, text);
     fs.fsyncSync(fd);

@@ -1,6 +1,6 @@
 // Only one process at a time changes the CA's files. SQLite holds the lock: the kernel lets go of it when a process dies, however it dies.
 
-import { chownSync, existsSync, statSync } from "node:fs";
+import { closeSync, fchownSync, lstatSync, openSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -31,8 +31,8 @@ const acquire = async (path: string): Promise<DatabaseSync> => {
 const tryLock = (path: string): DatabaseSync | undefined => {
   let database: DatabaseSync | undefined;
   try {
+    make(path);
     database = new DatabaseSync(path);
-    leaveToOwner(path);
     database.exec("BEGIN EXCLUSIVE");
     return database;
   } catch (error) {
@@ -49,11 +49,26 @@ const tryLock = (path: string): DatabaseSync | undefined => {
   }
 };
 
-/** Of the folder: root's commands must not keep Layover's own user out. */
-const leaveToOwner = (path: string): void => {
-  if (process.getuid?.() !== 0 || !existsSync(path)) return;
-  const { uid, gid } = statSync(dirname(path));
-  chownSync(path, uid, gid);
+/**
+ * The folder is another user's where root gives the command: that user is left a file that is made here, and could otherwise not lock again.
+ * What is there already is nobody's to give away, and a link that lies there leads root nowhere.
+ */
+const make = (path: string): void => {
+  let fd: number;
+  try {
+    fd = openSync(path, "wx", 0o600);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+    // looked at without opening it: closing it again would let go of the lock that this process may hold (POSIX)
+    if (lstatSync(path).isFile()) return;
+    throw new Error("it is a link or no file at all: remove it");
+  }
+  try {
+    const { uid, gid } = statSync(dirname(path));
+    if (process.geteuid?.() === 0) fchownSync(fd, uid, gid);
+  } finally {
+    closeSync(fd);
+  }
 };
 
 const held = (path: string): CaError =>

@@ -6,6 +6,7 @@ import { DatabaseSync } from "node:sqlite";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { openCa } from "../../src/tls/ca.ts";
 import type { CaOptions } from "../../src/tls/plan.ts";
+import { rotate } from "../../src/tls/rotate.ts";
 import { caOptions, scratch } from "./scratch.ts";
 
 const MODULE = new URL("../../src/tls/ca.ts", import.meta.url).href;
@@ -124,5 +125,42 @@ describe("processes that open the CA at once", () => {
     expect(fs.existsSync(options.keyFile)).toBe(false);
     holder.kill("SIGKILL");
     expect((await opening).origin).toBe("made");
+  });
+});
+
+describe.runIf(process.getuid?.() === 0)("a command that root gives in another user's folder", () => {
+  const NOBODY = 65_534;
+  const theirs = async () => {
+    const options = caOptions(scratch(), { names: ["ghcr.io"] });
+    const folders = [dirname(options.certificateFile), dirname(options.keyFile)];
+    for (const folder of [dirname(folders[0]!), ...folders]) {
+      fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
+      fs.chownSync(folder, NOBODY, NOBODY);
+    }
+    return options;
+  };
+
+  it("leaves all files to that user, who goes on with them", async () => {
+    const options = await theirs();
+    await openCa(options);
+    await rotate(options, 0);
+    const files = [options.certificateFile, options.keyFile, `${options.keyFile}.lock`];
+    expect(files.map((file) => fs.statSync(file).uid)).toEqual([NOBODY, NOBODY, NOBODY]);
+    process.seteuid!(NOBODY);
+    try {
+      await rotate(options, 0);
+      expect((await openCa({ ...options, names: ["ghcr.io", "quay.io"] })).roots).toHaveLength(4);
+    } finally {
+      process.seteuid!(0);
+    }
+  });
+
+  it("gives away nothing that a link in the lock's place leads to", async () => {
+    const options = await theirs();
+    const secret = `${scratch()}/secret`;
+    fs.writeFileSync(secret, "", { mode: 0o600 });
+    fs.symlinkSync(secret, `${options.keyFile}.lock`);
+    await expect(openCa(options)).rejects.toThrow(/ca\.key\.lock: cannot be locked/);
+    expect(fs.statSync(secret).uid).toBe(0);
   });
 });
