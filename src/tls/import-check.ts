@@ -6,6 +6,7 @@ import { decodeConstraints } from "./constraints.ts";
 import { OID, readCertificate } from "./x509.ts";
 
 const ANY_USE = "2.5.29.37.0";
+const CERTIFICATE_POLICIES = "2.5.29.32";
 const CURVES = ["prime256v1", "secp384r1", "secp521r1"];
 const MIN_RSA_BITS = 2048;
 const WEAK = /md5|sha1(?!\d)/i;
@@ -62,13 +63,20 @@ const isSelfSigned = (certificate: X509Certificate): boolean =>
 
 /** `below`: how many CAs stand under it, down to the one that signs. */
 const problemOf = (certificate: X509Certificate, below: number, now: number): string | undefined => {
-  const { extensions } = readCertificate(certificate);
+  const { extensions, critical } = readCertificate(certificate);
   if (!certificate.ca) return "is no CA (basicConstraints CA:TRUE, keyUsage keyCertSign)";
   if (!extensions.has(OID.keyUsage)) return "has no keyUsage, which strict clients ask for";
   if (!extensions.has(OID.subjectKeyIdentifier)) return "has no subjectKeyIdentifier, which strict clients ask for";
   if (!isSelfSigned(certificate) && !extensions.has(OID.authorityKeyIdentifier))
     return "has no authorityKeyIdentifier, which strict clients ask for";
-  decodeConstraints(extensions.get(OID.nameConstraints));
+  const odd = [...critical].find((id) => !UNDERSTOOD.includes(id));
+  if (odd !== undefined) return `has a critical extension that clients do not understand (${odd})`;
+  const constraints = extensions.get(OID.nameConstraints);
+  decodeConstraints(constraints);
+  if (critical.has(OID.nameConstraints) && !constrainsNamesAlone(constraints!))
+    return "has critical constraints on more than DNS names, addresses, mail and URIs, which Go does not understand";
+  if (!/^(?!0+$)[0-9A-F]{1,40}$/.test(certificate.serialNumber))
+    return "has a serial number that Go refuses: negative, 0 or of more than 20 octets";
   const limit = pathLength(extensions.get(OID.basicConstraints));
   if (limit !== undefined && limit < below) return `allows ${limit} CAs below it (pathlen), and there would be ${below}`;
   if (!servesServers(extensions.get(OID.extendedKeyUsage))) return "is not for TLS servers (extendedKeyUsage)";
@@ -77,6 +85,25 @@ const problemOf = (certificate: X509Certificate, below: number, now: number): st
   if (end.getTime() < now + MIN_LEFT_MS) return `ends on ${end.toISOString()}`;
   return keyProblem(certificate.publicKey) ?? signatureProblem(certificate);
 };
+
+/** What a Go of years ago, as in a Docker of today, takes where it is critical. */
+const UNDERSTOOD: readonly string[] = [
+  OID.keyUsage,
+  OID.subjectAltName,
+  OID.basicConstraints,
+  OID.nameConstraints,
+  OID.extendedKeyUsage,
+  CERTIFICATE_POLICIES,
+];
+
+/** rfc822Name, dNSName, uniformResourceIdentifier, iPAddress (RFC 5280 4.2.1.6). */
+const CONSTRAINED_KINDS = [1, 2, 6, 7];
+
+const constrainsNamesAlone = (value: Buffer): boolean =>
+  asn1
+    .parts(asn1.decode(value))
+    .flatMap(asn1.parts)
+    .every((subtree) => CONSTRAINED_KINDS.some((kind) => asn1.contextual(asn1.parts(subtree).slice(0, 1), kind) !== undefined));
 
 const pathLength = (value: Buffer | undefined): number | undefined => {
   const number = value && asn1.parts(asn1.decode(value))[1];

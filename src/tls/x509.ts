@@ -126,6 +126,8 @@ interface Contents {
   readonly subject: asn1.Node;
   /** Value by dotted identifier. */
   readonly extensions: ReadonlyMap<string, Buffer>;
+  /** Of those that are marked so. */
+  readonly critical: ReadonlySet<string>;
 }
 
 /** What node:crypto does not tell of a certificate. Throws Error for what cannot be read. */
@@ -135,5 +137,10 @@ export const readCertificate = ({ raw }: X509Certificate): Contents => {
   const subject = fields[version + 4];
   if (subject === undefined) throw new Error("the certificate has no subject");
   const list = asn1.parts(asn1.parts(asn1.contextual(fields, 3))[0]).map(asn1.parts);
-  return { subject, extensions: new Map(list.map((fields) => [asn1.dotted(fields[0]), asn1.content(fields.at(-1))])) };
+  return {
+    subject,
+    extensions: new Map(list.map((fields) => [asn1.dotted(fields[0]), asn1.content(fields.at(-1))])),
+    // the flag stands between them, and is left out where it is false
+    critical: new Set(list.filter(({ length }) => length > 2).map((fields) => asn1.dotted(fields[0]))),
+  };
 };

@@ -130,6 +130,17 @@ describe("what is refused, with nothing changed", () => {
     ["an odd curve", () => of({ keys: ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:secp256k1"] }), /curve secp256k1/],
     ["an Ed25519 key", () => of({ keys: ["-newkey", "ed25519"] }), /type ed25519/],
     ["a signature with SHA-1", () => of({ hash: "sha1" }), /is signed with ecdsa-with-SHA1/],
+    ["a serial number below 0", () => of({ serial: "-5" }), /Corp issuing" has a serial number that Go refuses/],
+    [
+      "a critical extension that nobody knows",
+      () => of({ extensions: `${SIGNS}1.2.3.4=critical,ASN1:NULL\n` }),
+      /critical extension that clients do not understand \(1\.2\.3\.4\)/,
+    ],
+    [
+      "constraints of a kind that Go does not know",
+      () => of({ extensions: `${SIGNS}nameConstraints=critical,permitted;dirName:dir\n[dir]\nO=Corp\n` }),
+      /critical constraints on more than DNS names/,
+    ],
     ["another's key", () => ({ chain: of({}).chain, key: of({}).key }), /holds no certificate for the key/],
     ["files that are not there", () => ({ chain: "/nowhere/chain.pem", key: of({}).key }), /there is no such file/],
     ["a key in the certificate's place", () => ((corp) => ({ chain: corp.key, key: corp.key }))(of({})), /holds a private key/],
