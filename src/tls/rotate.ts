@@ -7,7 +7,7 @@ import { type CaFiles, makePrivateDirectory, readCaFiles, writeFile } from "./ca
 import { retimed, without } from "./ca-pem.ts";
 import { type CaOptions, type Plan, planOf } from "./plan.ts";
 import { locked, newRoot, noneYet, publish } from "./publish.ts";
-import { anchorOf, chain, type Root, type SigningRoot } from "./root.ts";
+import { anchorOf, chain, endOf, type Root, type SigningRoot } from "./root.ts";
 import { readRoots } from "./roots.ts";
 import { isMeant, superseded } from "./standing.ts";
 
@@ -48,6 +48,7 @@ export const rotate = (options: CaOptions, overlap: number): Promise<Succession>
 /** Lets a further root take over, made here or brought by the user. What was to take over before is forgotten: there is one plan. */
 export const succeed = ({ plan, files, roots, now }: Opened, root: SigningRoot, overlap: number): Succession => {
   const from = after(roots, now) + overlap;
+  refuseTooLate(root, from, plan);
   const text = files.keys && retimed(files.keys.text, keyOf(roots.filter((other) => other.from > now)), 0);
   publish(plan, files.keys && text !== undefined ? { ...files, keys: { ...files.keys, text } } : files, root, from);
   return { root, from };
@@ -64,6 +65,7 @@ export const switchTo = (options: CaOptions, fingerprint: string, overlap: numbe
         roots.filter((other) => other !== root),
         now,
       ) + overlap;
+    refuseTooLate(root, from, plan);
     const others = roots.filter((other) => other.from > now && other !== root);
     const text = retimed(retimed(files.keys?.text ?? "", keyOf(others), 0), keyOf([root]), from);
     writeFile(plan.keyFile, "private", text);
@@ -79,6 +81,14 @@ const after = (roots: readonly Root[], now: number): number =>
       .filter((from) => from <= now)
       .map((from) => from + 1),
   );
+
+/** A root that would have ended by then never signs, and clients would have fetched it in vain. */
+const refuseTooLate = (root: Root, from: number, { keyFile }: Plan): void => {
+  const end = endOf(root);
+  if (from < end) return;
+  const problem = `"${anchorOf(root).name}" ends on ${new Date(end).toISOString().slice(0, 10)}, before it would sign`;
+  throw new CaError({ path: keyFile, problem, mend: "name a shorter time with --overlap, such as 30d" });
+};
 
 const keyOf =
   (roots: readonly Root[]) =>

@@ -77,6 +77,16 @@ describe("rotation", () => {
     expect(readCa(options).fingerprints).toEqual([anchorOf(root).certificate.fingerprint256]);
   });
 
+  it("is not planned for a time when the new root has ended", async () => {
+    const { options, bundle } = await made();
+    for (const overlap of [5 * 365 * DAY, 9e15]) {
+      await expect(rotate(options, overlap)).rejects.toThrow(/ends on .*, before it would sign\n.*shorter time with --overlap/);
+      const [print] = (await openCa(options)).fingerprints;
+      await expect(switchTo(options, print!, overlap)).rejects.toThrow(/before it would sign/);
+    }
+    expect(readCa(options).bundle).toBe(bundle);
+  });
+
   it("goes back to a root that is still there", async () => {
     const { options, time, bundle } = await made();
     await rotate(options, 0);
