@@ -39,7 +39,8 @@ export class Headcount {
   }
 }
 
-const clientOf = (address: string): string => {
+/** Whom an address stands for. */
+export const clientOf = (address: string): string => {
   const plain = plainAddress(address);
   if (!isIPv6(plain)) return plain;
   const [head = "", tail] = plain.split("::");

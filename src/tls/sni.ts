@@ -5,13 +5,13 @@ import type { Server, TLSSocket, TlsOptions } from "node:tls";
 import type { Clock } from "../lib/clock.ts";
 import { plainHost } from "../lib/host-name.ts";
 import type { Logger } from "../lib/log.ts";
-import { type Rate, Refill } from "../lib/refill.ts";
 import { Seldom } from "../lib/seldom.ts";
 import { INTERNAL_ERROR, UNRECOGNISED_NAME } from "../lib/tls-alert.ts";
 import type { Ca } from "./ca.ts";
 import { logDistrust } from "./distrust.ts";
 import type { Leaf } from "./leaf.ts";
 import { contextOf, leavesOf } from "./leaves.ts";
+import { Mints } from "./mints.ts";
 
 export interface SecureContextOptions {
   /** Whether a name, in plain form, is one that is stood in for. */
@@ -45,9 +45,6 @@ class UnrecognisedName extends Error {
 
 const HANDSHAKE_MS = 10_000;
 
-/** Each takes a millisecond of the one processor that everybody's answers come from. */
-const MINTS: Rate = { perSecond: 50, atOnce: 200 };
-
 // No tickets, so no resumption: OpenSSL chooses no certificate when it resumes a session, and a name that is no site, or that has ceased to be one,
 // would pass without a look. Go's clients keep no sessions anyway, and a whole handshake costs about a millisecond. No renegotiation either.
 const SECURE_OPTIONS = constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION;
@@ -55,7 +52,7 @@ const SECURE_OPTIONS = constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTI
 /** Throws Error when the own name cannot be shown, which is a CA that was opened without it. */
 export const secureContexts = (ca: Ca, options: SecureContextOptions): SecureContexts => {
   const { allowed, isOfMany = () => false, clock, log } = options;
-  const mints = new Refill(MINTS, options.monotonic);
+  const mints = new Mints(options.monotonic);
   const tooMany = new Seldom(options.monotonic);
   const ownName = plainHost(options.ownName);
   const leaves = leavesOf(ca, { addresses: new Map([[ownName, options.ownAddresses ?? []]]), clock, log });
@@ -68,8 +65,10 @@ export const secureContexts = (ca: Ca, options: SecureContextOptions): SecureCon
       sendAlert(this, UNRECOGNISED_NAME, () => done(new UnrecognisedName(name)));
       return;
     }
-    if (isOfMany(name) && !leaves.has(name) && !mints.take()) {
-      tooMany.tell((times) => log.warn({ host: name, times }, "too many new names below a wildcard: further ones wait"));
+    if (isOfMany(name) && !leaves.has(name) && !mints.take(this?.remoteAddress ?? "")) {
+      tooMany.tell((times) =>
+        log.warn({ host: name, client: this?.remoteAddress, times }, "too many new names below a wildcard: further ones wait"),
+      );
       sendAlert(this, INTERNAL_ERROR, () => done(new Error("too many names at once")));
       return;
     }
