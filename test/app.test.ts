@@ -374,6 +374,7 @@ describe("its own pages", () => {
       "/setup/nothing",
       "/setup/service",
       "/setup/docker.sh",
+      "/setup/docker.txt?door=__proto__",
       "/setup/constructor",
       "/setup/podman.txt?door=no",
     ])

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 
 export interface ClientDoctor {
-  /** Layover's plain HTTP door as the client reached it. */
+  /** Layover's own door as the client reached it. */
   readonly url: string;
   /** Layover's own name. */
   readonly own: string;
@@ -12,8 +12,8 @@ export interface ClientDoctor {
   readonly ca: string;
 }
 
-const NAME = /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/;
-const URL_ = /^http:\/\/[\w.:[\]-]+$/;
+const NAME = /^[a-z0-9]([a-z0-9._-]{0,251}[a-z0-9])?$/;
+const URL_ = /^https?:\/\/[\w.:[\]-]+$/;
 
 /** A POSIX script. Throws Error for what is no name or URL: it may have come with a request, and goes into a shell. */
 export const clientDoctor = ({ url, own, names, ca }: ClientDoctor): string => {

@@ -46,10 +46,12 @@ export const meet = async ({ url, names, ask, timeout }: Meeting): Promise<Met> 
     const roots = parseRoots(pem!.body);
     if (typeof roots === "string") throw new Error(`/ca.crt ${roots}`);
     const said = parseHello(hello!.body);
+    // a wildcard is no name that can be asked for
+    const plain = said.names.filter((name) => !name.includes("*"));
     const told = await Promise.all(at.map((address) => ownAddresses(ask, address, said.own)));
     return {
       url,
-      names: said.names,
+      names: plain,
       own: said.own[0],
       roots,
       addresses: [...new Set([...at, ...told.flat()].map(plainAddress))],
@@ -96,13 +98,13 @@ const get = async (url: URL, timeout: number): Promise<Said> => {
   return { status: response.status, body, date: response.headers.get("date") };
 };
 
-const parseHello = (text: string): { names: string[]; own: string[] } => {
+/** What /client.json says; `*.example` among the names. Throws Error. */
+export const parseHello = (text: string): { names: string[]; own: string[] } => {
   const { names, own } = JSON.parse(text) as { names?: unknown; own?: unknown };
   const isNames = (list: unknown): list is string[] =>
     Array.isArray(list) && list.every((name) => typeof name === "string" && /^[a-z0-9.*_-]{1,253}$/.test(name));
   if (!isNames(names) || !isNames(own)) throw new Error("/client.json is not what Layover says");
-  // a wildcard is no name that can be asked for
-  return { names: names.filter((name) => !name.includes("*")), own };
+  return { names, own };
 };
 
 /** Its own name is answered even while hijacked ones are not; an alias's Layover has no DNS to ask. */

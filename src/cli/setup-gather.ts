@@ -8,6 +8,7 @@ import { SetupError } from "../lib/setup-error.ts";
 import { setupOf } from "../setup/installation.ts";
 import type { Setup } from "../setup/setup.ts";
 import { parseRoots, type Root, readRoots } from "./ca-roots.ts";
+import { parseHello } from "./doctor-client-meet.ts";
 
 export interface Gathering {
   readonly server?: string | undefined;
@@ -25,6 +26,7 @@ export const gatherSetup = async (config: Config, from: Gathering): Promise<{ se
   refuseOthers(roots, from.fingerprint);
   const { address, notes } = await addressOf(config, from.address, server);
   const fingerprints = roots.map((root) => root.fingerprint);
+  const hello = server && (await remoteNames(server));
   const told = server === undefined || from.fingerprint !== undefined ? [] : fetched(server, fingerprints);
   const setup = setupOf(config, {
     address,
@@ -34,7 +36,10 @@ export const gatherSetup = async (config: Config, from: Gathering): Promise<{ se
     fingerprints,
     url: server?.origin ?? httpDoor(config, address),
   });
-  return { notes: [...notes, ...told], setup };
+  if (hello === undefined) return { notes: [...notes, ...told], setup };
+  // ports are those of the configuration here, which on another machine are the usual ones
+  const mirror = setup.mirror && { ...setup.mirror, name: hello.own[0] ?? setup.mirror.name };
+  return { notes: [...notes, ...told], setup: { ...setup, names: hello.names, passed: [], mirror } };
 };
 
 const fetched = (server: URL, fingerprints: readonly string[]): string[] => [
@@ -62,6 +67,16 @@ const remoteRoots = async (server: URL): Promise<readonly Root[]> => {
   const roots = parseRoots(await fetchText(url));
   if (typeof roots !== "string") return roots;
   throw new SetupError(`${url.href} ${roots}: is it Layover's plain HTTP door?`);
+};
+
+/** Names alone are taken from there: text for our own script, checked as any other. */
+const remoteNames = async (server: URL): Promise<{ names: string[]; own: string[] }> => {
+  const text = await fetchText(new URL("/client.json", server));
+  try {
+    return parseHello(text);
+  } catch (error) {
+    throw new SetupError(`${server.origin} is no Layover: ${(error as Error).message}`);
+  }
 };
 
 const fetchText = async (url: URL): Promise<string> => {

@@ -36,7 +36,7 @@ export const setupCommand = (program: Command): void => {
     .option("--undo", "put back what --write changed")
     .option("--script", "print the shell script that --write runs")
     .option("-c, --config <file>", "Layover's configuration; default: LAYOVER_CONFIG, else ./layover.yaml")
-    .option("--server <url>", "fetch the CA from Layover's plain HTTP door, such as http://10.0.0.5")
+    .option("--server <url>", "fetch the CA and the names from Layover's plain HTTP door, such as http://10.0.0.5")
     .option("--fingerprint <sha256>", "refuse a CA with another fingerprint")
     .option("--address <ip>", "where this machine reaches Layover")
     .option("--root <dir>", "with --write and --undo: under this folder instead of /")

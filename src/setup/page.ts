@@ -18,7 +18,8 @@ export const setupPage = (path: string, door: string | null, setup: Setup): Setu
   const plan = planOf(name, setup);
   if (asText === undefined) return { isScript: true, body: scriptOf(name, plan, setup) };
   const wanted = (door ?? Object.keys(plan.plans)[0]!) as Door;
-  return plan.plans[wanted] && { isScript: false, body: textOf(name, plan, wanted, setup) };
+  if (!Object.hasOwn(plan.plans, wanted)) return undefined;
+  return { isScript: false, body: textOf(name, plan, wanted, setup) };
 };
 
 const list = ({ url = "" }: Setup): string =>

@@ -91,6 +91,7 @@ describe("setup docker", () => {
   it("takes the CA from a Layover elsewhere, and says its fingerprint", async () => {
     const server = createServer((request, response) => {
       if (request.url === "/ca.crt") response.end(root.pem);
+      else if (request.url === "/client.json") response.end('{"names":["registry.corp.example"],"own":["kiosk"]}');
       else response.writeHead(404).end();
     }).listen(0, "127.0.0.1");
     onTestFinished(() => void server.close());
@@ -101,6 +102,9 @@ describe("setup docker", () => {
     expect(stderr).toContain(root.certificate.fingerprint256);
     expect(stdout).toContain("with 127.0.0.1; its DNS is 127.0.0.1.");
     expect(stdout).toContain(`curl -fsS ${url}/setup/docker`);
+    // it knows its own sites best
+    expect(stdout).toContain("/etc/docker/certs.d/registry.corp.example/ca.crt");
+    expect(stdout).not.toContain("ghcr.io");
     const refused = await layover(["setup", "docker", "--server", url, "--fingerprint", "00:11"], emptyFolder());
     expect(refused).toMatchObject({ code: 1, stdout: "", stderr: expect.stringContaining("not the one that you named") });
   });
