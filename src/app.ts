@@ -96,6 +96,7 @@ export const frontEnd = async (config: Config, log: Logger): Promise<FrontEnd> =
       isFull: () => kept.disk.room.isFull,
       isDraining: () => draining,
       bypass: () => bypass.look(),
+      canSign: ca.canSign,
       more: ca.notes,
     });
 

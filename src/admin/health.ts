@@ -22,6 +22,8 @@ export interface HealthParts {
   readonly isFull: () => boolean;
   readonly isDraining: () => boolean;
   readonly bypass: () => Promise<BypassTimes | undefined>;
+  /** Whether there is any name that a certificate can be shown for. */
+  readonly canSign: () => boolean;
   /** Worth knowing, and no illness. */
   readonly more: () => readonly string[];
 }
@@ -37,7 +39,7 @@ export const condition = async (parts: HealthParts): Promise<Condition> => {
   ];
   if (isFull() && blobs === undefined) notes.push("nothing new is kept: there is no room, and nothing that is held may go");
   notes.push(...parts.more());
-  const isIll = facts !== undefined || blobs?.isIll === true;
+  const isIll = facts !== undefined || blobs?.isIll === true || !parts.canSign();
   const reason = isIll ? "ill" : bypass && "bypass";
   return { ready: reason === undefined, ...(reason && { reason }), ...(bypass && { bypass }), notes };
 };

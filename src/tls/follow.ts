@@ -10,6 +10,8 @@ import { ending, endingNote, signersOf } from "./standing.ts";
 export interface FollowedCa extends Ca {
   /** What is worth knowing about it, for people. */
   readonly notes: () => readonly string[];
+  /** Whether it signs for any of the names; if not, no client can be served. */
+  readonly canSign: () => boolean;
   readonly close: () => void;
 }
 
@@ -24,7 +26,14 @@ export const followCa = (opened: Ca, options: CaOptions, log: Logger): FollowedC
   let problem: string | undefined;
   let signers = printsOf(signersOf(ca.roots, names, clock()));
   let warnedAt = Number.NEGATIVE_INFINITY;
-  const notes = (): readonly string[] => ending(ca.roots, names, clock()).map(endingNote);
+  const bare = (): readonly string[] => names.filter((name) => ca.issuerFor(name) === undefined);
+  const notes = (): readonly string[] => {
+    const left = bare();
+    const ends = ending(ca.roots, names, clock()).map(endingNote);
+    return left.length === 0
+      ? ends
+      : [...ends, `no root of the CA can sign for ${left.join(", ")}: \`layover ca show\` says why`];
+  };
 
   const take = (next: Ca): void => {
     tellChanges(ca, next, log);
@@ -86,6 +95,7 @@ export const followCa = (opened: Ca, options: CaOptions, log: Logger): FollowedC
     },
     issuerFor: (name) => ca.issuerFor(name),
     notes,
+    canSign: () => names.some((name) => ca.issuerFor(name) !== undefined),
     close: () => clearInterval(timer),
   };
 };

@@ -1,6 +1,9 @@
 // A server that runs, and commands that change the CA under it.
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
+import { condition } from "../../src/admin/health.ts";
+import { memoryBlobs } from "../../src/store/memory.ts";
+import { memoryFacts } from "../../src/store/memory-facts.ts";
 import { openCa } from "../../src/tls/ca.ts";
 import { followCa } from "../../src/tls/follow.ts";
 import type { CaOptions } from "../../src/tls/plan.ts";
@@ -91,5 +94,32 @@ describe("a server that runs", () => {
     await vi.waitUntil(() => lines.some(({ msg }) => String(msg).includes("ends on")), soon);
     await rotate(options, DAY);
     await vi.waitUntil(() => ca.notes().length === 0, soon);
+  });
+
+  it("is ill from the root's end on, by a clock that was set too, and well again with one that signs", async () => {
+    const { options, time, ca } = await running();
+    const present = time.now;
+    const well = async () => {
+      const parts = {
+        blobs: memoryBlobs(),
+        facts: memoryFacts(),
+        isFull: () => false,
+        isDraining: () => false,
+        bypass: async () => undefined,
+      };
+      return condition({ ...parts, canSign: ca.canSign, more: ca.notes });
+    };
+    expect(await well()).toMatchObject({ ready: true, notes: [] });
+    for (const at of [ca.notAfter, present - 2 * DAY]) {
+      time.now = at;
+      expect(await well()).toMatchObject({
+        ready: false,
+        reason: "ill",
+        notes: [expect.stringContaining("can sign for ghcr.io")],
+      });
+    }
+    time.now = ca.notAfter;
+    await rotate(options, 0);
+    await vi.waitUntil(async () => (await well()).ready, soon);
   });
 });
