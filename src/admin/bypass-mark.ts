@@ -1,5 +1,6 @@
 // The mark of a bypass in the data folder: it outlives every process, and may be put there when none runs, or none that would listen.
-import { readFile } from "node:fs/promises";
+import { constants } from "node:fs";
+import { open } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "../lib/clock.ts";
 import { putWhole, removeWhole } from "../lib/whole-file.ts";
@@ -13,11 +14,25 @@ export interface BypassMark {
 
 export const bypassMarkIn = (data: string): string => join(data, "bypass.json");
 
+/** Of a mark that we write, a hundred. Octets. */
+const MOST = 4_096;
+
+/** As much as a mark may be; without waiting, should there be a pipe in its place that nobody writes to. */
+const textOf = async (path: string): Promise<string> => {
+  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    const { bytesRead, buffer } = await file.read(Buffer.alloc(MOST), 0, MOST);
+    return buffer.toString("utf8", 0, bytesRead);
+  } finally {
+    await file.close();
+  }
+};
+
 /** `undefined`: there is none. Whatever else lies there was meant to be one. Throws what reading throws. */
 export const readMark = async (data: string): Promise<BypassMark | undefined> => {
   let text: string;
   try {
-    text = await readFile(bypassMarkIn(data), "utf8");
+    text = await textOf(bypassMarkIn(data));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw error;

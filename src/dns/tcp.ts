@@ -1,6 +1,7 @@
 // The TCP half (RFC 7766): dns2's server with a reading side of its own, which looks at a message before dns2's parser would, and
 // with limits: on connections, on queries under way, on time without a whole query, on replies that the client does not read.
 import type { Socket } from "node:net";
+import { Headcount } from "../lib/headcount.ts";
 import type { Answer } from "./answer.ts";
 import { converse, type Pipeline } from "./conversation.ts";
 import { TCPServer } from "./dns2.ts";
@@ -23,28 +24,30 @@ export class DnsTcpServer extends TCPServer {
   readonly #clients: (address: string) => boolean;
   readonly #limits: TcpLimits;
   readonly #open = new Set<Socket>();
-  readonly #perClient = new Map<string, number>();
+  readonly #there: Headcount;
 
   constructor({ answer, clients }: Pick<DoorOptions, "answer" | "clients">, limits: Partial<TcpLimits> = {}) {
     super();
     this.#answer = answer;
     this.#clients = clients;
     this.#limits = { ...DEFAULT_LIMITS, ...limits };
-    this.maxConnections = this.#limits.connections;
+    this.#there = new Headcount({ all: this.#limits.connections, each: this.#limits.connectionsPerClient });
   }
 
   /** dns2 binds this to each connection. */
   handle(socket: Socket): void {
     socket.on("error", () => socket.destroy());
     const client = clientAddress(socket.remoteAddress ?? "");
-    const held = this.#perClient.get(client) ?? 0;
-    if (!this.#clients(client) || held >= this.#limits.connectionsPerClient) {
+    const leave = this.#clients(client) ? this.#there.enter(client) : undefined;
+    if (leave === undefined) {
       socket.destroy();
       return;
     }
-    this.#perClient.set(client, held + 1);
     this.#open.add(socket);
-    socket.once("close", () => this.#forget(socket, client));
+    socket.once("close", () => {
+      this.#open.delete(socket);
+      leave();
+    });
     converse(socket, { answer: (message) => this.#answer(message, client), respond: this.response.bind(this), ...this.#limits });
   }
 
@@ -53,12 +56,5 @@ export class DnsTcpServer extends TCPServer {
     const closed = new Promise<void>((resolve) => this.close(() => resolve()));
     for (const socket of this.#open) socket.destroy();
     return closed;
-  }
-
-  #forget(socket: Socket, client: string): void {
-    this.#open.delete(socket);
-    const left = (this.#perClient.get(client) ?? 1) - 1;
-    if (left > 0) this.#perClient.set(client, left);
-    else this.#perClient.delete(client);
   }
 }

@@ -1,5 +1,6 @@
 // The mark of a bypass: who puts it, who sees it, and when it ends, whatever clocks do.
-import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -50,6 +51,18 @@ describe("a bypass", () => {
     pass(1);
     expect(await again.look()).toBeUndefined();
     expect(readdirSync(data)).toEqual([]);
+  });
+
+  it("is what stands for a mark, be it without end, or a pipe that nobody writes to", async () => {
+    const { data, open, file } = world();
+    execFileSync("mkfifo", [file]);
+    const bypass = await open();
+    expect(bypass.standing).toBeDefined();
+    await bypass.off();
+    expect([await bypass.look(), readdirSync(data)]).toEqual([undefined, []]);
+    writeFileSync(file, "");
+    truncateSync(file, 3 * 2 ** 30); // more than a process can read
+    expect(await bypass.look()).toBeDefined();
   });
 
   it("that is over at a start is none", async () => {

@@ -52,6 +52,16 @@ it("has no file descriptors left: it says so or says nothing, and is well when s
   expect(serving.front).toBe(front);
 }, 30_000);
 
+it("goes while the half with DNS has no file descriptors left: DNS goes on, and another front end takes its place when some are", async () => {
+  const serving = await started();
+  await serving.leads(OURS, 2_000);
+  await limitFiles(serving.pid, 10);
+  process.kill(serving.front, "SIGKILL");
+  await eventually("attempts in vain", 10_000, () => serving.said("front end cannot be started").length > 1);
+  await limitFiles(serving.pid, 4_096);
+  await serving.leads(OURS, 20_000);
+}, 40_000);
+
 it("crashes again and again: it is started again less and less often, and names do not lead there and back each time", async () => {
   const serving = await started();
   await serving.leads(OURS, 2_000);

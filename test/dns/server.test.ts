@@ -1,12 +1,13 @@
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
-import { type AddressInfo, createServer } from "node:net";
+import { type AddressInfo, createServer, Socket } from "node:net";
 import { decode } from "dns-packet";
 import { pino } from "pino";
 import { describe, expect, it } from "vitest";
 import { createAnswer } from "../../src/dns/answer.ts";
 import { createRelay } from "../../src/dns/relay.ts";
 import { plainResolver } from "../../src/dns/resolver.ts";
+import { DnsTcpServer } from "../../src/dns/tcp.ts";
 import { DnsUdpServer, sendersOf } from "../../src/dns/udp.ts";
 import { RCODE, TYPE } from "../../src/dns/wire.ts";
 import { silent } from "../../src/lib/log.ts";
@@ -338,6 +339,22 @@ describe("TCP", () => {
     tcp.socket.resume();
     await tcp.closed;
     expect(forwarded).toBeLessThan(asked);
+  });
+
+  it("counts the addresses of one IPv6 network as one client", async () => {
+    const there = new DnsTcpServer({ answer: () => undefined, clients: () => true }, { connectionsPerClient: 2 });
+    const from = (remoteAddress: string): Socket => {
+      const socket = Object.defineProperty(new Socket(), "remoteAddress", { value: remoteAddress });
+      there.handle(socket);
+      return socket;
+    };
+    const open = ["2001:db8::1", "2001:db8::2", "2001:db8::3", "2001:db8:0:1::1"].map(from);
+    expect(open.map(({ destroyed }) => destroyed)).toEqual([false, false, true, false]);
+    open[0]!.destroy();
+    await once(open[0]!, "close");
+    const late = from("2001:db8::4");
+    expect(late.destroyed).toBe(false);
+    for (const socket of [...open, late]) socket.destroy();
   });
 
   it("bounds connections, in all and for one client, and what is under way on one", async () => {
