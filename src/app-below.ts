@@ -1,8 +1,10 @@
 // The doors of hosts that wildcards stand for. Anybody who can ask can make up names, so a bounded number of them is open at a time: the
-// one that has been unused for longest makes room, one that is in use never, and none stays open that nobody has used for a while.
+// one that has been unused for longest makes room, one that is in use never, and none stays open that nobody has used for a while. No client alone
+// keeps more than half of them in use.
 
 import type { ServerResponse } from "node:http";
 import { finished } from "node:stream";
+import { clientOf } from "./lib/headcount.ts";
 import type { Logger } from "./lib/log.ts";
 import { Seldom } from "./lib/seldom.ts";
 import { OciError } from "./oci/error.ts";
@@ -21,6 +23,8 @@ interface Closable<D> {
 interface Held<D> {
   readonly opened: Closable<D>;
   readonly door: D;
+  /** Whose request it was opened for; undefined: nobody's. */
+  readonly client: string | undefined;
   users: number;
   usedAt: number;
 }
@@ -46,9 +50,9 @@ export class DoorsBelow<D extends { readonly site: Site; readonly care: Care }> 
     this.#timer = setInterval(() => this.closeIdle(), LOOK_EVERY).unref();
   }
 
-  /** In use until `response` is over. Throws UNAVAILABLE where all that may be open are in use. */
+  /** In use until `response` is over. Throws UNAVAILABLE where all that may be open are in use, TOOMANYREQUESTS where its client has half of them. */
   of(site: Site, response?: ServerResponse): D {
-    const held = this.#use(site);
+    const held = this.#use(site, response && clientOf(response.req.socket.remoteAddress ?? ""));
     if (response !== undefined) finished(response, this.#begin(held));
     return held.door;
   }
@@ -67,23 +71,39 @@ export class DoorsBelow<D extends { readonly site: Site; readonly care: Care }> 
     await Promise.all(this.#closing);
   }
 
-  #use(site: Site): Held<D> {
-    const held = this.#held.get(site.host) ?? this.#opened(site);
+  #use(site: Site, client: string | undefined): Held<D> {
+    const held = this.#held.get(site.host) ?? this.#opened(site, client);
     this.#held.delete(site.host);
     this.#held.set(site.host, held);
     held.usedAt = this.#now();
     return held;
   }
 
-  #opened(site: Site): Held<D> {
+  #opened(site: Site, client: string | undefined): Held<D> {
+    if (client !== undefined) this.#refuseGreedy(site, client);
     if (this.#held.size >= this.#max) this.#makeRoom(site);
     const opened = this.#open(site);
     const during = async <T>(work: () => Promise<T>): Promise<T> => {
       const end = this.#begin(held);
       return work().finally(end);
     };
-    const held: Held<D> = { opened, door: { ...opened.door, care: inUse(opened.door.care, during) }, users: 0, usedAt: 0 };
+    const held: Held<D> = {
+      opened,
+      door: { ...opened.door, care: inUse(opened.door.care, during) },
+      client,
+      users: 0,
+      usedAt: 0,
+    };
     return held;
+  }
+
+  #refuseGreedy({ wildcard }: Site, client: string): void {
+    const inUse = [...this.#held.values()].filter((one) => one.client === client && one.users > 0).length;
+    if (inUse < this.#max / 2) return;
+    this.#full.tell((times) =>
+      this.#log.warn({ wildcard, client, inUse, times }, "one client uses too many hosts below wildcards"),
+    );
+    throw new OciError("TOOMANYREQUESTS", `too many hosts below ${wildcard} at once`, { retryAfterMs: 1_000 });
   }
 
   #makeRoom({ wildcard }: Site): void {

@@ -1,4 +1,6 @@
 // Wildcard sites through a whole front end: every host below a suffix is a registry of its own, and none of them costs much.
+import { IncomingMessage, ServerResponse } from "node:http";
+import { Socket } from "node:net";
 import type { PeerCertificate } from "node:tls";
 import { decode } from "dns-packet";
 import { afterEach, describe, expect, it, vi } from "vitest";
@@ -83,7 +85,7 @@ describe("the doors below wildcards", () => {
       { max, now },
     );
     const site = (host: string) => ({ host, wildcard: "*.x.example" }) as Site;
-    return { open, below, of: (host: string, response?: never) => below.of(site(host), response) };
+    return { open, below, of: (host: string, response?: ServerResponse) => below.of(site(host), response) };
   };
 
   it("make room by closing what has been unused for longest, never what is in use", async () => {
@@ -100,6 +102,40 @@ describe("the doors below wildcards", () => {
     expect(of("d").site.host).toBe("d");
     await below.close();
     expect(open.size).toBe(0);
+  });
+
+  it("leave half of the room to others, however many names one client makes up", async () => {
+    const { open, below, of } = doors(4);
+    const asked = (host: string, address: string): ServerResponse => {
+      const socket = new Socket();
+      Object.defineProperty(socket, "remoteAddress", { value: address });
+      const response = new ServerResponse(new IncomingMessage(socket));
+      of(host, response);
+      return response;
+    };
+    const first = asked("a", "2001:db8::1");
+    asked("b", "2001:db8::2");
+    expect(() => asked("c", "2001:db8::3")).toThrow(expect.objectContaining({ code: "TOOMANYREQUESTS" }));
+    // what is open is open to all, and there is room for others
+    asked("a", "2001:db8::3");
+    asked("d", "::ffff:192.0.2.1");
+    asked("e", "192.0.2.1");
+    expect([...open]).toEqual(["a", "b", "d", "e"]);
+    first.destroy();
+    await below.close();
+  });
+
+  it("count for a client only while it uses them", async () => {
+    const { open, below, of } = doors(2);
+    for (const host of ["a", "b", "c"]) {
+      const response = new ServerResponse(new IncomingMessage(new Socket()));
+      of(host, response);
+      expect(() => of("z", new ServerResponse(new IncomingMessage(new Socket())))).toThrow(/too many/);
+      response.emit("close");
+      await new Promise(setImmediate);
+    }
+    expect([...open]).toEqual(["b", "c"]);
+    await below.close();
   });
 
   it("stay open for ten minutes without use", async () => {
