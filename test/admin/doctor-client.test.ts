@@ -13,7 +13,7 @@ it("has an end, in little memory, where the answer has none", async () => {
   const server = createServer((_, response) => {
     Readable.from(Array.from({ length: 4_096 }, () => body)).pipe(response);
   }).listen(0, "127.0.0.1");
-  onTestFinished(() => void server.close().closeAllConnections());
+  onTestFinished(() => server.close().closeAllConnections());
   await once(server, "listening");
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const script = clientDoctor({ url, own: "layover.invalid", names: ["ghcr.io"], ca: makeRoot(["ghcr.io"]).pem });
