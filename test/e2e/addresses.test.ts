@@ -43,6 +43,7 @@ beforeAll(async () => {
     ...[house.address("br0", "172.18.0.1/16"), box.address("eth0", "172.18.0.9/16")],
     ...[house.address("six0", "fd00:60::5/64"), six.address("eth0", `${UPSTREAM}/64`)],
   ]);
+  await house.linked("lan0", "six0", "br0");
   await box.must("ip", "route", "add", "default", "via", "172.18.0.1");
   const dnsmasq = ["--no-daemon", "--no-resolv", "--no-hosts", "--bind-interfaces", `--listen-address=${UPSTREAM}`];
   const answers = [`--address=/lab.test/${UPSTREAM}`, "--address=/ghcr.io/192.0.2.7"];

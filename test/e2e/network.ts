@@ -1,5 +1,6 @@
 // Machines of a network of their own, each a network namespace, and the links between them.
 import { must, type Options, type Ran, run } from "./part.ts";
+import { until } from "./until.ts";
 
 export class Machine {
   readonly name: string;
@@ -33,6 +34,12 @@ export class Machine {
     const six = address.includes(":") && !isTentative ? ["nodad"] : [];
     await this.must("ip", "address", "add", address, "dev", link, ...six);
     await this.must("ip", "link", "set", link, "up");
+  }
+
+  /** A link is up some time after it was told to, when both of its ends are: before that a machine does not tell of its addresses. */
+  async linked(...links: readonly string[]): Promise<void> {
+    const state = async (link: string) => (await this.run(["ip", "-br", "link", "show", "dev", link])).out.split(/\s+/)[1];
+    for (const link of links) await until(`${link} to be up`, 5_000, async () => (await state(link)) === "UP");
   }
 
   /** With this as its name server, and none beside it: what a client that reads resolv.conf does. */
