@@ -14,6 +14,7 @@ import { explainListenError, formatAddress } from "./lib/listen.ts";
 import type { Logger } from "./lib/log.ts";
 import { parsePrefixes } from "./lib/prefixes.ts";
 import { SetupError } from "./lib/setup-error.ts";
+import { Turns } from "./lib/turns.ts";
 import { hostTable, type Site } from "./sites.ts";
 
 type Answered = "names" | "answer" | "answerIn" | "hijackFor" | "clients" | "excluded" | "passthrough";
@@ -29,7 +30,7 @@ export interface DnsConfig extends Pick<Config, Asked> {
 
 export interface DnsEnd {
   readonly addresses: readonly string[];
-  /** Another configuration, but for `listen`. Throws SetupError, and leaves all as it was. */
+  /** Another configuration, but for `listen`: of several the last that was given. Throws SetupError, and leaves all as it was. */
   replace(config: DnsConfig): Promise<void>;
   close(): Promise<void>;
 }
@@ -44,7 +45,7 @@ export const dnsEnd = async (config: DnsConfig, log: Logger, fronts: Fronts): Pr
   const server = await serveDns({
     listen: config.listen.dns.map(formatAddress),
     zone: { answer: (query, client) => answers.zone.answer(query, client) },
-    relay: { forward: (query) => asked.relay.forward(query) },
+    relay: { forward: (query, client) => asked.relay.forward(query, client) },
     clients: (address) => answers.clients(address),
     log,
   }).catch((error: unknown) => {
@@ -52,16 +53,18 @@ export const dnsEnd = async (config: DnsConfig, log: Logger, fronts: Fronts): Pr
     throw new SetupError(explainListenError(error, { key: "listen.dns", what: "DNS" }));
   });
   const listening = JSON.stringify(config.listen.dns);
+  const replace = async (changed: DnsConfig): Promise<void> => {
+    if (JSON.stringify(changed.listen.dns) !== listening) log.warn("listen.dns has changed: that takes a restart");
+    const before = asked;
+    if (keyOf(changed) !== before.key) asked = await askedOf(changed, log);
+    answers = answersOf(changed, asked.resolvers, fronts);
+    server.forget();
+    if (asked !== before) setTimeout(() => before.resolvers.close(), UNDER_WAY).unref();
+  };
+  const turns = new Turns<"replace">();
   return {
     addresses: server.addresses,
-    async replace(changed) {
-      if (JSON.stringify(changed.listen.dns) !== listening) log.warn("listen.dns has changed: that takes a restart");
-      const before = asked;
-      if (keyOf(changed) !== before.key) asked = await askedOf(changed, log);
-      answers = answersOf(changed, asked.resolvers, fronts);
-      server.forget();
-      if (asked !== before) setTimeout(() => before.resolvers.close(), UNDER_WAY).unref();
-    },
+    replace: (changed) => turns.take("replace", () => replace(changed)),
     close: async () => {
       await server.close();
       asked.resolvers.close();

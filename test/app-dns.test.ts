@@ -25,8 +25,9 @@ const CONFIG = [
 const world = async (healthy = () => true) => {
   const asked: string[] = [];
   const resolver = await fakeResolver(({ message, send }) => {
-    asked.push(decode(message).questions![0]!.name);
-    send(replyTo(message, ["192.0.2.7"]));
+    const { name } = decode(message).questions![0]!;
+    asked.push(name);
+    if (!name.endsWith("hole.example")) send(replyTo(message, ["192.0.2.7"]));
   });
   const config = await load(CONFIG, { LAYOVER_LISTEN_DNS: "127.0.0.1:0", LAYOVER_RESOLVERS: resolver.text });
   const end = await dnsEnd(config, silent, { healthy });
@@ -46,7 +47,7 @@ const world = async (healthy = () => true) => {
   };
   const ask = async (name: string, type: number = TYPE.A, from?: string) =>
     (await send(question(name, type), from)).answers!.map((answer) => ("data" in answer ? answer.data : answer.type));
-  return { asked, send, ask };
+  return { asked, send, ask, port };
 };
 
 it("answers each subnet with its own addresses, and leads nobody here who is not to be", async () => {
@@ -123,4 +124,25 @@ it("leaves alone what is not ours, however like it is", async () => {
   ];
   for (const name of [...others, ...alike]) expect(await ask(name)).toEqual(["192.0.2.7"]);
   expect(asked).toHaveLength(others.length + alike.length - 1); // of two that differ in case one is asked for
+});
+
+it("keeps questions of others' names for the others, whatever one client asks for", async () => {
+  const { ask, asked, port } = await world();
+  const greedy = createSocket("udp4").bind(0, "127.0.0.5");
+  await once(greedy, "listening");
+  const waiting = () => asked.filter((name) => name.endsWith("hole.example")).length;
+  let refused = 0;
+  greedy.on("message", () => {
+    refused += 1;
+  });
+  for (let n = 0; n < 600; n += 1) {
+    greedy.send(question(`${n}.hole.example`), port, "127.0.0.1");
+    // a datagram that finds no room at the door is lost
+    if (n % 10 === 0) await new Promise(setImmediate);
+  }
+  await expect.poll(waiting).toBe(512);
+  await expect.poll(() => refused).toBe(600 - 512);
+  expect(await ask("some.example", TYPE.A, "127.0.0.6")).toEqual(["192.0.2.7"]);
+  expect(await ask("other.example", TYPE.A, "127.0.0.5")).toEqual([]);
+  greedy.close();
 });
