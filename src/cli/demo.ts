@@ -73,11 +73,11 @@ const demo = async (folder: string): Promise<boolean> => {
 
 /** The part of the internet's certificate authorities: Layover trusts it for upstreams, the clients never see it. */
 const publicCa = async (): Promise<{ pem: string; show(host: string): { cert: string; key: string } }> => {
-  const { makeRoot } = await import("../tls/root.ts");
+  const { anchorOf, makeRoot } = await import("../tls/root.ts");
   const { mintLeaf } = await import("../tls/leaf.ts");
   const root = makeRoot({ names: "all", now: Date.now(), hostname: hostname() });
   return {
-    pem: root.certificate.toString(),
+    pem: anchorOf(root).certificate.toString(),
     show: (host) => {
       const { chain, key } = mintLeaf(root, [host], Date.now());
       return { cert: chain, key: key.export({ type: "pkcs8", format: "pem" }).toString() };
@@ -127,7 +127,8 @@ const stop = (child: ChildProcess): Promise<void> =>
   new Promise((resolve) => {
     if (child.exitCode !== null) return resolve();
     child.once("exit", () => resolve());
-    child.kill("SIGTERM");
+    // as from the keyboard: nobody comes any more who holds an answer of before
+    child.kill("SIGINT");
   });
 
 const freePorts = async (count: number): Promise<number[]> => {
