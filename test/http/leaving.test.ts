@@ -91,7 +91,7 @@ describe("clients that come and go", () => {
     upstream.clearFaults();
     const before = openOnes().sockets;
     for (let time = 0; time < 20; time += 1) await front.ask("/v2/");
-    await expect.poll(() => openOnes().sockets).toBeLessThanOrEqual(before);
+    await expect.poll(() => openOnes().sockets, { timeout: 5_000 }).toBeLessThanOrEqual(before);
   });
 
   it("while upstream says nothing, and have nothing open when they have all left", async () => {
