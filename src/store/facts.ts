@@ -5,6 +5,7 @@ import type { Repository, Tag } from "../oci/reference.ts";
 import type { Holdings } from "./holdings.ts";
 import type { Hosting } from "./hosting.ts";
 import type { Inventory } from "./inventory.ts";
+import type { Mirroring } from "./mirroring.ts";
 
 export interface TagKey {
   readonly site: string;
@@ -12,8 +13,14 @@ export interface TagKey {
   readonly tag: Tag;
 }
 
-/** Why a tag moved. */
-export type MoveReason = "pull" | "push" | "delete" | "sync" | "rollback";
+/** Why a tag moved. `backup`: it is a name that a sync gave to what it replaced. `expire`: such a name was kept for long enough. */
+export type MoveReason = "pull" | "push" | "delete" | "sync" | "rollback" | "pin" | "backup" | "expire" | "import";
+
+/** Somebody's word that a tag stays what it is, whatever upstream, a push or a sync says of it. What it stands for does not make way. */
+export interface Hold {
+  readonly kind: "pin" | "rollback" | "backup";
+  readonly since: number;
+}
 
 export interface TagFact {
   /** `undefined`: nothing is held for it, but its generation has been raised by a write. */
@@ -24,12 +31,23 @@ export interface TagFact {
   readonly generation: number;
   /** A write has gone by since `checkedAt`: upstream is to be asked however young the fact is. A move or a touch ends it. */
   readonly doubted: boolean;
+  readonly hold?: Hold;
 }
 
 export interface TagMove {
   readonly digest: Digest | undefined;
   readonly at: number;
   readonly reason: MoveReason;
+  /** What upstream says of when it was made, where that was known as it moved. */
+  readonly created?: number;
+}
+
+/** Where a tag is to stay. */
+export interface NewHold {
+  readonly digest: Digest;
+  readonly at: number;
+  readonly kind: Hold["kind"];
+  readonly created?: number;
 }
 
 export interface LinkKey {
@@ -94,9 +112,13 @@ export interface FactStore {
   readonly holdings: Holdings;
   readonly inventory: Inventory;
   readonly hosting: Hosting;
+  readonly mirroring: Mirroring;
 
   tag(key: TagKey): Promise<TagFact | undefined>;
-  /** Moves the tag and writes history (durably, before it returns) if its generation still is `generation` (0 for an unknown tag). False: it is not. */
+  /**
+   * Moves the tag and writes history (durably, before it returns) if its generation still is `generation` (0 for an unknown tag) and nobody
+   * holds it. False: it is not, or somebody does.
+   */
   moveTag(key: TagKey, move: TagMove, generation: number): Promise<boolean>;
   /** Upstream confirmed `digest` at `at`; does nothing when the tag has another digest or generation by now. */
   touchTag(key: TagKey, digest: Digest, at: number, generation: number): Promise<void>;
@@ -105,6 +127,13 @@ export interface FactStore {
    * Digest and `checkedAt` stay, so that a push that fails takes nothing from an outage. Returns the new generation.
    */
   raiseTag(key: TagKey): Promise<number>;
+  /**
+   * Moves the tag there whatever it was, and holds it: nothing but this and `releaseTag` changes that from now on. A move is written to its
+   * history with the kind as reason, and raises its generation. Durable when it returns.
+   */
+  holdTag(key: TagKey, hold: NewHold): Promise<void>;
+  /** Nobody holds it any more, and it is doubted: whoever may move it does so with the next answer. What it was held by. Durable. */
+  releaseTag(key: TagKey): Promise<Hold | undefined>;
   /** Newest first. */
   tagHistory(key: TagKey, limit: number): Promise<TagMove[]>;
 

@@ -3,6 +3,7 @@ import {
   type FactStore,
   type GrantFact,
   type GrantKey,
+  type Hold,
   type Link,
   type LinkKey,
   type ListingFact,
@@ -17,6 +18,7 @@ import {
 } from "./facts.ts";
 import { memoryHoldings } from "./memory-holdings.ts";
 import { memoryHosting } from "./memory-hosting.ts";
+import { memoryMirroring } from "./memory-mirroring.ts";
 
 const idOf = (...parts: readonly string[]): string => JSON.stringify(parts);
 const tagId = ({ site, repo, tag }: TagKey) => idOf(site, repo, tag);
@@ -39,13 +41,16 @@ export const memoryFacts = (): FactStore => {
   const listings = new Map<string, ListingFact>();
   const pings = new Map<string, PingFact>();
   const { tags, ...tagging } = memoryTags();
+  const { mirroring, isKept } = memoryMirroring();
   const known = {
+    isKept,
     tags: () => [...tags].map(([id, fact]) => [tagOf(id), fact] as const),
     links: () => [...links].map(([id, link]) => [linkOf(id), link] as const),
   };
   const held = memoryHoldings(known);
   return {
     ...held,
+    mirroring,
     hosting: memoryHosting(known, held.holdings, {
       get: (key) => links.get(linkId(key)),
       set: (key, link) => void links.set(linkId(key), link),
@@ -83,19 +88,20 @@ const sweep = <Fact>(facts: Map<string, Fact>, isOver: (fact: Fact) => boolean, 
   return over.length;
 };
 
-type Tagging = Pick<FactStore, "tag" | "moveTag" | "touchTag" | "raiseTag" | "tagHistory">;
+type Tagging = Pick<FactStore, "tag" | "moveTag" | "touchTag" | "raiseTag" | "holdTag" | "releaseTag" | "tagHistory">;
 
 const memoryTags = (): Tagging & { readonly tags: ReadonlyMap<string, TagFact> } => {
   const tags = new Map<string, TagFact>();
   const history = new Map<string, TagMove[]>();
+  const note = (key: TagKey, move: TagMove) => void history.set(tagId(key), [move, ...(history.get(tagId(key)) ?? [])]);
   return {
     tags,
     tag: async (key) => tags.get(tagId(key)),
     moveTag: async (key, move, generation) => {
       const now = tags.get(tagId(key)) ?? UNKNOWN;
-      if (now.generation !== generation) return false;
+      if (now.generation !== generation || now.hold !== undefined) return false;
       tags.set(tagId(key), { digest: move.digest, checkedAt: move.at, generation, doubted: false });
-      if (now.digest !== move.digest) history.set(tagId(key), [move, ...(history.get(tagId(key)) ?? [])]);
+      if (now.digest !== move.digest) note(key, move);
       return true;
     },
     touchTag: async (key, digest, at, generation) => {
@@ -107,6 +113,17 @@ const memoryTags = (): Tagging & { readonly tags: ReadonlyMap<string, TagFact> }
       const now = tags.get(tagId(key)) ?? UNKNOWN;
       tags.set(tagId(key), { ...now, generation: now.generation + 1, doubted: true });
       return now.generation + 1;
+    },
+    holdTag: async (key, { digest, at, kind, created }) => {
+      const now = tags.get(tagId(key)) ?? UNKNOWN;
+      const hold: Hold = { kind, since: at };
+      tags.set(tagId(key), { digest, checkedAt: at, generation: now.generation + 1, doubted: false, hold });
+      if (now.digest !== digest) note(key, { digest, at, reason: kind, ...(created !== undefined && { created }) });
+    },
+    releaseTag: async (key) => {
+      const { hold, ...now } = tags.get(tagId(key)) ?? UNKNOWN;
+      if (hold !== undefined) tags.set(tagId(key), { ...now, doubted: true });
+      return hold;
     },
     tagHistory: async (key, limit) => (history.get(tagId(key)) ?? []).slice(0, limit),
   };

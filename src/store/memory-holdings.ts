@@ -13,6 +13,7 @@ interface Kept extends Holding {
 export interface Known {
   readonly tags: () => (readonly [TagKey, TagFact])[];
   readonly links: () => (readonly [LinkKey, Link])[];
+  readonly isKept: (digest: Digest) => boolean;
 }
 
 export const memoryHoldings = (known: Known): { holdings: Holdings; inventory: Inventory } => {
@@ -29,6 +30,8 @@ export const memoryHoldings = (known: Known): { holdings: Holdings; inventory: I
     sorted([...kept.values()].filter(({ parts }) => parts.includes(digest)).map((manifest) => manifest.digest));
   const mayGo = (digest: Digest) =>
     neededBy(digest).length === 0 &&
+    !known.isKept(digest) &&
+    !known.tags().some(([, fact]) => fact.digest === digest && fact.hold !== undefined) &&
     !known.links().some(([key, { hostedAt }]) => key.digest === digest && hostedAt !== undefined);
   const byUse = (after: UseCursor | undefined) =>
     [...kept.values()]

@@ -19,7 +19,9 @@ export const sqliteHoldings = (connection: Connection): Holdings => {
     connection.run(
       `INSERT INTO holdings (digest, size, added_at, used_at, is_manifest, needed)
        VALUES (?1, ?2, ?3, ?3, ?4, (SELECT count(*) FROM parts WHERE part = ?1)
-         + (SELECT count(*) FROM links WHERE digest = ?1 AND hosted_at IS NOT NULL))
+         + (SELECT count(*) FROM links WHERE digest = ?1 AND hosted_at IS NOT NULL)
+         + (SELECT count(*) FROM keeps WHERE digest = ?1)
+         + (SELECT count(*) FROM tags WHERE digest = ?1 AND hold IS NOT NULL))
        ON CONFLICT DO UPDATE SET is_manifest = 1 WHERE excluded.is_manifest = 1 AND is_manifest = 0`,
       digest,
       size,

@@ -6,6 +6,7 @@ import type { LinkKey } from "./facts.ts";
 import type { Inventory, LinkRow, RepositoryRow, TagRow } from "./inventory.ts";
 import type { Connection, Row } from "./sqlite-connection.ts";
 import { HOLDING, holdingOf } from "./sqlite-holdings.ts";
+import { heldBy } from "./sqlite-mirroring.ts";
 
 /** After every digest. */
 const END = "~";
@@ -24,7 +25,7 @@ export const sqliteInventory = (connection: Connection): Inventory => ({
   tags: async (site, repo, { after = "", limit }) =>
     connection
       .all(
-        `SELECT tag, tags.digest, checked_at, generation, doubted, holdings.digest IS NOT NULL AS held
+        `SELECT tag, tags.digest, checked_at, generation, doubted, hold, held_since, holdings.digest IS NOT NULL AS held
          FROM tags LEFT JOIN holdings USING (digest)
          WHERE site = ? AND repo = ? AND tag > ? AND tags.digest IS NOT NULL ORDER BY tag LIMIT ?`,
         site,
@@ -136,6 +137,7 @@ const tagOf = (row: Row): TagRow => ({
   checkedAt: Number(row["checked_at"]),
   generation: Number(row["generation"]),
   doubted: row["doubted"] === 1,
+  ...heldBy(row),
   isHeld: row["held"] === 1,
 });
 

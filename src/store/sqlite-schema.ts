@@ -66,6 +66,36 @@ export const STEPS = [
      UPDATE holdings SET needed = needed - 1 WHERE digest = OLD.digest;
      DELETE FROM referrers WHERE site = OLD.site AND repo = OLD.repo AND digest = OLD.digest;
    END;`,
+  // tags.hold, and keeps: what is not to make way though upstream could bring it again; holdings.needed counts both
+  `ALTER TABLE tags ADD COLUMN hold TEXT;
+   ALTER TABLE tags ADD COLUMN held_since INTEGER;
+   ALTER TABLE tag_history ADD COLUMN created_at INTEGER;
+   CREATE TABLE keeps (
+     site TEXT NOT NULL, repo TEXT NOT NULL, tag TEXT NOT NULL, root TEXT NOT NULL, digest TEXT NOT NULL, at INTEGER NOT NULL,
+     PRIMARY KEY (site, repo, tag, root, digest)) STRICT, WITHOUT ROWID;
+   CREATE INDEX keeps_by_digest ON keeps (digest);
+   CREATE TABLE sightings (
+     site TEXT NOT NULL, repo TEXT NOT NULL, tag TEXT NOT NULL, digest TEXT NOT NULL, since INTEGER NOT NULL,
+     PRIMARY KEY (site, repo, tag)) STRICT, WITHOUT ROWID;
+   CREATE TABLE runs (
+     entry TEXT NOT NULL, is_good INTEGER NOT NULL, started_at INTEGER NOT NULL, ended_at INTEGER NOT NULL, report TEXT NOT NULL,
+     PRIMARY KEY (entry, is_good)) STRICT, WITHOUT ROWID;
+   CREATE TRIGGER keep_came AFTER INSERT ON keeps BEGIN
+     UPDATE holdings SET needed = needed + 1 WHERE digest = NEW.digest;
+   END;
+   CREATE TRIGGER keep_went AFTER DELETE ON keeps BEGIN
+     UPDATE holdings SET needed = needed - 1 WHERE digest = OLD.digest;
+   END;
+   CREATE TRIGGER held_tag_came AFTER INSERT ON tags WHEN NEW.hold IS NOT NULL BEGIN
+     UPDATE holdings SET needed = needed + 1 WHERE digest = NEW.digest;
+   END;
+   CREATE TRIGGER held_tag_changed AFTER UPDATE OF digest, hold ON tags WHEN OLD.hold IS NOT NULL OR NEW.hold IS NOT NULL BEGIN
+     UPDATE holdings SET needed = needed - 1 WHERE digest = OLD.digest AND OLD.hold IS NOT NULL;
+     UPDATE holdings SET needed = needed + 1 WHERE digest = NEW.digest AND NEW.hold IS NOT NULL;
+   END;
+   CREATE TRIGGER held_tag_went AFTER DELETE ON tags WHEN OLD.hold IS NOT NULL BEGIN
+     UPDATE holdings SET needed = needed - 1 WHERE digest = OLD.digest;
+   END;`,
 ] as const;
 
 const versionOf = (database: DatabaseSync): number =>

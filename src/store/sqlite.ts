@@ -11,11 +11,13 @@ import {
   type FactStore,
   type GrantFact,
   type GrantKey,
+  type Hold,
   type Link,
   type LinkKey,
   type ListingFact,
   type ListingKey,
   MAX_PINGS,
+  type NewHold,
   type PingFact,
   PUBLIC,
   type TagFact,
@@ -26,14 +28,16 @@ import {
 import type { Holdings } from "./holdings.ts";
 import type { Hosting } from "./hosting.ts";
 import type { Inventory } from "./inventory.ts";
+import type { Mirroring } from "./mirroring.ts";
 import { Connection, type Row } from "./sqlite-connection.ts";
 import { sqliteHoldings } from "./sqlite-holdings.ts";
 import { sqliteHosting } from "./sqlite-hosting.ts";
 import { sqliteInventory } from "./sqlite-inventory.ts";
+import { heldBy, sqliteMirroring } from "./sqlite-mirroring.ts";
 import { migrate, refuseNewer } from "./sqlite-schema.ts";
 import { StoreUnusable } from "./unusable.ts";
 
-const TAG = "SELECT digest, checked_at, generation, doubted FROM tags WHERE site = ? AND repo = ? AND tag = ?";
+const TAG = "SELECT digest, checked_at, generation, doubted, hold, held_since FROM tags WHERE site = ? AND repo = ? AND tag = ?";
 
 const KNOWN_LINKS = 10_000;
 
@@ -62,6 +66,7 @@ class SqliteFacts implements FactStore {
   readonly holdings: Holdings;
   readonly inventory: Inventory;
   readonly hosting: Hosting;
+  readonly mirroring: Mirroring;
   readonly #hot: Connection;
   readonly #durable: Connection;
   readonly #links = new LRUCache<string, Link>({ ...upTo(KNOWN_LINKS) });
@@ -72,39 +77,74 @@ class SqliteFacts implements FactStore {
     this.holdings = sqliteHoldings(hot);
     this.inventory = sqliteInventory(hot);
     this.hosting = sqliteHosting(hot, durable, (key) => void this.#links.delete(nameOf(key)));
+    this.mirroring = sqliteMirroring(hot, durable);
   }
 
   async tag({ site, repo, tag }: TagKey): Promise<TagFact | undefined> {
     return tagOf(this.#hot.get(TAG, site, repo, tag));
   }
 
-  async moveTag({ site, repo, tag }: TagKey, { digest, at, reason }: TagMove, generation: number): Promise<boolean> {
+  async moveTag(key: TagKey, move: TagMove, generation: number): Promise<boolean> {
+    const { site, repo, tag } = key;
     return this.#durable.atomically(() => {
       const now = tagOf(this.#durable.get(TAG, site, repo, tag));
-      if ((now?.generation ?? 0) !== generation) return false;
+      if ((now?.generation ?? 0) !== generation || now?.hold !== undefined) return false;
       this.#durable.run(
         `INSERT INTO tags (site, repo, tag, digest, checked_at, generation, doubted) VALUES (?, ?, ?, ?, ?, ?, 0)
          ON CONFLICT DO UPDATE SET digest = excluded.digest, checked_at = excluded.checked_at, doubted = 0`,
         site,
         repo,
         tag,
-        digest ?? null,
-        at,
+        move.digest ?? null,
+        move.at,
         generation,
       );
-      if (now?.digest !== digest) {
-        this.#durable.run(
-          "INSERT INTO tag_history (site, repo, tag, digest, at, reason) VALUES (?, ?, ?, ?, ?, ?)",
-          site,
-          repo,
-          tag,
-          digest ?? null,
-          at,
-          reason,
-        );
-      }
+      if (now?.digest !== move.digest) this.#note(key, move);
       return true;
     });
+  }
+
+  async holdTag(key: TagKey, { digest, at, kind, created }: NewHold): Promise<void> {
+    const { site, repo, tag } = key;
+    this.#durable.atomically(() => {
+      const now = tagOf(this.#durable.get(TAG, site, repo, tag));
+      this.#durable.run(
+        `INSERT INTO tags (site, repo, tag, digest, checked_at, generation, doubted, hold, held_since) VALUES (?, ?, ?, ?, ?, 1, 0, ?, ?)
+         ON CONFLICT DO UPDATE SET digest = excluded.digest, checked_at = excluded.checked_at, generation = generation + 1, doubted = 0,
+           hold = excluded.hold, held_since = excluded.held_since`,
+        site,
+        repo,
+        tag,
+        digest,
+        at,
+        kind,
+        at,
+      );
+      if (now?.digest !== digest) this.#note(key, { digest, at, reason: kind, ...(created !== undefined && { created }) });
+    });
+  }
+
+  async releaseTag({ site, repo, tag }: TagKey): Promise<Hold | undefined> {
+    return this.#durable.atomically(() => {
+      const now = tagOf(this.#durable.get(TAG, site, repo, tag));
+      if (now?.hold === undefined) return undefined;
+      const sql = "UPDATE tags SET hold = NULL, held_since = NULL, doubted = 1 WHERE site = ? AND repo = ? AND tag = ?";
+      this.#durable.run(sql, site, repo, tag);
+      return now.hold;
+    });
+  }
+
+  #note({ site, repo, tag }: TagKey, { digest, at, reason, created }: TagMove): void {
+    this.#durable.run(
+      "INSERT INTO tag_history (site, repo, tag, digest, at, reason, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+      site,
+      repo,
+      tag,
+      digest ?? null,
+      at,
+      reason,
+      created === undefined ? null : wholeMs(created),
+    );
   }
 
   async touchTag({ site, repo, tag }: TagKey, digest: Digest, at: number, generation: number): Promise<void> {
@@ -135,7 +175,7 @@ class SqliteFacts implements FactStore {
 
   async tagHistory({ site, repo, tag }: TagKey, limit: number): Promise<TagMove[]> {
     const rows = this.#hot.all(
-      "SELECT digest, at, reason FROM tag_history WHERE site = ? AND repo = ? AND tag = ? ORDER BY id DESC LIMIT ?",
+      "SELECT digest, at, reason, created_at FROM tag_history WHERE site = ? AND repo = ? AND tag = ? ORDER BY id DESC LIMIT ?",
       site,
       repo,
       tag,
@@ -145,6 +185,7 @@ class SqliteFacts implements FactStore {
       digest: (row["digest"] ?? undefined) as Digest | undefined,
       at: Number(row["at"]),
       reason: row["reason"] as TagMove["reason"],
+      ...(row["created_at"] !== null && { created: Number(row["created_at"]) }),
     }));
   }
 
@@ -309,4 +350,5 @@ const tagOf = (row: Row | undefined): TagFact | undefined =>
         checkedAt: Number(row["checked_at"]),
         generation: Number(row["generation"]),
         doubted: row["doubted"] === 1,
+        ...heldBy(row),
       };

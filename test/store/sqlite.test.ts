@@ -15,6 +15,7 @@ import { StoreUnusable } from "../../src/store/unusable.ts";
 import { factStoreSuite } from "../suites/facts.ts";
 import { holdingsSuite } from "../suites/holdings.ts";
 import { hostingSuite } from "../suites/hosting.ts";
+import { mirroringSuite } from "../suites/mirroring.ts";
 
 const file = (): string => {
   const folder = mkdtempSync(join(tmpdir(), "layover-facts-"));
@@ -28,7 +29,7 @@ const sqlite = async () => {
   return facts;
 };
 
-for (const suite of [factStoreSuite, holdingsSuite, hostingSuite]) {
+for (const suite of [factStoreSuite, holdingsSuite, hostingSuite, mirroringSuite]) {
   suite("memory", async () => memoryFacts());
   suite("sqlite", sqlite);
 }
@@ -50,6 +51,23 @@ describe("facts in a file", () => {
     key.map((k) => (facts: FactStore) => facts.tag(k)),
     key.map((k) => (facts: FactStore) => facts.raiseTag(k)),
     key.map((k) => (facts: FactStore) => facts.tagHistory(k, 3)),
+    key.map((k) => (facts: FactStore) => facts.releaseTag(k)),
+    fc.tuple(key, fc.constantFrom(...DIGESTS), time, fc.constantFrom("pin", "rollback", "backup")).map(
+      ([k, to, at, kind]) =>
+        (facts: FactStore) =>
+          facts.holdTag(k, { digest: to, at, kind }),
+    ),
+    fc.tuple(key, fc.constantFrom(...DIGESTS), fc.constantFrom(...DIGESTS), time).map(
+      ([k, root, kept, at]) =>
+        (facts: FactStore) =>
+          facts.mirroring.keep(k, root, [root, kept], at),
+    ),
+    fc.tuple(key, fc.constantFrom(...DIGESTS)).map(
+      ([k, root]) =>
+        (facts: FactStore) =>
+          facts.mirroring.letGo(k, root),
+    ),
+    key.map((k) => (facts: FactStore) => facts.mirroring.kept(k)),
     fc.tuple(key, digest, time, fc.nat(2)).map(
       ([k, to, at, generation]) =>
         (facts: FactStore) =>
