@@ -76,3 +76,14 @@ export interface MirrorEvents {
   readonly failed: (tag: SyncedTag) => void;
   readonly ended: (report: EntryReport) => void;
 }
+
+/** How far a sync of an entry has come. */
+export interface SyncProgress {
+  /** Tags that are done with; of how many is unknown while they are being listed. */
+  readonly done: number;
+  readonly total?: number;
+  /** Bytes that came from upstream. */
+  readonly fetched: number;
+  /** What is being copied. Bytes of each, those that were there before included. */
+  readonly images: readonly { readonly name: string; readonly done: number; readonly total?: number }[];
+}
