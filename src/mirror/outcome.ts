@@ -70,10 +70,12 @@ export interface EntryReport {
   readonly fetched: number;
 }
 
-/** Hears of a sync as it goes; never throws, and is not waited for. */
+/** Hears of a sync as it goes; never throws, and is not waited for. `run` is its report's. */
 export interface MirrorEvents {
-  readonly changed: (tag: SyncedTag) => void;
-  readonly failed: (tag: SyncedTag) => void;
+  /** Its outcome is `done`. */
+  readonly changed: (tag: SyncedTag, run: string) => void;
+  /** `failed`, or `stopped`. */
+  readonly failed: (tag: SyncedTag, run: string) => void;
   readonly ended: (report: EntryReport) => void;
 }
 
