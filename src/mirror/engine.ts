@@ -7,14 +7,13 @@ import type { CatalogQuery } from "../oci/hosted.ts";
 import type { Context, Listing, Registry } from "../oci/registry.ts";
 import type { BlobStore } from "../store/blobs.ts";
 import type { FactStore } from "../store/facts.ts";
-import type { EntryPlan, EntryReport, MirrorEvents, PlannedTag } from "./outcome.ts";
-import type { MirrorProgress } from "./progress.ts";
+import type { EntryPlan, EntryReport, MirrorEvents, PlannedTag, SyncProgress } from "./outcome.ts";
 import type { Target } from "./target.ts";
 
 export interface EngineCall {
   /** Its reason is thrown, with nothing half visible; what has come stays, and the next call goes on from there. */
   readonly signal: AbortSignal;
-  readonly progress: (progress: MirrorProgress) => void;
+  readonly progress: (progress: SyncProgress) => void;
 }
 
 export interface SyncCall extends EngineCall {

@@ -79,13 +79,25 @@ export interface MirrorEvents {
   readonly ended: (report: EntryReport) => void;
 }
 
-/** How far a sync of an entry has come. */
+/** How far a sync or check of an entry has come. Totals grow as tag lists and manifests become known. */
 export interface SyncProgress {
+  /** `listing`: which repositories and tags there are. `asking`: what upstream says of each. `tidying`: what was kept for long enough goes. */
+  readonly step: "listing" | "asking" | "copying" | "tidying";
   /** Tags that are done with; of how many is unknown while they are being listed. */
   readonly done: number;
   readonly total?: number;
   /** Bytes that came from upstream. */
   readonly fetched: number;
   /** What is being copied. Bytes of each, those that were there before included. */
-  readonly images: readonly { readonly name: string; readonly done: number; readonly total?: number }[];
+  readonly images: readonly ImageProgress[];
+  /** Upstream lets nobody ask for a while. `until`: an ISO date. */
+  readonly waiting?: { readonly until: string; readonly why: string };
+}
+
+export interface ImageProgress {
+  /** At the target: `registry/repository:tag`. */
+  readonly name: string;
+  readonly step: "reading" | "copying" | "signatures" | "hook" | "moving";
+  readonly done: number;
+  readonly total?: number;
 }
