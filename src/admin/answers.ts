@@ -108,6 +108,12 @@ export interface RepositoryEntry {
   readonly bytes: number;
 }
 
+/** What keeps a tag where it is, until `layover tags unpin`. `backup`: the name that a sync gave to what it replaced. */
+export interface HoldEntry {
+  readonly kind: "pin" | "rollback" | "backup";
+  readonly since: string;
+}
+
 export interface TagEntry {
   readonly tag: string;
   readonly digest: string;
@@ -246,6 +252,7 @@ export interface Explained {
     readonly checkedAt?: string;
     /** A write has gone by since. */
     readonly doubted?: boolean;
+    readonly hold?: HoldEntry;
   };
   readonly upstream: "up" | "away" | "offline" | "none";
   /** Whether anybody may read the repository, as far as is known: said lately, said once, or never. */

@@ -3,9 +3,9 @@ import { setImmediate as turn } from "node:timers/promises";
 import type { Digest } from "../oci/digest.ts";
 import type { Repository, Tag } from "../oci/reference.ts";
 import type { Sites } from "../sites.ts";
-import type { FactStore } from "../store/facts.ts";
+import type { FactStore, Hold } from "../store/facts.ts";
 import type { RepositoryRow } from "../store/inventory.ts";
-import type { Listing, TagEntry } from "./answers.ts";
+import type { HoldEntry, Listing, TagEntry } from "./answers.ts";
 import type { ListInput } from "./operations.ts";
 import { parsePlace } from "./references.ts";
 
@@ -72,6 +72,9 @@ const listRepositories = async (
 };
 
 export const isoOf = (time: number): string => new Date(time).toISOString();
+
+export const holdOf = ({ hold }: { readonly hold?: Hold | undefined }): { hold?: HoldEntry } =>
+  hold === undefined ? {} : { hold: { kind: hold.kind, since: isoOf(hold.since) } };
 
 const nextOf = (last: string | undefined, found: number, limit: number): { next?: string } =>
   last === undefined || found < limit ? {} : { next: last };

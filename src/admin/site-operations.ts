@@ -6,7 +6,7 @@ import type { Explanation } from "../registry/explain.ts";
 import { failureOf } from "../registry/warm.ts";
 import type { Site, Sites } from "../sites.ts";
 import type { Explained, RefreshAnswer, RefreshedImage, WarmAnswer, WarmedImage } from "./answers.ts";
-import { isoOf } from "./cache-list.ts";
+import { holdOf, isoOf } from "./cache-list.ts";
 import { AdminError } from "./error.ts";
 import type { Call, Operations, ReferenceInput, ReferencesInput, WarmInput } from "./operations.ts";
 import { type Image, parseImage, referenceOf, written } from "./references.ts";
@@ -108,7 +108,7 @@ const explainedOf = (image: Image, { held, now, ...explanation }: Explanation): 
 
 /** Its age is the reader's to reckon. */
 const heldOf = (held: NonNullable<Explanation["held"]>): NonNullable<Explained["held"]> => {
-  const { digest, isHeld, size, mediaType, checkedAt, doubted } = held;
+  const { digest, isHeld, size, mediaType, checkedAt, doubted, hold } = held;
   return {
     digest,
     isHeld,
@@ -116,5 +116,6 @@ const heldOf = (held: NonNullable<Explanation["held"]>): NonNullable<Explained["
     ...(mediaType !== undefined && { mediaType }),
     ...(checkedAt !== undefined && { checkedAt: isoOf(checkedAt) }),
     ...(doubted !== undefined && { doubted }),
+    ...holdOf({ hold }),
   };
 };

@@ -1,6 +1,7 @@
 // An explanation, for people to read.
 import type { Explained } from "../admin/answers.ts";
 import { about, formatDuration } from "../lib/units.ts";
+import { holdText } from "./hold-text.ts";
 import { ago } from "./table.ts";
 
 const ANYBODY: Readonly<Record<Explained["anonymous"], string>> = {
@@ -18,6 +19,7 @@ export const printExplained = (explained: Explained, now: number): string => {
     ["rule", rule === undefined ? "none: the site's own values hold" : `${rule.position}: ${rule.match}`],
     ["policy", policyLine(explained.policy)],
     ["held", heldLine(explained.held, now)],
+    ...holdLines(explained, now),
     ["upstream", upstream === "none" ? "none: the site is hosted here" : upstream],
     ["anybody", upstream === "none" ? HOSTED[anonymous] : ANYBODY[anonymous]],
     ["now", nowLine(explained.now)],
@@ -46,6 +48,9 @@ const heldLine = (held: Explained["held"], now: number): string => {
   ];
   return parts.join(", ");
 };
+
+const holdLines = ({ reference, held }: Explained, now: number): (readonly [string, string])[] =>
+  held?.hold === undefined ? [] : [["stays", `by ${holdText(held.hold, now)}; until: layover tags unpin ${reference}`]];
 
 const nowLine = ({ outcome, forMs, why }: Explained["now"]): string =>
   `${outcome}${forMs === undefined ? "" : `, for ${lasting(forMs)}`}: ${why}`;

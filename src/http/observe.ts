@@ -8,8 +8,9 @@ import type { OciRequest, WriteRequest } from "../oci/request.ts";
 import type { Deletes } from "../registry/deletes.ts";
 import type { Policy } from "../registry/policy.ts";
 import type { Push, Pushed, Watch } from "../registry/pushed.ts";
+import { stayingFor, stays } from "../registry/staying.ts";
 import type { Site } from "../sites.ts";
-import type { FactStore, MoveReason, TagFact, TagKey } from "../store/facts.ts";
+import type { FactStore, MoveReason, TagKey } from "../store/facts.ts";
 import { tagsFor } from "../store/hosting.ts";
 
 export interface ObserveParts {
@@ -75,7 +76,7 @@ const raise = (parts: ObserveParts, request: WriteRequest): Promise<Written[]> =
       // only what is known: whoever sends writes that are refused must not be able to fill the store with names
       const generation = await noted(parts, key, async () => {
         const fact = await parts.facts.tag(key);
-        return fact === undefined || stays(parts, key, fact) ? fact?.generation : parts.facts.raiseTag(key);
+        return fact === undefined || stays(fact, parts.policy.of(key.repo, tag)) ? fact?.generation : parts.facts.raiseTag(key);
       });
       return { key, generation: generation ?? 0 };
     }),
@@ -94,10 +95,6 @@ const noted = async <T>(
     return undefined;
   }
 };
-
-/** A pinned tag that is held goes on being what it was, whatever is pushed to it. */
-const stays = ({ policy }: ObserveParts, { repo, tag }: TagKey, fact: TagFact | undefined): boolean =>
-  fact?.digest !== undefined && policy.of(repo, tag).pin;
 
 interface Outcome {
   readonly before: readonly Written[];
@@ -148,7 +145,7 @@ const settleTag = async (
   if (pushed?.status === 401 || pushed?.status === 403) return;
   const { facts, clock } = parts;
   const fact = await facts.tag(key);
-  if (stays(parts, key, fact)) return;
+  if (stays(fact, parts.policy.of(key.repo, key.tag))) return;
   if (fact === undefined && pushed !== undefined && !isDone(pushed)) return;
   let generation = await facts.raiseTag(key);
   if (!isDone(pushed) || !isMoved) return;
@@ -162,12 +159,13 @@ const settleTag = async (
 };
 
 const forgetDigest = async (parts: ObserveParts, repo: Repository, digest: Digest): Promise<void> => {
-  const { facts, site, clock } = parts;
-  await facts.removeLink({ site: site.host, repo, digest });
+  const { facts, site, policy, clock } = parts;
+  // without the link, what stays could be served to nobody: upstream has it no more
+  if ((await stayingFor(parts, repo, digest)) === undefined) await facts.removeLink({ site: site.host, repo, digest });
   for await (const tag of tagsFor(facts.hosting, { site: site.host, repo, digest })) {
     const key = { site: site.host, repo, tag };
     const fact = await facts.tag(key);
-    if (fact?.digest !== digest || stays(parts, key, fact)) continue;
+    if (fact?.digest !== digest || stays(fact, policy.of(repo, tag))) continue;
     await facts.moveTag(key, { digest: undefined, at: clock(), reason: "delete" }, await facts.raiseTag(key));
     // each is on the disk before the next: others have their turn between two of them
     await turn();

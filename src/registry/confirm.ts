@@ -8,6 +8,7 @@ import type { Site } from "../sites.ts";
 import type { FactStore } from "../store/facts.ts";
 import type { Policy } from "./policy.ts";
 import type { Rights, Standing } from "./rights.ts";
+import { stayingFor } from "./staying.ts";
 import { AWAY, unlessAway } from "./unless-away.ts";
 import type { Health } from "./witness.ts";
 
@@ -76,8 +77,8 @@ const staleSince = async ({ rights, clock }: ConfirmParts, repo: Repository, ctx
 
 /**
  * Upstream says 404, behind which some registries hide what one may not see. Only a yes to a question about the repository
- * with the same credential proves the right to read; then `onGone` decides, and `dropped` is called where it says so. Otherwise its 404 is
- * the answer, and takes nothing from others.
+ * with the same credential proves the right to read; then `onGone` decides, and `dropped` is called where it says so and no tag that stays
+ * needs the thing. Otherwise its 404 is the answer, and takes nothing from others.
  */
 export const stillThere = async (
   parts: ConfirmParts,
@@ -89,7 +90,7 @@ export const stillThere = async (
   await parts.upstream.listTags({ repo: held.repo, n: 1 }, ctx).catch((error: unknown) => {
     throw isOciError(error) ? gone : error;
   });
-  if (held.onGone === "keep") return ASKED;
+  if (held.onGone === "keep" || (await stayingFor(parts, held.repo, held.digest)) !== undefined) return ASKED;
   await parts.facts.removeLink({ site: parts.site.host, repo: held.repo, digest: held.digest });
   await dropped();
   throw gone;

@@ -4,10 +4,11 @@ import type { Digest } from "../oci/digest.ts";
 import { isDigestReference, type Reference, type Repository } from "../oci/reference.ts";
 import type { Rule, Site, TagPolicy } from "../sites.ts";
 import type { BlobStore } from "../store/blobs.ts";
-import type { FactStore, TagFact } from "../store/facts.ts";
+import type { FactStore, Hold, TagFact } from "../store/facts.ts";
 import { type Freshness, freshnessOf } from "./freshness.ts";
 import type { Policy, Ruling } from "./policy.ts";
 import type { Rights, Standing } from "./rights.ts";
+import { aHold } from "./staying.ts";
 import type { Health } from "./witness.ts";
 
 export interface ExplainParts {
@@ -46,6 +47,8 @@ export interface Explanation {
     readonly age?: number;
     /** Of a tag: a write has gone by since. */
     readonly doubted?: boolean;
+    /** Of a tag that somebody holds. */
+    readonly hold?: Hold;
   };
   /** `none`: the site is hosted here. */
   readonly upstream: "up" | "away" | "offline" | "none";
@@ -90,7 +93,7 @@ export const explain = async (parts: ExplainParts, repo: Repository, reference: 
     anonymous,
     now:
       refusal === undefined
-        ? outcomeOf({ digest, isReady, freshness, isUp: upstream === "up", standing: anonymous })
+        ? outcomeOf({ digest, hold: fact?.hold, isReady, freshness, isUp: upstream === "up", standing: anonymous })
         : { outcome: "refused", why: refusal.message },
   };
 };
@@ -104,10 +107,18 @@ const valuesOf = (ruling: Ruling): Explanation["policy"] => {
 };
 
 const ageOf = (fact: TagFact | undefined, freshness: Freshness | undefined) =>
-  fact === undefined || freshness === undefined ? {} : { checkedAt: fact.checkedAt, age: freshness.age, doubted: fact.doubted };
+  fact === undefined || freshness === undefined
+    ? {}
+    : {
+        checkedAt: fact.checkedAt,
+        age: freshness.age,
+        doubted: fact.doubted,
+        ...(fact.hold !== undefined && { hold: fact.hold }),
+      };
 
 interface Situation {
   readonly digest: Digest | undefined;
+  readonly hold: Hold | undefined;
   /** Its bytes are here, and this repository is known to have it. */
   readonly isReady: boolean;
   /** Of a tag. */
@@ -118,7 +129,7 @@ interface Situation {
 
 /** In the order in which the cache itself decides (manifest-cache.ts, tags.ts, confirm.ts). */
 const outcomeOf = (situation: Situation): Explanation["now"] => {
-  const { digest, isReady, freshness, isUp, standing } = situation;
+  const { digest, hold, isReady, freshness, isUp, standing } = situation;
   if (digest === undefined || !isReady) {
     const why = digest === undefined ? "nothing is held for it" : "its digest is known, its bytes are not held";
     return isUp ? { outcome: "fetched", why } : { outcome: "unreachable", why: `${why}, and upstream cannot be asked` };
@@ -127,7 +138,7 @@ const outcomeOf = (situation: Situation): Explanation["now"] => {
     const stale = staleOutcome(freshness, situation);
     if (stale !== undefined) return stale;
   }
-  if (standing === "live") return { outcome: "served", ...lasting(freshness), why: whyServed(freshness) };
+  if (standing === "live") return { outcome: "served", ...lasting(freshness), why: whyServed(freshness, hold) };
   if (isUp) return { outcome: "asked", why: "it is held, but whether anybody may read it has to be asked" };
   if (standing === "stale")
     return { outcome: "stale", why: "upstream cannot be asked; anybody could read it when it last could" };
@@ -152,7 +163,9 @@ const staleOutcome = ({ state, left, mayFallBack }: Freshness, { isUp, standing 
 
 const lasting = (freshness: Freshness | undefined) => (freshness?.left === undefined ? {} : { for: freshness.left });
 
-const whyServed = (freshness: Freshness | undefined): string => {
+const whyServed = (freshness: Freshness | undefined, hold: Hold | undefined): string => {
+  if (hold !== undefined)
+    return `it is held by ${aHold(hold)} since ${new Date(hold.since).toISOString()}, until \`layover tags unpin\`; anybody may read it`;
   if (freshness === undefined) return "a digest never changes, and anybody may read it";
   return freshness.state === "pinned" ? "it is pinned, and anybody may read it" : "it is fresh, and anybody may read it";
 };

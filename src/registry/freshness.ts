@@ -1,9 +1,10 @@
 // What may be done with what is known of a tag, by its rule and the clock alone. One place, so that who serves and who explains agree.
 import type { TagFact } from "../store/facts.ts";
 import type { Ruling } from "./policy.ts";
+import { stays } from "./staying.ts";
 
 /**
- * `pinned`, `fresh`: served without a question. `meanwhile`: served at once, with a question behind it.
+ * `pinned` (by a rule, or held by somebody), `fresh`: served without a question. `meanwhile`: served at once, with a question behind it.
  * `stale`: upstream is to be asked first. `none`: there is no digest.
  */
 export type State = "none" | "pinned" | "fresh" | "meanwhile" | "stale";
@@ -22,7 +23,7 @@ export const freshnessOf = (fact: TagFact, ruling: Ruling, now: number): Freshne
   const since = now - fact.checkedAt;
   const age = Math.max(0, since);
   if (fact.digest === undefined) return { state: "none", age, left: undefined, mayFallBack: false };
-  if (ruling.pin) return { state: "pinned", age, left: undefined, mayFallBack: true };
+  if (stays(fact, ruling)) return { state: "pinned", age, left: undefined, mayFallBack: true };
   const mayFallBack = ruling.isOffline || age < ruling.staleIfError;
   // a fact from the future comes of a clock that was turned back: nobody knows how old it is
   const isTrusted = since >= 0 && !fact.doubted;

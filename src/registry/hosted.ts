@@ -6,7 +6,7 @@ import type { BlobName, Hosted, LastChunk, TagName } from "../oci/hosted.ts";
 import type { Repository } from "../oci/reference.ts";
 import type { Context } from "../oci/registry.ts";
 import type { FactStore } from "../store/facts.ts";
-import { moveTag, untag } from "./hosted-tags.ts";
+import { moveTag, refuseTaking, untag } from "./hosted-tags.ts";
 import { type LocalParts, linkOf, listing, pageOf, unknown } from "./local.ts";
 import type { Policy } from "./policy.ts";
 import { putManifest } from "./put-manifest.ts";
@@ -75,6 +75,7 @@ export const hosted = (parts: HostedParts): Hosted => {
       turns.take(repo, async () => {
         const held = await linkOf(parts, repo, digest);
         if (held === undefined || held.mediaType !== undefined) throw unknown("BLOB_UNKNOWN", repo, digest);
+        await refuseTaking(parts, repo, digest);
         await hosting.unhost({ site: site.host, repo, digest });
       }),
     async listRepositories({ n, last }) {

@@ -7,7 +7,7 @@ import { isDigestReference, type Tag } from "../oci/reference.ts";
 import { parseSubmitted, type Submitted } from "../oci/submitted.ts";
 import type { Referrer } from "../store/hosting.ts";
 import type { HostedParts } from "./hosted.ts";
-import { moveTag, refusePinned } from "./hosted-tags.ts";
+import { moveTag, refuseMoving } from "./hosted-tags.ts";
 import { storeManifest } from "./keep-manifest.ts";
 import { goneAgain, refusingFull } from "./upload.ts";
 
@@ -26,7 +26,7 @@ export const putManifest = async (parts: HostedParts, manifest: Received): Promi
   const digest = isDigestReference(reference) ? reference : digestOf(bytes);
   if (digestOf(bytes, algorithmOf(digest)) !== digest)
     throw new OciError("DIGEST_INVALID", `the ${bytes.length} bytes that came are not ${digest}`);
-  await refuseMoving(parts, manifest, tags, digest);
+  await refuseTags(parts, manifest, tags, digest);
   await refusingFull(storeManifest(blobs, bytes, digest, submitted.parts));
   const referrer = referrerOf(submitted, digest, bytes.length);
   const missing = await facts.hosting.host({ site: site.host, repo, digest }, { mediaType, at: clock(), needs, referrer });
@@ -46,12 +46,12 @@ const tagsOf = ({ reference, tags }: Received): readonly Tag[] => {
 };
 
 /** Before anything is stored: a manifest whose tag may not move leaves nothing behind. */
-const refuseMoving = async (parts: HostedParts, { repo }: Received, tags: readonly Tag[], digest: Digest): Promise<void> => {
+const refuseTags = async (parts: HostedParts, { repo }: Received, tags: readonly Tag[], digest: Digest): Promise<void> => {
   for (const tag of tags) {
     const refusal = parts.policy.refusal(repo, tag);
     if (refusal !== undefined) throw refusal;
-    const now = (await parts.facts.tag({ site: parts.site.host, repo, tag }))?.digest;
-    if (now !== digest) refusePinned(parts, repo, tag, now);
+    const now = await parts.facts.tag({ site: parts.site.host, repo, tag });
+    if (now?.digest !== digest) refuseMoving(parts, repo, tag, now);
   }
 };
 

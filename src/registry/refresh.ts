@@ -5,6 +5,7 @@ import type { BlobStore } from "../store/blobs.ts";
 import type { ManifestFetch } from "./manifest-fetch.ts";
 import { askBehind } from "./meanwhile.ts";
 import type { Policy } from "./policy.ts";
+import { stays } from "./staying.ts";
 import type { Tags } from "./tags.ts";
 
 /** As JSON would have it. */
@@ -13,7 +14,7 @@ export interface Refreshed {
   /** What was held, and what is now. `undefined`: nothing. */
   readonly before?: string;
   readonly after?: string;
-  /** What upstream says that it is: another than `after` where the tag is pinned, or its manifest could not be kept. */
+  /** What upstream says that it is: another than `after` where the tag is pinned or held, or its manifest could not be kept. */
   readonly upstream: string;
   readonly pinned: boolean;
 }
@@ -30,16 +31,18 @@ export const refresh = async (parts: RefreshParts, repo: Repository, tag: Tag, c
   const { policy, tags } = parts;
   const refusal = policy.refusal(repo, tag);
   if (refusal !== undefined) throw refusal;
-  const { pin } = policy.of(repo, tag);
-  const before = (await tags.fact(repo, tag))?.digest;
-  const isSettled = pin && before !== undefined;
-  const upstream = isSettled ? (await tags.ask(repo, tag, ctx)).descriptor.digest : await askBehind(parts, repo, tag, ctx);
+  const ruling = policy.of(repo, tag);
+  const fact = await tags.fact(repo, tag);
+  const before = fact?.digest;
+  const upstream = stays(fact, ruling)
+    ? (await tags.ask(repo, tag, ctx)).descriptor.digest
+    : await askBehind(parts, repo, tag, ctx);
   const after = (await tags.fact(repo, tag))?.digest;
   return {
     reference: tag,
     ...(before !== undefined && { before }),
     ...(after !== undefined && { after }),
     upstream,
-    pinned: pin,
+    pinned: ruling.pin || fact?.hold !== undefined,
   };
 };

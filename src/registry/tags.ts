@@ -16,6 +16,7 @@ import { freshnessOf } from "./freshness.ts";
 import { patiently } from "./patience.ts";
 import type { Policy } from "./policy.ts";
 import type { Rights } from "./rights.ts";
+import { stays } from "./staying.ts";
 import { told } from "./told.ts";
 import type { Health } from "./witness.ts";
 
@@ -77,13 +78,14 @@ export class Tags {
     return this.#parts.facts.tag(this.keyOf(repo, tag));
   }
 
-  /** The digest that a pinned tag has been held as; `undefined` for any other reference. */
+  /** The digest that a tag stays, by a rule or a hold; `undefined` for any other reference. */
   async pinnedTo(repo: Repository, reference: Reference): Promise<Digest | undefined> {
-    if (isDigestReference(reference) || !this.#parts.policy.of(repo, reference).pin) return undefined;
-    return (await this.fact(repo, reference))?.digest;
+    if (isDigestReference(reference)) return undefined;
+    const fact = await this.fact(repo, reference);
+    return stays(fact, this.#parts.policy.of(repo, reference)) ? fact.digest : undefined;
   }
 
-  /** What it stands for: of a pinned tag that has been held once that is its digest, also when the bytes are gone. */
+  /** What it stands for: of a tag that stays that is its digest, also when the bytes are gone, or upstream knows the tag no more. */
   async settled({ repo, reference }: ManifestQuery): Promise<ManifestQuery> {
     return { repo, reference: (await this.pinnedTo(repo, reference)) ?? reference };
   }
@@ -153,7 +155,7 @@ export class Tags {
   async learn(key: TagKey, digest: Digest, generation: number): Promise<void> {
     const { facts, site, policy, clock } = this.#parts;
     const fact = await facts.tag(key);
-    if (fact?.digest !== undefined && policy.of(key.repo, key.tag).pin) return;
+    if (stays(fact, policy.of(key.repo, key.tag))) return;
     const name = `${key.repo}:${key.tag}`;
     if (fact?.digest === digest) {
       this.#awaited.delete(name);
@@ -193,7 +195,7 @@ export class Tags {
   /** Upstream has said, to one who may know, that the tag is gone. */
   async forget(repo: Repository, tag: Tag): Promise<void> {
     const fact = await this.fact(repo, tag);
-    if (fact?.digest === undefined) return;
+    if (fact?.digest === undefined || stays(fact, this.#parts.policy.of(repo, tag))) return;
     await this.#parts.facts.moveTag(
       this.keyOf(repo, tag),
       { digest: undefined, at: this.#parts.clock(), reason: "delete" },

@@ -41,6 +41,11 @@ now         served, for 120 s: it is fresh, and the repository is public
     expect(printExplained({ ...bare, policy: { ...bare.policy, deny: true } }, NOW)).toContain("policy      denied\n");
     const away = printExplained({ ...explained, held: { digest: A, isHeld: false, doubted: true } }, NOW);
     expect(away).toContain(`held        ${A}, its bytes are not here, a write has gone by since\n`);
+    const since = new Date(NOW - 300_000).toISOString();
+    const hold = { kind: "rollback", since } as const;
+    expect(printExplained({ ...explained, held: { digest: A, isHeld: true, hold } }, NOW)).toContain(
+      "stays       by rollback, 5 min ago; until: layover tags unpin ghcr.io/acme/app:1\n",
+    );
   });
 });
 

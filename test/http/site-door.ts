@@ -82,11 +82,16 @@ export const siteDoor = async (upstream: FaultUpstream, settings: object = {}) =
   };
 };
 
-const send = (agent: Agent, port: number, path: string, { method = "GET", headers = {}, host = SITE }: Ask): Promise<Answer> =>
+const send = (
+  agent: Agent,
+  port: number,
+  path: string,
+  { method = "GET", headers = {}, body, host = SITE }: Ask,
+): Promise<Answer> =>
   new Promise((resolve, reject) => {
     const sent = request({ agent, host: "127.0.0.1", port, path, method, headers: { host, ...headers } }, (answer) =>
       resolve(readAnswer(answer)),
     );
     sent.on("error", reject);
-    sent.end();
+    sent.end(body);
   });
