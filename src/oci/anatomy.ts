@@ -10,6 +10,8 @@ export interface NamedPart {
   readonly size?: number;
   /** `linux/amd64`, `linux/arm/v7`. */
   readonly platform?: string;
+  /** The entry of the same index that it says something of: an attestation of BuildKit's. */
+  readonly about?: Digest;
 }
 
 export interface Anatomy {
@@ -18,7 +20,10 @@ export interface Anatomy {
   readonly parts: readonly NamedPart[];
 }
 
-const MAX_PARTS = 1_000;
+const REFERS_TO = "vnd.docker.reference.digest";
+
+/** What is beyond is left out. */
+export const MAX_PARTS = 1_000;
 
 /** Of bytes that are no manifest: nothing. */
 export const anatomyOf = (bytes: Uint8Array): Anatomy => {
@@ -35,10 +40,11 @@ export const anatomyOf = (bytes: Uint8Array): Anatomy => {
 const partsOf = (role: NamedPart["role"], descriptors: unknown): NamedPart[] => {
   if (!Array.isArray(descriptors)) return [];
   return descriptors.flatMap((descriptor): NamedPart[] => {
-    const { digest, mediaType, size, platform } = recordOf(descriptor);
+    const { digest, mediaType, size, platform, annotations } = recordOf(descriptor);
     if (typeof digest !== "string" || !isDigest(digest)) return [];
     const type = textOf(mediaType);
     const where = platformOf(recordOf(platform));
+    const about = recordOf(annotations)[REFERS_TO];
     return [
       {
         role,
@@ -46,6 +52,7 @@ const partsOf = (role: NamedPart["role"], descriptors: unknown): NamedPart[] => 
         ...(type !== undefined && { mediaType: type }),
         ...(typeof size === "number" && Number.isSafeInteger(size) && size >= 0 && { size }),
         ...(where !== undefined && { platform: where }),
+        ...(typeof about === "string" && isDigest(about) && { about }),
       },
     ];
   });

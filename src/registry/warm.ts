@@ -1,6 +1,7 @@
 // Fetches an image ahead, as a client would, through the site's own cache: what is held already costs upstream no byte.
 import { eachOf } from "../lib/at-once.ts";
-import { anatomyOf, type NamedPart } from "../oci/anatomy.ts";
+import { anatomyOf } from "../oci/anatomy.ts";
+import { isFetchable, MAX_DEPTH, noneOf, type Platforms, wantedOf } from "../oci/choice.ts";
 import type { Digest } from "../oci/digest.ts";
 import { isOciError } from "../oci/error.ts";
 import type { Reference, Repository } from "../oci/reference.ts";
@@ -8,12 +9,10 @@ import type { Context, Manifest, Registry } from "../oci/registry.ts";
 import type { BlobStore } from "../store/blobs.ts";
 
 const AT_ONCE = 4;
-/** An index in an index in an index: nobody builds more. */
-const MAX_DEPTH = 4;
 
 export interface WarmOptions {
   /** `os/architecture` or `os/architecture/variant`; this machine's when it is left out. Where a manifest is no index it is taken as it is. */
-  readonly platforms?: "all" | readonly string[];
+  readonly platforms?: Platforms;
   /** Fires when nobody wants it any more; what has been fetched stays. */
   readonly signal: AbortSignal;
   readonly progress: (progress: WarmProgress) => void;
@@ -109,8 +108,9 @@ class Warming {
     const children = parts.filter(({ role }) => role === "manifest");
     if (children.length === 0) return;
     if (depth === MAX_DEPTH) throw new Error(`more than ${MAX_DEPTH} indexes in one another`);
-    const wanted = wantedOf(children, this.#options.platforms);
-    if (wanted.length === 0) this.#fail(reference, "MANIFEST_UNKNOWN", noneOf(children, this.#options.platforms));
+    const { platforms = [HERE] } = this.#options;
+    const wanted = wantedOf(children, platforms);
+    if (wanted.length === 0) this.#fail(reference, "MANIFEST_UNKNOWN", noneOf(children, platforms));
     const fresh = wanted.filter((child) => !this.#manifests.has(child.digest));
     await eachOf(fresh, AT_ONCE, (child) => this.#noting(child.digest, () => this.#manifest(child.digest, depth + 1)));
   }
@@ -164,26 +164,7 @@ export const failureOf = (reference: string, error: unknown): WarmFailure => ({
   message: error instanceof Error ? error.message : String(error),
 });
 
-/** Foreign layers are elsewhere, and not this registry's to give (image-spec, layer.md "Non-Distributable Layers"). */
-const isFetchable = ({ role, mediaType = "" }: NamedPart): boolean =>
-  role !== "manifest" && !/nondistributable|\.foreign\./.test(mediaType);
-
 const ARCHITECTURES: Readonly<Record<string, string>> = { x64: "amd64", ia32: "386", ppc64: "ppc64le" };
 
 /** What images call this machine. */
 const HERE = `linux/${ARCHITECTURES[process.arch] ?? process.arch}`;
-
-const wantedOf = (children: readonly NamedPart[], platforms: WarmOptions["platforms"] = [HERE]): readonly NamedPart[] =>
-  platforms === "all" ? children : children.filter(({ platform }) => platforms.some((wanted) => isSame(wanted, platform)));
-
-/** Without a variant every one of it; arm64 has none but v8. What says nothing of a platform is for all. */
-const isSame = (wanted: string, platform: string | undefined): boolean =>
-  platform === undefined ||
-  platform === wanted ||
-  platform.startsWith(`${wanted}/`) ||
-  (platform === "linux/arm64" && wanted === "linux/arm64/v8");
-
-const noneOf = (children: readonly NamedPart[], platforms: WarmOptions["platforms"] = [HERE]): string => {
-  const there = [...new Set(children.map(({ platform = "none" }) => platform))].slice(0, 20);
-  return `no ${[platforms].flat().join(" or ")} among its platforms: ${there.join(", ")}`;
-};

@@ -3,8 +3,8 @@
 import { jittered, stepOf } from "../lib/pauses.ts";
 import { Trial } from "../lib/trial.ts";
 import { OciError, type UpstreamAnswer } from "../oci/error.ts";
+import type { RateLimit } from "../oci/rate-limit.ts";
 import type { BudgetStanding } from "../oci/standing.ts";
-import type { RateLimit } from "./rate-limit.ts";
 
 const PAUSES_MS = [1_000, 2_000, 5_000, 10_000, 30_000, 60_000];
 /** Whatever upstream says: one question an hour finds out whether that was so. Milliseconds. */

@@ -5,9 +5,9 @@ import { LRUCache } from "lru-cache";
 import type { Clock } from "../lib/clock.ts";
 import { upTo } from "../lib/lru.ts";
 import type { UpstreamAnswer } from "../oci/error.ts";
+import { parseRateLimit } from "../oci/rate-limit.ts";
 import type { BudgetStanding } from "../oci/standing.ts";
 import { type Admission, Budget, type BudgetOptions, type Weight } from "./budget.ts";
-import { parseRateLimit } from "./rate-limit.ts";
 import { parseRetryAfter } from "./retry-after.ts";
 import type { Received } from "./transport.ts";
 
