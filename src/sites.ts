@@ -23,6 +23,8 @@ export interface Rule extends Partial<TagPolicy> {
   /** Once held it never moves, and is never asked for again. */
   readonly pin?: boolean;
   readonly deny?: boolean;
+  /** As of the site. */
+  readonly onMissing?: Site["onMissing"];
 }
 
 /** Never logged. */
@@ -84,6 +86,8 @@ export interface Site {
   readonly httpProxy: URL | undefined;
   /** Globs of repositories that may be asked for; empty: all. */
   readonly allow: readonly string[];
+  /** Whether what is not held is asked for upstream, or refused: then only a sync brings anything in. */
+  readonly onMissing: "cache" | "refuse";
   readonly readOnly: boolean;
   readonly offline: boolean;
   /** Whether its names answer with their real addresses while the front end is not well. */

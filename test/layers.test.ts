@@ -15,11 +15,11 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   upstream: ["lib", "oci", "sites"],
   registry: ["lib", "oci", "sites", "mirrors", "store"],
   mirror: ["lib", "oci", "sites", "mirrors", "store", "registry"],
-  config: ["lib", "sites", "mirrors"],
+  config: ["lib", "oci", "sites", "mirrors"],
   admin: ["lib", "oci", "sites", "mirrors", "store", "registry", "mirror"],
   http: ["lib", "oci", "sites", "store", "registry", "admin"],
   sites: ["lib"],
-  mirrors: ["lib"],
+  mirrors: ["lib", "oci"],
   setup: ["lib", "config"],
   app: [
     ...["lib", "oci", "tls", "store", "registry", "config", "admin", "http", "sites"],

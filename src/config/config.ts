@@ -2,6 +2,7 @@
 import type { Answers } from "../lib/answers.ts";
 import type { Address } from "../lib/listen.ts";
 import type { LogOptions } from "../lib/log.ts";
+import type { MirrorConfig, MirrorWebhook } from "../mirrors.ts";
 import type { Site } from "../sites.ts";
 
 export interface Split {
@@ -57,4 +58,6 @@ export interface Config extends Answers {
   readonly wildcards: readonly Site[];
   /** What no wildcard stands for: names, and such as `*.eu.pkg.dev`. */
   readonly excluded: readonly string[];
+  readonly mirror: MirrorConfig;
+  readonly notify: readonly MirrorWebhook[];
 }

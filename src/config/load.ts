@@ -1,12 +1,18 @@
 // File and environment → the effective configuration, or every problem at once with its place.
+import type { MirrorConfig } from "../mirrors.ts";
+import { type Sites, siteTable } from "../sites.ts";
 import { answersOf } from "./answers.ts";
 import { type MergedSite, mergeSites } from "./builtin.ts";
 import type { Config } from "./config.ts";
 import { clashingDoors, clashingNames, clashingPassthrough, oddSites } from "./crosscheck.ts";
 import { interpolate, type Overlay, overlayEnvironment } from "./environment.ts";
 import { type Files, filesIn } from "./files.ts";
+import { entriesOf } from "./mirror.ts";
+import { readMirrorFile } from "./mirror-file.ts";
+import { notifyOf } from "./notify.ts";
+import { withoutNulls } from "./nulls.ts";
 import { oddRules } from "./odd-rules.ts";
-import { ConfigError, type KeyPath, type Problem, problemsOf, valueAt } from "./problems.ts";
+import { ConfigError, type Problem, problemsOf, valueAt } from "./problems.ts";
 import { homeless, ownResolvers, resolversOf } from "./resolvers.ts";
 import { type Settings, settings } from "./schema.ts";
 import { buildSite } from "./sites.ts";
@@ -19,7 +25,7 @@ export { ConfigError } from "./problems.ts";
 /** Looks for `file`, LAYOVER_CONFIG, `./layover.yaml`; the last may be absent. Throws ConfigError. */
 export const loadConfig = async (lookup: Lookup): Promise<Config> => {
   const source = await readSource(lookup);
-  const filled = interpolate(withoutNulls(source.tree, []), lookup.env);
+  const filled = interpolate(withoutNulls(source.tree), lookup.env);
   const overlay = overlayEnvironment(filled.value as Record<string, unknown>, lookup.env);
   const fail = (problems: readonly Problem[]) => {
     const inOrder = problems.toSorted((a, b) => source.offset(a.path) - source.offset(b.path));
@@ -32,7 +38,7 @@ export const loadConfig = async (lookup: Lookup): Promise<Config> => {
   const given = outcome.data as Settings;
 
   const problems: Problem[] = [];
-  const config = await effective(given, source, problems);
+  const config = await effective(given, source, problems, lookup);
   fail(problems);
   return {
     ...config,
@@ -47,7 +53,7 @@ export const loadConfig = async (lookup: Lookup): Promise<Config> => {
   };
 };
 
-const effective = async (given: Settings, source: Source, problems: Problem[]): Promise<Config> => {
+const effective = async (given: Settings, source: Source, problems: Problem[], lookup: Lookup): Promise<Config> => {
   const report = (problem: Problem) => void problems.push(problem);
   const files = filesIn(source.folder, report);
   const merged = mergeSites(given, report);
@@ -70,6 +76,7 @@ const effective = async (given: Settings, source: Source, problems: Problem[]): 
   ]) {
     report(problem);
   }
+  const excluded = [...merged.excluded, ...namesBelow(wildcards, [...names, ...passthrough])];
   return {
     file: source.file,
     warnings: [],
@@ -90,11 +97,31 @@ const effective = async (given: Settings, source: Source, problems: Problem[]): 
     log: { level: given.log?.level ?? "info", format: given.log?.format ?? "auto" },
     sites,
     wildcards,
-    excluded: [...merged.excluded, ...namesBelow(wildcards, [...names, ...passthrough])],
+    excluded,
+    mirror: await mirrorOf(given.mirror, siteTable(sites, { wildcards, excluded }), files, lookup, report),
+    notify: await notifyOf(given.notify ?? [], files, report),
   };
 };
 
 type Report = (problem: Problem) => void;
+
+const mirrorOf = async (
+  given: Settings["mirror"],
+  sites: Sites,
+  files: Files,
+  { env, cwd }: Lookup,
+  report: Report,
+): Promise<MirrorConfig> => {
+  if (given === undefined) return { file: undefined, entries: [] };
+  if (typeof given !== "string") return { file: undefined, entries: entriesOf(given, sites, ["mirror"], report) };
+  try {
+    return await readMirrorFile(files.path(given), { sites, env, cwd });
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    for (const text of error.problems) report({ path: ["mirror"], text, isPlaced: true });
+    return { file: files.path(given), entries: [] };
+  }
+};
 
 const listenOf = ({ listen = {} }: Settings, report: Report): Config["listen"] => {
   const admin = listen.admin ?? [{ host: "127.0.0.1", port: 9180 }];
@@ -116,21 +143,11 @@ const authorityOf = ({ ca = {} }: Settings, files: Files, report: Report): Confi
   return { certificate, key, constraints: constraints.length === 1 && constraints[0] === "none" ? "none" : constraints };
 };
 
-/** `key:` with nothing behind it says nothing; `ghcr.io:` among the sites is a site with nothing special. */
-const withoutNulls = (tree: unknown, path: KeyPath): unknown => {
-  if (Array.isArray(tree)) return tree.map((entry, i) => withoutNulls(entry, [...path, i]));
-  if (typeof tree !== "object" || tree === null) return tree;
-  const isSites = path.length === 1 && path[0] === "sites";
-  const entries = Object.entries(tree).map(([key, value]) => [key, isSites ? (value ?? {}) : value] as const);
-  return Object.fromEntries(
-    entries.filter(([, value]) => value !== null).map(([key, value]) => [key, withoutNulls(value, [...path, key])]),
-  );
-};
-
 /** `layover.yaml:12:5 sites.ghcr.io.acess: …`; with no file, or a key from the environment, that is the place. */
 const locate =
   (source: Source, overlay: Overlay) =>
-  ({ path, text }: Problem): string => {
+  ({ path, text, isPlaced }: Problem): string => {
+    if (isPlaced) return text;
     const variable = overlay.variable(path);
     const place = variable === undefined ? source.where(path) : `environment ${variable}`;
     return `${[place, path.join(".")].filter((part) => part !== "").join(" ")}: ${text}`;

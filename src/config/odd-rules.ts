@@ -16,13 +16,16 @@ export const oddRules = (sites: readonly Site[]): string[] => {
   });
 };
 
+/** What still counts: a pinned tag has to have come from somewhere. */
+const BESIDE = { deny: new Set(["match", "deny"]), pin: new Set(["match", "pin", "deny", "onMissing"]) };
+
 const oddness = (rule: Rule, earlier: readonly Rule[]): string[] => {
   const same = earlier.findIndex(({ match }) => match === rule.match);
   if (same !== -1) return [`is never reached: rule ${same} has the same pattern, and the first match wins`];
   const all = earlier.findIndex((one) => EVERYTHING.has(one.match) && !leavesDigests(one, rule));
   if (all !== -1) return [`is never reached: rule ${all} matches everything, and the first match wins`];
   const key = rule.deny === true ? "deny" : rule.pin === true ? "pin" : undefined;
-  const idle = Object.keys(rule).filter((other) => key !== undefined && other !== "match" && other !== key && other !== "deny");
+  const idle = Object.keys(rule).filter((other) => key !== undefined && !BESIDE[key].has(other));
   return idle.length === 0 ? [] : [`${idle.join(", ")} has no effect beside ${key}`];
 };
 

@@ -1,4 +1,5 @@
 // A configuration as it goes from one process to another: URLs are the one thing in it that a message cannot carry.
+import type { MirrorWebhook } from "../mirrors.ts";
 import type { Site } from "../sites.ts";
 import type { Config } from "./config.ts";
 
@@ -7,10 +8,15 @@ interface PackedSite extends Omit<Site, "upstreams" | "httpProxy"> {
   readonly httpProxy: string | undefined;
 }
 
-export interface PackedConfig extends Omit<Config, "sites" | "wildcards" | "httpProxy"> {
+interface PackedWebhook extends Omit<MirrorWebhook, "url"> {
+  readonly url: string;
+}
+
+export interface PackedConfig extends Omit<Config, "sites" | "wildcards" | "httpProxy" | "notify"> {
   readonly httpProxy: string | undefined;
   readonly sites: readonly PackedSite[];
   readonly wildcards: readonly PackedSite[];
+  readonly notify: readonly PackedWebhook[];
 }
 
 /** What the reader says, once. */
@@ -24,6 +30,7 @@ export const pack = (config: Config): PackedConfig => ({
   httpProxy: config.httpProxy?.href,
   sites: config.sites.map(packSite),
   wildcards: config.wildcards.map(packSite),
+  notify: config.notify.map((webhook) => ({ ...webhook, url: webhook.url.href })),
 });
 
 export const unpack = (packed: PackedConfig): Config => ({
@@ -31,6 +38,7 @@ export const unpack = (packed: PackedConfig): Config => ({
   httpProxy: urlOf(packed.httpProxy),
   sites: packed.sites.map(unpackSite),
   wildcards: packed.wildcards.map(unpackSite),
+  notify: packed.notify.map((webhook) => ({ ...webhook, url: new URL(webhook.url) })),
 });
 
 const packSite = (site: Site): PackedSite => ({

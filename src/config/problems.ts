@@ -5,7 +5,9 @@ export type KeyPath = readonly (string | number)[];
 
 export interface Problem {
   readonly path: KeyPath;
+  /** Of another file than the configuration's own it begins with the place there (`isPlaced`). */
   readonly text: string;
+  readonly isPlaced?: true;
 }
 
 /** Its message is one line for each problem: place, key, what is wrong. */
@@ -67,7 +69,7 @@ const describe = (issue: Issue, path: KeyPath, value: unknown): string => {
 const quoteIt = (value: unknown): string => (typeof value === "number" ? " (quote it, if it is meant as text)" : "");
 
 const isSecret = (path: KeyPath): boolean =>
-  ["credentials", "password", "token", "upstream", "httpProxy", "clientCertificate"].some((key) => path.includes(key));
+  ["credentials", "password", "token", "upstream", "httpProxy", "clientCertificate", "notify"].some((key) => path.includes(key));
 
 const show = (value: unknown): string => {
   if (value === undefined) return "nothing";

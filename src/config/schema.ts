@@ -3,7 +3,9 @@ import { isIP } from "node:net";
 import { z } from "zod";
 import { parseAddress } from "../lib/listen.ts";
 import { parsePrefixes } from "../lib/prefixes.ts";
-import { parseDuration, parseSize } from "../lib/units.ts";
+import { parseSize } from "../lib/units.ts";
+import { duration, list, numbered, parsed, strict, text, truth } from "./fields.ts";
+import { mirror, webhook } from "./mirror-schema.ts";
 import {
   parseHelper,
   parseHost,
@@ -14,38 +16,9 @@ import {
   resolverText,
 } from "./values.ts";
 
-/** Unknown keys carry the known ones as their message, for a "did you mean". */
-const strict = <S extends z.core.$ZodLooseShape>(shape: S) =>
-  z.strictObject(shape, { error: (issue) => (issue.code === "unrecognized_keys" ? Object.keys(shape).join(" ") : undefined) });
-
-/** A text that `parse` turns into a value; what `parse` throws is what the user reads. */
-const parsed = <T>(expected: string, parse: (text: string) => T) =>
-  z.string({ error: () => `expected ${expected}` }).transform((text, context): T => {
-    try {
-      return parse(text);
-    } catch (error) {
-      context.addIssue({ code: "custom", message: (error as Error).message });
-      return z.NEVER;
-    }
-  });
-
-/** A list, or one text for it, in which commas part the entries; `[]` in the environment is the empty list. */
-const list = <T extends z.ZodType>(entry: T) => z.preprocess(splitText, z.array(entry));
-const splitText = (value: unknown): unknown => {
-  if (typeof value !== "string") return value;
-  const entries = value.split(",").map((entry) => entry.trim());
-  return value.trim() === "[]" ? [] : entries.filter((entry) => entry !== "");
-};
-
-/** Values from the environment are texts. */
-const truth = z.preprocess((value) => (value === "true" ? true : value === "false" ? false : value), z.boolean());
-const numbered = (value: unknown) => (typeof value === "string" && /^\d+$/.test(value) ? Number(value) : value);
-const count = z.preprocess(numbered, z.int().min(0));
 /** Requests at once; more sockets than this a process does not get. */
 const concurrency = z.preprocess(numbered, z.int().min(1).max(1_000));
 
-const text = z.string().min(1, { error: () => "expected a text that is not empty" });
-const duration = parsed("a duration such as 90s, 5m, 12h or 30d", parseDuration);
 const address = parsed("ip:port or [ipv6]:port", (text) => parseAddress(text));
 const host = parsed("a host name", parseHost);
 const prefix = parsed("a prefix", (text) => {
@@ -69,6 +42,7 @@ const rule = strict({
   staleWhileRevalidate: duration.optional(),
   staleIfError: duration.optional(),
   onGone: z.enum(["keep", "drop"]).optional(),
+  onMissing: z.enum(["cache", "refuse"]).optional(),
 });
 
 const credentials = strict({
@@ -110,25 +84,6 @@ export const site = strict({
   staleAccess: duration.optional(),
 });
 
-const job = strict({
-  source: text,
-  tags: z.union([
-    z.string(),
-    z.array(z.string()),
-    strict({
-      semver: text.optional(),
-      match: text.optional(),
-      newest: count.optional(),
-      only: list(text).optional(),
-      except: list(text).optional(),
-    }),
-  ]),
-  platforms: list(text).optional(),
-  schedule: text.optional(),
-  backup: text.optional(),
-  keep: count.optional(),
-}).partial({ tags: true });
-
 const listen = strict({
   dns: list(address).optional(),
   https: list(address).optional(),
@@ -160,7 +115,8 @@ const shape = {
   defaults: site.optional(),
   sites: z.record(z.string(), z.union([z.literal(false), site])).optional(),
   passthrough: list(parsed("a host name, or *. and a suffix", parseHostOrWildcard)).optional(),
-  mirror: z.union([text, z.array(job)]).optional(),
+  mirror: z.union([text, mirror]).optional(),
+  notify: z.array(webhook).optional(),
   store: store.optional(),
 };
 

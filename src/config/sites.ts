@@ -45,6 +45,7 @@ export const buildSite = async (merged: MergedSite, trust: string | undefined, f
     clientCertificate: await clientCertificateOf(merged, files),
     httpProxy: settings.httpProxy,
     allow: settings.allow ?? [],
+    onMissing: settings.kind === "local" ? "cache" : (settings.onMissing ?? "cache"),
     readOnly: settings.readOnly ?? false,
     offline: settings.kind !== "local" && (settings.offline ?? false),
     failOpen: settings.kind !== "local" && (settings.failOpen ?? failsOpen(settings)),
@@ -63,7 +64,7 @@ export const buildSite = async (merged: MergedSite, trust: string | undefined, f
 
 /** Where a tag must not move by going round us, real addresses are never given. */
 const failsOpen = ({ offline, onMissing, rules = [] }: SiteSettings): boolean =>
-  offline !== true && onMissing !== "refuse" && !rules.some(({ pin }) => pin === true);
+  offline !== true && onMissing !== "refuse" && !rules.some((rule) => rule.pin === true || rule.onMissing === "refuse");
 
 /** Without the keys that nothing was said for. */
 const given = (rule: NonNullable<SiteSettings["rules"]>[number]): Rule =>

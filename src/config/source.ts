@@ -6,12 +6,17 @@ import { ConfigError, type KeyPath } from "./problems.ts";
 
 const MAX_BYTES = 4 * 2 ** 20;
 
-export interface Source {
+export interface Source extends Tree {
   /** As the user named it; undefined: there is no file. */
   readonly file: string | undefined;
   /** What relative paths are relative to. */
   readonly folder: string;
   readonly tree: Record<string, unknown>;
+}
+
+/** Of one file, in plain values. */
+export interface Tree {
+  readonly tree: unknown;
   readonly warnings: readonly string[];
   /** `layover.yaml:12:5`, of the key or of the nearest one above it that is there. */
   readonly where: (path: KeyPath) => string;
@@ -67,6 +72,12 @@ async function read(name: string, cwd: string, optional?: "optional"): Promise<s
 }
 
 const parseSource = (name: string, path: string, text: string): Source => {
+  const parsed = parseTree(name, text);
+  return { ...parsed, file: path, folder: dirname(path), tree: keysOf(parsed.tree, name) };
+};
+
+/** `name`: what the file is called in messages. Throws ConfigError. */
+export const parseTree = (name: string, text: string): Tree => {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
   const at = (offset: number) => {
@@ -77,8 +88,6 @@ const parseSource = (name: string, path: string, text: string): Source => {
     throw new ConfigError(syntaxProblems(document, lines, text).map(({ offset, why }) => `${at(offset)} not valid YAML: ${why}`));
   }
   return {
-    file: path,
-    folder: dirname(path),
     tree: treeOf(document, name),
     warnings: document.warnings.map((warning) => `${at(warning.pos[0])} ${warning.message}`),
     where: (path) => at(offsetOf(document, path)),
@@ -98,10 +107,14 @@ const syntaxProblems = ({ errors }: Document, lines: LineCounter, text: string):
   });
 };
 
-const treeOf = (document: Document, name: string): Record<string, unknown> => {
+const treeOf = (document: Document, name: string): unknown => {
   const tree = plainTree(document, name) ?? {};
   refuseOdd(tree, name);
-  if (typeof tree === "object" && !Array.isArray(tree)) return tree as Record<string, unknown>;
+  return tree;
+};
+
+const keysOf = (tree: unknown, name: string): Record<string, unknown> => {
+  if (typeof tree === "object" && tree !== null && !Array.isArray(tree)) return tree as Record<string, unknown>;
   throw new ConfigError([`${name}:1:1 expected keys and values, found ${Array.isArray(tree) ? "a list" : "a single value"}`]);
 };
 

@@ -11,16 +11,11 @@ interface Line {
 
 const given = (value: unknown): boolean => value !== undefined && value !== "" && value !== "[]" && !isEmptyList(value);
 const isEmptyList = (value: unknown): boolean => Array.isArray(value) && value.length === 0;
-const is = (text: string) => (value: unknown) => value === text;
 const other = (text: string) => (value: unknown) => given(value) && value !== text;
 
 const LINES: readonly Line[] = [
-  { at: "mirror", refused: given, what: "the managed mirror" },
   { at: "store.blobs", refused: other("disk"), what: "a blob store other than disk" },
   { at: "store.facts", refused: other("sqlite"), what: "a fact store other than sqlite" },
-  ...["sites.*", "defaults"].flatMap((site): Line[] => [
-    { at: `${site}.onMissing`, refused: is("refuse"), what: "refusing what is not mirrored" },
-  ]),
 ];
 
 /** One problem for each key in `tree` that is refused. */

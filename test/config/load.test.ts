@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { hashSync } from "bcryptjs";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { ConfigError, loadConfig } from "../../src/config/load.ts";
@@ -8,6 +9,7 @@ import { showConfig } from "../../src/config/show.ts";
 import { folderOf, load, problems } from "./folder.ts";
 
 const EXAMPLE = readFileSync(join(import.meta.dirname, "example.yaml"), "utf8");
+const HTPASSWD = `alice:${hashSync("open", 4)}`;
 
 describe("with nothing configured", () => {
   it("the main job runs", async () => {
@@ -38,6 +40,8 @@ describe("with nothing configured", () => {
       log: { level: "info", format: "auto" },
       httpProxy: undefined,
       passthrough: [],
+      mirror: { file: undefined, entries: [] },
+      notify: [],
       sites: [
         "registry-1.docker.io",
         "ghcr.io",
@@ -121,17 +125,23 @@ const onlyConfigErrors = (error: unknown) => {
 };
 
 describe("the contract's example", () => {
-  it("is known in every key; only what this version lacks is refused", async () => {
-    expect(await problems(EXAMPLE, {}, { "corp-ca.pem": "", "gitlab-ca.pem": "" })).toEqual([
-      "layover.yaml:38:1 mirror: not available in this version: the managed mirror",
-    ]);
+  it("loads unchanged, once the files that it names are there", async () => {
+    const yaml = EXAMPLE.replace(/^trust:.*$|^ +(trust|clientCertificate|credentials):.*$/gm, "");
+    const { mirror } = await load(yaml, {}, { htpasswd: HTPASSWD });
+    expect(mirror).toMatchObject({
+      file: undefined,
+      entries: [{ name: "registry-1.docker.io/library/node", keep: { count: 10 } }],
+    });
+  });
+
+  it("names no key that is not known, and none that is refused", async () => {
+    const found = await problems(EXAMPLE, {}, { "corp-ca.pem": "", "gitlab-ca.pem": "", htpasswd: HTPASSWD });
+    expect(found.filter((problem) => !/cannot read|certificates in PEM form/.test(problem))).toEqual([]);
   });
 
   it.each([
     ["store: { blobs: s3://bucket }", "store.blobs"],
     ["store: { facts: postgres://db }", "store.facts"],
-    ["mirror: ./mirror.yaml", "mirror"],
-    ["defaults: { onMissing: refuse }", "defaults.onMissing"],
   ])("%s is not silently ignored", async (yaml, key) => {
     const found = await problems(yaml);
     expect(found).toHaveLength(1);

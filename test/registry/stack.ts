@@ -51,6 +51,7 @@ const site = (changes: Partial<Site>): Site => ({
   clientCertificate: undefined,
   httpProxy: undefined,
   allow: [],
+  onMissing: "cache",
   readOnly: false,
   offline: false,
   failOpen: true,
