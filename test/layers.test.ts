@@ -31,6 +31,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   "app-ca": ["lib", "tls", "config", "sites"],
   "app-dns": ["lib", "dns", "config", "sites"],
   "app-names": ["lib", "dns", "upstream", "config"],
+  "app-notify": ["lib", "mirror", "mirrors", "upstream", "config", "app-names"],
   "app-setup": ["lib", "config", "http", "setup"],
   "app-sites": [
     ...["lib", "oci", "store", "upstream", "registry", "config", "http", "sites"],
