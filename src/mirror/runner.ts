@@ -6,14 +6,10 @@ import type { Logger } from "../lib/log.ts";
 import type { MirrorEntry } from "../mirrors.ts";
 import { OciError } from "../oci/error.ts";
 import type { RunFact } from "../store/mirroring.ts";
+import type { MirrorEngine } from "./engine.ts";
+import { narrowed, type Part } from "./narrowed.ts";
 import type { EntryReport, SyncProgress } from "./outcome.ts";
 import { runFact } from "./stored-run.ts";
-
-/** A part of an entry: one repository of a pattern, or one tag of it. */
-export interface Part {
-  readonly repository: string;
-  readonly tag: string | undefined;
-}
 
 export interface SyncWish {
   /** `undefined`: a number of our own. */
@@ -23,19 +19,12 @@ export interface SyncWish {
   readonly only: Part | undefined;
 }
 
-export interface SyncCall extends SyncWish {
-  readonly run: string;
-  readonly signal: AbortSignal;
-  readonly progress: (progress: SyncProgress) => void;
-}
-
 /** Who has waited for longest goes first, of these in their order. */
 const URGENCY = ["asked", "scheduled", "start"] as const;
 export type Urgency = (typeof URGENCY)[number];
 
 export interface RunnerParts {
-  /** Rejects only when it is stopped, or for a fault that is none of an image's. */
-  readonly sync: (entry: MirrorEntry, call: SyncCall) => Promise<EntryReport>;
+  readonly engine: Pick<MirrorEngine, "sync">;
   /** Of a whole entry, when it has ended by itself. */
   readonly ended: (entry: MirrorEntry, run: RunFact) => Promise<void>;
   readonly clock: () => number;
@@ -62,7 +51,7 @@ export interface Ticket {
 
 /** Entries at once. */
 const AT_ONCE = 3;
-const NOT_BEGUN: SyncProgress = { done: 0, fetched: 0, images: [] };
+const NOT_BEGUN: SyncProgress = { step: "listing", done: 0, fetched: 0, images: [] };
 
 interface Job {
   readonly entry: MirrorEntry;
@@ -164,13 +153,14 @@ export class Runner {
 
   async #run(job: Job): Promise<void> {
     const { entry, wish, stop } = job;
+    const { run, missingOnly, only } = wish;
     job.startedAt = this.#parts.clock();
     const progress = (now: SyncProgress) => {
       job.progress = now;
       for (const hear of job.heard) hear(now);
     };
     try {
-      const report = await this.#parts.sync(entry, { ...wish, signal: stop.signal, progress });
+      const report = await this.#parts.engine.sync(narrowed(entry, only), { run, missingOnly, signal: stop.signal, progress });
       stop.signal.throwIfAborted();
       if (isWhole(wish)) await this.#parts.ended(entry, runFact(report));
       job.result.resolve(report);

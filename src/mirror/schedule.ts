@@ -16,7 +16,7 @@ export interface ScheduleParts {
   readonly random?: () => number;
 }
 
-const LOOK_EVERY = 15_000;
+const LOOK_EVERY = 30_000;
 /** Crons may have seconds. */
 const SOONEST = 200;
 /** Many that are due at the same time begin one by one, within so long or a tenth of their period. */

@@ -19,8 +19,9 @@ export interface Overdue {
 }
 
 interface Standing {
-  readonly entry: MirrorEntry;
   readonly runs: Runs;
+  /** ms; `undefined`: any age is good. */
+  readonly warnAfter: number | undefined;
   /** One that has never been well is given as long as one that has. */
   readonly knownSince: number;
 }
@@ -30,7 +31,7 @@ const TOLD = 10;
 
 export class Standings {
   readonly #parts: StandingParts;
-  #all: ReadonlyMap<string, Standing> = new Map();
+  #all: Map<string, Standing> = new Map();
   #told: ReadonlySet<string> = new Set();
 
   constructor(parts: StandingParts) {
@@ -44,7 +45,7 @@ export class Standings {
     const all = new Map<string, Standing>();
     for (const entry of entries) {
       const knownSince = this.#all.get(entry.name)?.knownSince ?? now;
-      all.set(entry.name, { entry, runs: await mirroring.runs(entry.name), knownSince });
+      all.set(entry.name, { runs: await mirroring.runs(entry.name), warnAfter: warnAfterOf(entry, now), knownSince });
     }
     this.#all = all;
     await mirroring.keepRuns([...all.keys()]);
@@ -55,7 +56,7 @@ export class Standings {
     const before = this.#all.get(name);
     if (before === undefined) return;
     const lastGood = run.isGood ? run : before.runs.lastGood;
-    (this.#all as Map<string, Standing>).set(name, { ...before, runs: { last: run, lastGood } });
+    this.#all.set(name, { ...before, runs: { last: run, lastGood } });
     await this.#parts.mirroring.putRun(name, run);
   }
 
@@ -65,7 +66,7 @@ export class Standings {
 
   overdue(): Overdue[] {
     const now = this.#parts.clock();
-    return [...this.#all.values()].flatMap((standing) => overdueOf(standing, now) ?? []);
+    return [...this.#all].flatMap(([entry, standing]) => overdueOf(entry, standing, now) ?? []);
   }
 
   /** For people. */
@@ -92,15 +93,10 @@ export class Standings {
   }
 }
 
-/** `since` is when the entry was first known of, for those that have never been well. */
-export const overdueOf = (
-  { entry, runs, knownSince }: { entry: MirrorEntry; runs: Runs; knownSince: number },
-  now: number,
-): Overdue | undefined => {
-  const warnAfter = warnAfterOf(entry, now);
+const overdueOf = (entry: string, { runs, warnAfter, knownSince }: Standing, now: number): Overdue | undefined => {
   const since = runs.lastGood?.endedAt;
   if (warnAfter === undefined || now - (since ?? knownSince) <= warnAfter) return undefined;
-  return { entry: entry.name, since, warnAfter };
+  return { entry, since, warnAfter };
 };
 
 const noteOf = ({ entry, since }: Overdue, now: number): string =>
