@@ -4,6 +4,7 @@ import { hostname } from "node:os";
 import type { RoomEntry, SweepEntry } from "./admin/answers.ts";
 import { type Api, adminApi } from "./admin/api.ts";
 import { type BypassSwitch, bypassOperations } from "./admin/bypass-operations.ts";
+import { contentOf } from "./admin/content.ts";
 import type { Condition } from "./admin/health.ts";
 import type { Operations } from "./admin/operations.ts";
 import { type SiteParts, siteOperations } from "./admin/site-operations.ts";
@@ -61,6 +62,7 @@ export const openAdmin = async (address: Address, parts: AdminParts): Promise<Ad
   return {
     api: adminApi({
       operations: serverOperations(parts, underWay),
+      content: contentOf(parts.kept.blobs),
       underWay,
       guard: { token, names: [...config.names, plainHost(hostname())] },
       version,

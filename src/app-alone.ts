@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { Verified } from "./admin/answers.ts";
 import { isoOf, leftOf, putMark, readMark, takeMark } from "./admin/bypass-mark.ts";
 import { type BypassSwitch, bypassOperations } from "./admin/bypass-operations.ts";
+import { contentOf, type WithContent } from "./admin/content.ts";
 import { AdminError } from "./admin/error.ts";
 import type { Call, Operations } from "./admin/operations.ts";
 import { referenceOf } from "./admin/references.ts";
@@ -27,16 +28,16 @@ import { type Kept, openKept } from "./store/kept.ts";
 import { verifyBlobs } from "./store/verify.ts";
 
 export interface Alone {
-  readonly operations: Operations;
+  readonly operations: Operations & WithContent;
   close(): Promise<void>;
 }
 
 /** Another command is waited for, a server that is just ending too. Milliseconds. */
 const LOCK_WAIT = 3_000;
 
-/** Throws SetupError where there is no store, StoreUnusable when a process holds it. Nothing is made that was not there. */
-export const openAlone = async (config: Config): Promise<Alone> => {
-  if (!existsSync(join(config.data, "facts.sqlite")))
+/** Throws SetupError where there is no store, unless it may be a new one, StoreUnusable when a process holds it. */
+export const openAlone = async (config: Config, { isNew = false } = {}): Promise<Alone> => {
+  if (!isNew && !existsSync(join(config.data, "facts.sqlite")))
     throw new SetupError(`${config.data} holds nothing yet: no Layover has run with this configuration`);
   const { data: folder, maxSize } = config;
   const sites = siteTable(config.sites, config);
@@ -49,6 +50,7 @@ export const openAlone = async (config: Config): Promise<Alone> => {
     operations: {
       ...storeOperations({ sites, kept }),
       ...bypassAlone(config),
+      content: contentOf(kept.blobs),
       verify: (_, call) => verify(kept, call),
       explain: (input) =>
         explainImage(sites, (image) => explainOne(partsOf(image.site, kept, rights), image.repo, referenceOf(image)), input),

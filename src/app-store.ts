@@ -4,6 +4,8 @@ import type { Collected, Removed } from "./admin/answers.ts";
 import { listCache } from "./admin/cache-list.ts";
 import { showImage } from "./admin/cache-show.ts";
 import { AdminError } from "./admin/error.ts";
+import { exportPlan } from "./admin/export-plan.ts";
+import { importOperations } from "./admin/import-into.ts";
 import type { Call, CollectInput, Operations } from "./admin/operations.ts";
 import { parseImage, written } from "./admin/references.ts";
 import type { Sites } from "./sites.ts";
@@ -17,11 +19,14 @@ export interface StoreParts {
   readonly kept: Kept;
 }
 
-type StoreOperations = Pick<Operations, "list" | "show" | "remove" | "verify" | "collect">;
+type StoreOperations = Pick<
+  Operations,
+  ("list" | "show" | "remove" | "verify" | "collect") | ("exportPlan" | "importCheck" | "importManifest" | "importTag")
+>;
 
 export const storeOperations = (parts: StoreParts): StoreOperations => {
   const { sites, kept } = parts;
-  const { facts, disk } = kept;
+  const { facts, disk, blobs, clock } = kept;
   return {
     list: (input) => listCache({ sites, facts }, input),
     // the disk itself: to look at something is no use of it
@@ -29,6 +34,8 @@ export const storeOperations = (parts: StoreParts): StoreOperations => {
     remove: ({ reference }, call) => remove(parts, reference, call),
     verify: (_, { progress, signal }) => verifyBlobs(kept, progress, signal),
     collect: (input, call) => collectAll(parts, input, call),
+    exportPlan: (input) => exportPlan({ sites, facts, blobs: disk }, input),
+    ...importOperations({ sites, facts, blobs, clock }),
   };
 };
 

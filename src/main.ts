@@ -7,7 +7,9 @@ import { configCommand } from "./cli/config.ts";
 import { demoCommand } from "./cli/demo.ts";
 import { doctorCommand } from "./cli/doctor.ts";
 import { explainCommand } from "./cli/explain.ts";
+import { exportCommand } from "./cli/export.ts";
 import { healthCommand } from "./cli/health.ts";
+import { importCommand } from "./cli/import.ts";
 import { refreshCommand } from "./cli/refresh.ts";
 import { serveCommand } from "./cli/serve.ts";
 import { setupCommand } from "./cli/setup.ts";
@@ -32,6 +34,8 @@ const commands = [
   explainCommand,
   warmCommand,
   refreshCommand,
+  exportCommand,
+  importCommand,
   demoCommand,
 ];
 for (const register of commands) register(program);

@@ -18,6 +18,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   config: ["lib", "oci", "sites", "mirrors"],
   admin: ["lib", "oci", "sites", "mirrors", "store", "registry", "mirror"],
   http: ["lib", "oci", "sites", "store", "registry", "admin"],
+  bundle: ["lib", "oci", "admin"],
   sites: ["lib"],
   mirrors: ["lib", "oci"],
   setup: ["lib", "config"],

@@ -290,3 +290,60 @@ export interface RefreshedImage {
 export interface RefreshAnswer {
   readonly images: readonly RefreshedImage[];
 }
+
+/** What the index of a bundle names. */
+export interface BundleRoot {
+  /** `ghcr.io/acme/app:1`, with the site's own name; none: it belongs to others by its `subject`. */
+  readonly reference?: string;
+  readonly digest: string;
+  readonly mediaType: string;
+  readonly size: number;
+}
+
+/** An image for one platform, as `docker load` knows it. */
+export interface DockerImage {
+  readonly name: string;
+  readonly config: string;
+  readonly layers: readonly string[];
+}
+
+/** The same for the same content, in the same order. */
+export interface ExportPlan {
+  readonly roots: readonly BundleRoot[];
+  /** Manifests too. */
+  readonly blobs: readonly { readonly digest: string; readonly size: number }[];
+  readonly docker: readonly DockerImage[];
+  /** Platforms that indexes name and the bundle goes without. */
+  readonly left: readonly string[];
+  /** With anything here it is no plan yet: what has to be fetched first. */
+  readonly missing: readonly { readonly reference: string; readonly why: string }[];
+}
+
+export interface ImportCheck {
+  readonly names: readonly {
+    /** With the site's own name. */
+    readonly reference: string;
+    readonly site: string;
+    /** Who may read what is imported there. */
+    readonly readers: "all" | "users" | "upstream" | "nobody new";
+    /** Why it cannot be imported. */
+    readonly refusal?: string;
+  }[];
+  /** Of the digests: whose bytes are here already. */
+  readonly held: readonly string[];
+}
+
+export interface ImportedManifest {
+  readonly digest: string;
+  /** Digests that may be served to the repository from now on. */
+  readonly links: number;
+}
+
+export interface ImportedTag {
+  readonly reference: string;
+  readonly digest: string;
+  /** `held`: a pin, a rollback or a rule keeps it where it was. */
+  readonly outcome: "new" | "moved" | "same" | "held";
+  readonly before?: string;
+  readonly why?: string;
+}

@@ -2,6 +2,8 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Logger } from "../lib/log.ts";
 import { readJson } from "./body.ts";
+import type { Content } from "./content.ts";
+import { ContentRoute, isContent } from "./content-route.ts";
 import { AdminError, asAdminError } from "./error.ts";
 import { admit, type Guard } from "./guard.ts";
 import { LongAnswer } from "./long-answer.ts";
@@ -11,6 +13,7 @@ import type { UnderWay } from "./under-way.ts";
 
 export interface ApiParts {
   readonly operations: Operations;
+  readonly content: Content;
   readonly underWay: UnderWay;
   readonly guard: Guard;
   readonly version: string;
@@ -37,13 +40,15 @@ export interface Api {
 
 type Operation = (input: unknown, call: Call) => Promise<unknown>;
 
-export const adminApi = ({ operations, underWay, guard, version, log }: ApiParts): Api => {
+export const adminApi = ({ operations, content, underWay, guard, version, log }: ApiParts): Api => {
+  const contents = new ContentRoute(content);
   const run = (name: OperationName) => operations[name].bind(operations) as Operation;
 
   const answer = async (request: ApiRequest): Promise<void> => {
     const { req, res, host, method } = request;
     admit(guard, host, req.headers);
     res.setHeader("layover-version", version);
+    if (isContent(request.path)) return contents.answer(request, goneOf(res));
     const name = nameOf(request.path);
     const route: Route = ROUTES[name];
     if (route.method !== method) {

@@ -17,6 +17,7 @@ const STATUS = {
   INTERNAL: 500,
   UPSTREAM: 502,
   UNAVAILABLE: 503,
+  FULL: 507,
 } as const;
 
 export type AdminCode = keyof typeof STATUS;
@@ -43,6 +44,7 @@ export const asAdminError = (error: unknown): AdminError => {
   if (!isOciError(error))
     return new AdminError("INTERNAL", error instanceof Error ? error.message : String(error), { cause: error });
   const message = `${error.code}: ${error.message}`;
+  if (error.code === "STORE_FULL") return new AdminError("FULL", error.message, { cause: error });
   if (error.isUnknown) return new AdminError("NOT_HELD", message, { cause: error });
   return new AdminError(error.status === 400 ? "INVALID" : "UPSTREAM", message, { cause: error });
 };

@@ -11,6 +11,11 @@ const text = z.string().max(1_000);
 const limit = z.coerce.number().pipe(z.int().min(1).max(1_000));
 
 const references = z.array(text).min(1).max(1_000);
+const texts = z.array(text).max(1_000);
+const digest = z.string().regex(/^(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$/, "expected a sha256 or sha512 digest");
+const digests = z.array(digest);
+/** As many as a manifest may name (oci/parts.ts), as far as they fit into a body. */
+const MAX_PARTS = 3_000;
 /** It goes into a header. */
 const credential = z
   .string()
@@ -39,6 +44,14 @@ const INPUTS = {
     platforms: z.union([z.literal("all"), z.array(platform).min(1).max(100)]).optional(),
   }),
   refresh: z.strictObject({ references, credential }),
+  exportPlan: z.strictObject({
+    references,
+    platforms: z.array(platform).min(1).max(100).optional(),
+    referrers: z.boolean().optional(),
+  }),
+  importCheck: z.strictObject({ references: texts.optional(), digests: digests.max(1_000).optional() }),
+  importManifest: z.strictObject({ reference: text, mediaType: text.optional(), lacks: digests.max(MAX_PARTS).optional() }),
+  importTag: z.strictObject({ reference: text, digest }),
 } as const satisfies { [N in OperationName]: z.ZodType<Input<N>> };
 
 /** Throws INVALID with what is wrong where. */

@@ -4,6 +4,10 @@ import type {
   BypassAnswer,
   Collected,
   Explained,
+  ExportPlan,
+  ImportCheck,
+  ImportedManifest,
+  ImportedTag,
   Listing,
   Progress,
   RefreshAnswer,
@@ -54,6 +58,39 @@ export interface CollectInput {
   readonly dryRun?: boolean | undefined;
 }
 
+export interface ExportInput {
+  /** 1 to 1,000; a repository alone is all of its tags that are held. */
+  readonly references: readonly string[];
+  /** `os/architecture[/variant]`; those that are held when it is left out. */
+  readonly platforms?: readonly string[] | undefined;
+  /** Signatures and the like that are held with them: unless it is false. */
+  readonly referrers?: boolean | undefined;
+}
+
+export interface ImportCheckInput {
+  /** Up to 1,000 of each. */
+  readonly references?: readonly string[] | undefined;
+  readonly digests?: readonly string[] | undefined;
+}
+
+export interface ImportManifestInput {
+  /** The repository and the digest: `ghcr.io/acme/app@sha256:…`. */
+  readonly reference: string;
+  /** What it is where it does not say so itself. */
+  readonly mediaType?: string | undefined;
+  /**
+   * What it names and the bundle does not have. Whoever asks has seen the bytes of all the rest: a manifest's word alone must not
+   * make anybody's blobs this repository's.
+   */
+  readonly lacks?: readonly string[] | undefined;
+}
+
+export interface ImportTagInput {
+  /** `ghcr.io/acme/app:1`. */
+  readonly reference: string;
+  readonly digest: string;
+}
+
 export interface BypassInput {
   /** Left out: until it is ended. */
   readonly forMs?: number | undefined;
@@ -83,6 +120,14 @@ export interface Operations {
   warm(input: WarmInput, call: Call): Promise<WarmAnswer>;
   /** Asks upstream now whether tags have moved, however fresh they are. */
   refresh(input: ReferencesInput, call: Call): Promise<RefreshAnswer>;
+  /** What a bundle of these images consists of. */
+  exportPlan(input: ExportInput, call: Call): Promise<ExportPlan>;
+  /** Whether these names can be imported, and which of these bytes are here. */
+  importCheck(input: ImportCheckInput, call: Call): Promise<ImportCheck>;
+  /** Makes a manifest whose bytes are here, and what it names, the repository's; children come before what names them. */
+  importManifest(input: ImportManifestInput, call: Call): Promise<ImportedManifest>;
+  /** Moves the tag to a manifest that the repository has. */
+  importTag(input: ImportTagInput, call: Call): Promise<ImportedTag>;
 }
 
 export type OperationName = keyof Operations;

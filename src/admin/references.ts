@@ -26,6 +26,10 @@ export const referenceOf = ({ tag, digest }: Image): Tag | Digest => digest ?? t
 export const written = (site: string, repo: string, reference?: string): string =>
   `${site}/${repo}${reference === undefined ? "" : `${reference.includes(":") ? "@" : ":"}${reference}`}`;
 
+/** As it is called everywhere else too: of the Hub nobody knows the host. */
+export const calledIn = ({ host, lookupNames }: Site, repo: string, reference: string): string =>
+  written(lookupNames.includes(DEFAULT_REGISTRY) ? DEFAULT_REGISTRY : host, repo, reference);
+
 /** Throws UNKNOWN_SITE with the names that there are, INVALID for what is no reference. */
 export const parseImage = (text: string, sites: Sites): Image => {
   const plain = text.trim().replace(/^docker:\/\//, "");

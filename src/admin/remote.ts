@@ -48,7 +48,7 @@ const ask = async (server: Server, route: Route, input: object, { signal, progre
   for await (const line of lines) text += line;
   const value = parse(text, server.url);
   if (answer.statusCode === 200) return value;
-  throw refusal(value, answer, server.url);
+  throw refusalIn(value, answer, server.url);
 };
 
 const open = (server: Server, route: Route, input: object, signal: AbortSignal): Promise<IncomingMessage> =>
@@ -122,7 +122,7 @@ const parse = (text: string, url: URL): unknown => {
   }
 };
 
-const refusal = (value: unknown, { statusCode, headers }: IncomingMessage, url: URL): Error => {
+export const refusalIn = (value: unknown, { statusCode, headers }: IncomingMessage, url: URL): Error => {
   const { code, message } = (value as { error?: { code?: unknown; message?: unknown } } | null)?.error ?? {};
   if (typeof code !== "string" || typeof message !== "string") return stranger(url, `HTTP ${statusCode}`);
   if (code === "UNAUTHORIZED")

@@ -24,6 +24,10 @@ export const ROUTES = {
   explain: { method: "GET", path: "/api/v1/explain" },
   warm: { method: "POST", path: "/api/v1/warm", isLong: true },
   refresh: { method: "POST", path: "/api/v1/refresh", isLong: true },
+  exportPlan: { method: "POST", path: "/api/v1/export" },
+  importCheck: { method: "POST", path: "/api/v1/import/check" },
+  importManifest: { method: "POST", path: "/api/v1/import/manifest" },
+  importTag: { method: "POST", path: "/api/v1/import/tag" },
 } as const satisfies Record<OperationName, Route>;
 
 export const NDJSON = "application/x-ndjson";

@@ -1,8 +1,9 @@
 // What a command asks: the server that the configuration or --server names; with none, the store alone. Decides the exit status:
 // 0 good, 1 something was wrong, 2 wrong usage or configuration, 3 nobody could be reached.
 import type { Command } from "commander";
+import type { WithContent } from "../admin/content.ts";
 import type { AdminError } from "../admin/error.ts";
-import type { Call, OperationName, Operations } from "../admin/operations.ts";
+import type { Call, Operations } from "../admin/operations.ts";
 import type { Server } from "../admin/remote.ts";
 import type { Config } from "../config/config.ts";
 
@@ -31,12 +32,15 @@ export class Failure extends Error {
   }
 }
 
-interface Reached<N extends OperationName> {
-  readonly operations: Pick<Operations, N>;
+/** What can be asked, and the bytes of bundles. */
+export type Asked = Operations & WithContent;
+
+interface Reached<N extends keyof Asked> {
+  readonly operations: Pick<Asked, N>;
   close(): Promise<void>;
 }
 
-interface Reaching<N extends OperationName> {
+interface Reaching<N extends keyof Asked> {
   /** What does where no server runs; false: nothing does. */
   readonly alone?: false | ((config: Config) => Promise<Reached<N>>);
   /** What does then does as well where a server is silent for so long, in ms, or no admin listener; else that is a failure. */
@@ -44,9 +48,9 @@ interface Reaching<N extends OperationName> {
 }
 
 /** Runs `work`, which gives the exit status (0 by default). Never rejects: what goes wrong is told on stderr. A Ctrl-C stops it. */
-export const ask = async <N extends OperationName = OperationName>(
+export const ask = async <N extends keyof Asked = keyof Asked>(
   options: ReachOptions,
-  work: (operations: Pick<Operations, N>, call: Pick<Call, "signal">) => Promise<number | undefined>,
+  work: (operations: Pick<Asked, N>, call: Pick<Call, "signal">) => Promise<number | undefined>,
   reaching: Reaching<N> = {},
 ): Promise<void> => {
   const stop = new AbortController();
@@ -75,21 +79,19 @@ export const ask = async <N extends OperationName = OperationName>(
 };
 
 /** `undefined`: the configuration is wrong, which has been told. */
-const reach = async <N extends OperationName>(
+const reach = async <N extends keyof Asked>(
   options: ReachOptions,
   { alone = wholeStore, within }: Reaching<N>,
   signal: AbortSignal,
 ): Promise<Reached<N> | undefined> => {
-  const { remoteOperations } = await import("../admin/remote.ts");
   const { namedServer, ownServer } = await import("./reach-server.ts");
   const named = await namedServer(options);
-  if (named !== undefined) return { operations: remoteOperations(named), close: async () => undefined };
+  if (named !== undefined) return remote(named);
   const { configOrExit } = await import("./config.ts");
   const config = await configOrExit(options.config);
   if (config === undefined) return undefined;
   const own = await ownServer(config, options);
-  if (own !== undefined && (await isThere(own, signal, within)))
-    return { operations: remoteOperations(own), close: async () => undefined };
+  if (own !== undefined && (await isThere(own, signal, within))) return remote(own);
   if (alone === false) {
     const why =
       own === undefined ? "it has no admin listener (listen.admin), or has never run" : `nothing listens at ${own.url.origin}`;
@@ -106,8 +108,14 @@ const reach = async <N extends OperationName>(
   });
 };
 
+const remote = async (server: Server): Promise<Reached<keyof Asked>> => {
+  const { remoteOperations } = await import("../admin/remote.ts");
+  const { remoteContent } = await import("../admin/remote-content.ts");
+  return { operations: { ...remoteOperations(server), content: remoteContent(server) }, close: async () => undefined };
+};
+
 /** The store itself, which nobody else may be using. */
-const wholeStore = async (config: Config): Promise<Reached<OperationName>> => (await import("../app-alone.ts")).openAlone(config);
+const wholeStore = async (config: Config): Promise<Reached<keyof Asked>> => (await import("../app-alone.ts")).openAlone(config);
 
 /** False when nobody listens there, or, given `within`, nobody answers in that time; throws what else is wrong. */
 const isThere = async (server: Server, stopped: AbortSignal, within: number | undefined): Promise<boolean> => {

@@ -19,7 +19,7 @@ export const fetching = (program: Command, name: string): Command =>
   );
 
 /** Not as commander has it by itself, where the references behind it would be platforms too. */
-const collected = (text: string, before: readonly string[] = []): readonly string[] => [...before, ...text.split(",")];
+export const collected = (text: string, before: readonly string[] = []): readonly string[] => [...before, ...text.split(",")];
 
 export const warmCommand = (program: Command): void => {
   fetching(program, "warm")

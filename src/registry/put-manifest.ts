@@ -4,6 +4,7 @@ import { algorithmOf, type Digest, digestOf } from "../oci/digest.ts";
 import { OciError } from "../oci/error.ts";
 import type { NewManifest, PutManifest } from "../oci/hosted.ts";
 import { isDigestReference, type Tag } from "../oci/reference.ts";
+import { descriptorOf } from "../oci/referrer.ts";
 import { parseSubmitted, type Submitted } from "../oci/submitted.ts";
 import type { Referrer } from "../store/hosting.ts";
 import type { HostedParts } from "./hosted.ts";
@@ -56,14 +57,7 @@ const refuseTags = async (parts: HostedParts, { repo }: Received, tags: readonly
 };
 
 const referrerOf = (submitted: Submitted, digest: Digest, size: number): Referrer | undefined => {
-  const { subject, mediaType, artifactType, annotations } = submitted;
+  const { subject, artifactType } = submitted;
   if (subject === undefined) return undefined;
-  const descriptor = {
-    mediaType,
-    digest,
-    size,
-    ...(artifactType !== "" && { artifactType }),
-    ...(annotations !== undefined && { annotations }),
-  };
-  return { subject, artifactType, descriptor: JSON.stringify(descriptor) };
+  return { subject, artifactType, descriptor: JSON.stringify(descriptorOf(submitted, digest, size)) };
 };

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import fc from "fast-check";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { adminApi } from "../../src/admin/api.ts";
+import type { Content } from "../../src/admin/content.ts";
 import { AdminError } from "../../src/admin/error.ts";
 import type { Call, Operations } from "../../src/admin/operations.ts";
 import { remoteOperations, type Server, Unreachable } from "../../src/admin/remote.ts";
@@ -27,6 +28,7 @@ const listener = async (
 ) => {
   const api = adminApi({
     operations,
+    content: {} as Content,
     underWay: new UnderWay(),
     guard: { token: TOKEN, names: [] },
     version: "1.2.3",
