@@ -76,6 +76,16 @@ export interface MirrorEntry {
   readonly warnAfter: number | undefined;
 }
 
+/** The entries as they are just now: the list of them may change while they are gone by. Of each, by the place where its copies are read. */
+export interface Mirrored {
+  /** Another whenever the list has changed; 0 is that of NOTHING_MIRRORED alone. */
+  readonly version: number;
+  /** The one that moves the tag, by the site's own name. Tags of signatures are covered with the images. */
+  covers(site: string, repo: string, tag: string): MirrorEntry | undefined;
+}
+
+export const NOTHING_MIRRORED: Mirrored = { version: 0, covers: () => undefined };
+
 /** Where a change or a failure is told. */
 export interface MirrorWebhook {
   readonly url: URL;

@@ -30,7 +30,7 @@ export interface BypassAnswer extends Partial<BypassTimes> {
   /** Names that lead to the registries themselves while it is on. */
   readonly released: readonly string[];
   /** Names that lead here all the same: a tag there must not move by going round us. */
-  readonly stays: readonly { readonly name: string; readonly why: "hosted" | "offline" | "pinned" | "failOpen" }[];
+  readonly stays: readonly { readonly name: string; readonly why: "hosted" | "offline" | "pinned" | "refuse" | "failOpen" }[];
 }
 
 /** Bytes. */
@@ -242,7 +242,10 @@ export interface Explained {
     readonly onGone: string;
     readonly pin: boolean;
     readonly deny: boolean;
+    readonly onMissing: "cache" | "refuse";
   };
+  /** Of a tag: the entry of the mirror that moves it. */
+  readonly mirroredBy?: string;
   readonly held?: {
     readonly digest: string;
     /** Whether its bytes are here. */

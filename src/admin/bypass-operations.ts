@@ -11,7 +11,7 @@ export interface BypassSwitch {
   off(): Promise<void>;
 }
 
-type BypassSite = Pick<Site, "host" | "hijackNames" | "kind" | "offline" | "rules" | "failOpen">;
+type BypassSite = Pick<Site, "host" | "hijackNames" | "kind" | "offline" | "rules" | "onMissing" | "failOpen">;
 
 export const bypassOperations = (
   sites: readonly BypassSite[],
@@ -44,8 +44,9 @@ export const bypassOperations = (
 /** A wildcard has no names but those that are asked for. */
 const namesOf = ({ host, hijackNames }: BypassSite): readonly string[] => (hijackNames.length > 0 ? hijackNames : [host]);
 
-const whyItStays = ({ kind, offline, rules }: BypassSite): BypassAnswer["stays"][number]["why"] => {
+const whyItStays = ({ kind, offline, rules, onMissing }: BypassSite): BypassAnswer["stays"][number]["why"] => {
   if (kind === "local") return "hosted";
   if (offline) return "offline";
+  if (onMissing === "refuse" || rules.some((rule) => rule.onMissing === "refuse")) return "refuse";
   return rules.some(({ pin }) => pin === true) ? "pinned" : "failOpen";
 };

@@ -65,6 +65,7 @@ const WHY = {
   hosted: "hosted here",
   offline: "offline",
   pinned: "tags are pinned",
+  refuse: "onMissing: refuse",
   failOpen: "failOpen: false",
 } as const satisfies Record<BypassAnswer["stays"][number]["why"], string>;
 

@@ -18,6 +18,7 @@ export const printExplained = (explained: Explained, now: number): string => {
     ["image", reference],
     ["rule", rule === undefined ? "none: the site's own values hold" : `${rule.position}: ${rule.match}`],
     ["policy", policyLine(explained.policy)],
+    ...(explained.mirroredBy === undefined ? [] : [["mirrored", `by ${explained.mirroredBy}`] as const]),
     ["held", heldLine(explained.held, now)],
     ...holdLines(explained, now),
     ["upstream", upstream === "none" ? "none: the site is hosted here" : upstream],
@@ -27,13 +28,21 @@ export const printExplained = (explained: Explained, now: number): string => {
   return lines.map(([name, text]) => `${name.padEnd(10)}  ${text}\n`).join("");
 };
 
-const policyLine = ({ pin, deny, onGone, freshFor, staleWhileRevalidate, staleIfError }: Explained["policy"]): string => {
+const policyLine = ({
+  pin,
+  deny,
+  onGone,
+  onMissing,
+  freshFor,
+  staleWhileRevalidate,
+  staleIfError,
+}: Explained["policy"]): string => {
   if (deny) return "denied";
   if (pin) return "pinned: it never moves";
   const times = Object.entries({ freshFor, staleWhileRevalidate, staleIfError }).map(
     ([name, ms]) => `${name} ${formatDuration(ms)}`,
   );
-  return [...times, `onGone ${onGone}`].join(", ");
+  return [...times, `onGone ${onGone}`, ...(onMissing === "refuse" ? ["what is not mirrored is refused"] : [])].join(", ");
 };
 
 const heldLine = (held: Explained["held"], now: number): string => {

@@ -77,6 +77,7 @@ const showUpstream = (site: Site, proxyOfAll: URL | undefined) => ({
   ...(site.clientCertificate && { clientCertificate: { certificate: "<set>", key: "<set>" } }),
   ...(site.httpProxy === undefined ? proxyOfAll && { httpProxy: "none" } : { httpProxy: showProxy(site.httpProxy) }),
   allow: site.allow,
+  onMissing: site.onMissing,
   onGone: site.policy.onGone,
   readOnly: site.readOnly,
   offline: site.offline,

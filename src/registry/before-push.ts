@@ -4,7 +4,7 @@ import { isOciError } from "../oci/error.ts";
 import { isDigestReference } from "../oci/reference.ts";
 import type { Context, ManifestQuery, ManifestStat, Registry } from "../oci/registry.ts";
 import { patiently } from "./patience.ts";
-import { showsPullOnly } from "./subject.ts";
+import { showsPullOnly, showsPush } from "./subject.ts";
 import type { Tags } from "./tags.ts";
 import type { Health } from "./witness.ts";
 
@@ -26,8 +26,12 @@ export const beforePush = (inner: Registry, { upstream, tags, health, challenges
       return instead();
     }
   };
-  /** Upstream may say what it likes of it: pushers are told what everybody pulls. */
-  const isPinned = async ({ repo, reference }: ManifestQuery) => (await tags.pinnedTo(repo, reference)) !== undefined;
+  /**
+   * Upstream may say what it likes of it: pushers are told what everybody pulls. Of what is mirrored they hear upstream's word, with which it
+   * will be brought into line.
+   */
+  const isOurs = async ({ repo, reference }: ManifestQuery, ctx: Context) =>
+    (await tags.pinnedTo(repo, reference)) !== undefined && !(seemsToPush(ctx) && (await tags.movesBySync(repo, reference)));
   return {
     ...inner,
     statBlob: (query, ctx) =>
@@ -37,7 +41,7 @@ export const beforePush = (inner: Registry, { upstream, tags, health, challenges
         () => inner.statBlob(query, ctx),
       ),
     async statManifest(query, ctx) {
-      if (!(await mayPush(ctx, challenges)) || (await isPinned(query))) return inner.statManifest(query, ctx);
+      if (!(await mayPush(ctx, challenges)) || (await isOurs(query, ctx))) return inner.statManifest(query, ctx);
       const question = (c: Context) => statAtUpstream(upstream, tags, query, c);
       return ask(ctx, question, () => inner.statManifest(query, ctx));
     },
@@ -51,6 +55,17 @@ const mayPush = async ({ credential, agent = "" }: Context, challenges: () => Pr
   if (credential === undefined) return !(await challenges());
   return LOOKS_WITH_LESS.test(agent) || !showsPullOnly(credential);
 };
+
+/**
+ * Whoever pulls a mirrored tag asks in the same way, and is to hear of what is held: it is a pusher who shows a token for that, or asks for the
+ * one type of what it has, as containerd and what is built of it, crane and ko do before they push.
+ */
+const seemsToPush = ({ credential, accept, agent = "" }: Context): boolean => {
+  if (credential !== undefined && showsPush(credential)) return true;
+  const types = accept.filter((range) => range !== "*/*");
+  return types.length === 1 && (accept.length === 2 || PUSHES_ONE_TYPE.test(agent));
+};
+const PUSHES_ONE_TYPE = /\bgo-containerregistry\//;
 
 const statAtUpstream = async (
   upstream: Registry,

@@ -34,7 +34,9 @@ export interface Explanation {
   readonly reference: string;
   /** Counted from 1, as people do; `undefined`: none matches, and the site's own values hold. */
   readonly rule?: { readonly position: number; readonly match: string };
-  readonly policy: TagPolicy & { readonly pin: boolean; readonly deny: boolean };
+  readonly policy: TagPolicy & Pick<Ruling, "pin" | "deny" | "onMissing">;
+  /** Of a tag: the name of the entry that moves it. */
+  readonly mirroredBy?: string;
   readonly held?: {
     readonly digest: string;
     /** Whether its bytes are here. */
@@ -80,6 +82,7 @@ export const explain = async (parts: ExplainParts, repo: Repository, reference: 
     reference,
     ...ruleOf(site.rules, ruling),
     policy: valuesOf(ruling),
+    ...(ruling.mirrored !== undefined && { mirroredBy: ruling.mirrored.name }),
     ...(digest !== undefined && {
       held: {
         digest,
@@ -93,7 +96,7 @@ export const explain = async (parts: ExplainParts, repo: Repository, reference: 
     anonymous,
     now:
       refusal === undefined
-        ? outcomeOf({ digest, hold: fact?.hold, isReady, freshness, isUp: upstream === "up", standing: anonymous })
+        ? outcomeOf({ digest, ruling, hold: fact?.hold, isReady, freshness, isUp: upstream === "up", standing: anonymous })
         : { outcome: "refused", why: refusal.message },
   };
 };
@@ -102,8 +105,8 @@ const ruleOf = (rules: readonly Rule[], { rule }: Ruling): Pick<Explanation, "ru
   rule === undefined ? {} : { rule: { position: rule + 1, match: rules[rule]!.match } };
 
 const valuesOf = (ruling: Ruling): Explanation["policy"] => {
-  const { freshFor, staleWhileRevalidate, staleIfError, onGone, pin, deny } = ruling;
-  return { freshFor, staleWhileRevalidate, staleIfError, onGone, pin, deny };
+  const { freshFor, staleWhileRevalidate, staleIfError, onGone, pin, deny, onMissing } = ruling;
+  return { freshFor, staleWhileRevalidate, staleIfError, onGone, pin, deny, onMissing };
 };
 
 const ageOf = (fact: TagFact | undefined, freshness: Freshness | undefined) =>
@@ -118,6 +121,7 @@ const ageOf = (fact: TagFact | undefined, freshness: Freshness | undefined) =>
 
 interface Situation {
   readonly digest: Digest | undefined;
+  readonly ruling: Ruling;
   readonly hold: Hold | undefined;
   /** Its bytes are here, and this repository is known to have it. */
   readonly isReady: boolean;
@@ -129,7 +133,7 @@ interface Situation {
 
 /** In the order in which the cache itself decides (manifest-cache.ts, tags.ts, confirm.ts). */
 const outcomeOf = (situation: Situation): Explanation["now"] => {
-  const { digest, hold, isReady, freshness, isUp, standing } = situation;
+  const { digest, isReady, freshness, isUp, standing } = situation;
   if (digest === undefined || !isReady) {
     const why = digest === undefined ? "nothing is held for it" : "its digest is known, its bytes are not held";
     return isUp ? { outcome: "fetched", why } : { outcome: "unreachable", why: `${why}, and upstream cannot be asked` };
@@ -138,7 +142,7 @@ const outcomeOf = (situation: Situation): Explanation["now"] => {
     const stale = staleOutcome(freshness, situation);
     if (stale !== undefined) return stale;
   }
-  if (standing === "live") return { outcome: "served", ...lasting(freshness), why: whyServed(freshness, hold) };
+  if (standing === "live") return { outcome: "served", ...lasting(freshness), why: whyServed(situation) };
   if (isUp) return { outcome: "asked", why: "it is held, but whether anybody may read it has to be asked" };
   if (standing === "stale")
     return { outcome: "stale", why: "upstream cannot be asked; anybody could read it when it last could" };
@@ -163,9 +167,10 @@ const staleOutcome = ({ state, left, mayFallBack }: Freshness, { isUp, standing 
 
 const lasting = (freshness: Freshness | undefined) => (freshness?.left === undefined ? {} : { for: freshness.left });
 
-const whyServed = (freshness: Freshness | undefined, hold: Hold | undefined): string => {
+const whyServed = ({ freshness, hold, ruling }: Situation): string => {
   if (hold !== undefined)
     return `it is held by ${aHold(hold)} since ${new Date(hold.since).toISOString()}, until \`layover tags unpin\`; anybody may read it`;
   if (freshness === undefined) return "a digest never changes, and anybody may read it";
-  return freshness.state === "pinned" ? "it is pinned, and anybody may read it" : "it is fresh, and anybody may read it";
+  if (freshness.state !== "pinned") return "it is fresh, and anybody may read it";
+  return ruling.pin ? "it is pinned, and anybody may read it" : "it is mirrored: it moves by a sync alone; anybody may read it";
 };

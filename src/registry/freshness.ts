@@ -4,7 +4,7 @@ import type { Ruling } from "./policy.ts";
 import { stays } from "./staying.ts";
 
 /**
- * `pinned` (by a rule, or held by somebody), `fresh`: served without a question. `meanwhile`: served at once, with a question behind it.
+ * `pinned` (it stays: staying.ts), `fresh`: served without a question. `meanwhile`: served at once, with a question behind it.
  * `stale`: upstream is to be asked first. `none`: there is no digest.
  */
 export type State = "none" | "pinned" | "fresh" | "meanwhile" | "stale";

@@ -1,7 +1,9 @@
-// What is so for a reference of one site: the first rule that matches it, over what the site has for all. Compiled once.
+// What is so for a reference of one site: the first rule that matches it, over what the site has for all, and what is mirrored. Rules are
+// compiled once; the list of what is mirrored may change, and what was remembered by it is forgotten then.
 import { LRUCache } from "lru-cache";
 import { globMatcher, globOf } from "../lib/glob.ts";
 import { upTo } from "../lib/lru.ts";
+import { type MirrorEntry, type Mirrored, NOTHING_MIRRORED } from "../mirrors.ts";
 import { OciError } from "../oci/error.ts";
 import { isDigestReference, isRepository, isTag, type Reference, type Repository, type Tag } from "../oci/reference.ts";
 import type { Rule, Site, Sites, TagPolicy } from "../sites.ts";
@@ -12,6 +14,9 @@ const REMEMBERED = 10_000;
 export interface Ruling extends TagPolicy {
   readonly pin: boolean;
   readonly deny: boolean;
+  /** Of a tag: the entry whose syncs move it, and nothing else does once it is held (staying.ts). */
+  readonly mirrored: MirrorEntry | undefined;
+  readonly onMissing: Site["onMissing"];
   /** Upstream is never asked: what is held is served however old it is. */
   readonly isOffline: boolean;
   /** Which of the site's rules decided, from 0; `undefined`: none matched. */
@@ -31,25 +36,50 @@ interface Compiled {
   readonly ruling: Ruling;
 }
 
-export const policyOf = (site: Pick<Site, "policy" | "rules" | "allow" | "offline">): Policy => {
-  const otherwise: Ruling = { ...site.policy, pin: false, deny: false, isOffline: site.offline, rule: undefined };
+type PolicySite = Pick<Site, "host" | "policy" | "rules" | "allow" | "offline" | "onMissing">;
+
+export const policyOf = (site: PolicySite, mirrored: Mirrored = NOTHING_MIRRORED): Policy => {
+  const { host, onMissing } = site;
+  const otherwise: Ruling = {
+    ...{ ...site.policy, pin: false, deny: false, mirrored: undefined, onMissing },
+    ...{ isOffline: site.offline, rule: undefined },
+  };
   const rules = site.rules.map((rule, i) => compile(rule, i, otherwise));
   const allows = site.allow.length === 0 ? () => true : globMatcher(site.allow);
   const denies = rules.some(({ ruling }) => ruling.deny);
   const known = new LRUCache<string, Ruling>(upTo(REMEMBERED));
+  let version = mirrored.version;
 
-  const forTag = (repo: Repository, tag: Tag): Ruling => {
-    const name = `${repo}:${tag}`;
-    const remembered = known.get(name);
-    if (remembered !== undefined) return remembered;
-    const ruling = rules.find((rule) => rule.repository(repo) && (rule.tag?.(tag) ?? true))?.ruling ?? otherwise;
+  /** A name with a colon is a tag's, one without a repository's, which is asked for its digests. */
+  const remembered = (name: string, find: () => Ruling): Ruling => {
+    if (version !== mirrored.version) {
+      known.clear();
+      version = mirrored.version;
+    }
+    const before = known.get(name);
+    if (before !== undefined) return before;
+    const ruling = find();
     known.set(name, ruling);
     return ruling;
   };
 
-  /** A digest has no tag: only rules about the whole repository are about it. */
+  const forTag = (repo: Repository, tag: Tag): Ruling =>
+    remembered(`${repo}:${tag}`, () => {
+      const ruling = rules.find((rule) => rule.repository(repo) && (rule.tag?.(tag) ?? true))?.ruling ?? otherwise;
+      return asMirrored(ruling, mirrored.covers(host, repo, tag));
+    });
+
+  /**
+   * A digest has no tag: only rules about the whole repository are about it, but that what an earlier one lets through by its tag is pulled
+   * by its digests.
+   */
   const forDigest = (repo: Repository): Ruling =>
-    rules.find((rule) => rule.tag === undefined && rule.repository(repo))?.ruling ?? otherwise;
+    remembered(repo, () => {
+      const about = rules.filter((rule) => rule.repository(repo));
+      const ruling = about.find((rule) => rule.tag === undefined)?.ruling ?? otherwise;
+      const opening = about.find((rule) => rule.tag === undefined || rule.ruling.onMissing === "cache");
+      return { ...ruling, onMissing: opening?.ruling.onMissing ?? onMissing };
+    });
 
   /** Whatever an earlier rule lets through by its tag is pulled by its digests: those stay open with it. */
   const deniesWhole = (repo: Repository): boolean => {
@@ -59,7 +89,7 @@ export const policyOf = (site: Pick<Site, "policy" | "rules" | "allow" | "offlin
 
   return {
     of(repo, reference) {
-      if (rules.length === 0) return otherwise;
+      if (rules.length === 0 && mirrored.version === NOTHING_MIRRORED.version) return otherwise;
       return isDigestReference(reference) ? forDigest(repo) : forTag(repo, reference);
     },
     refusal(repo, reference) {
@@ -99,6 +129,10 @@ export const pinnedBy = (sites: Pick<Sites, "byHost">) => {
     return policy.of(repo, reference).pin;
   };
 };
+
+/** What is mirrored is not gone because upstream has it no more. */
+const asMirrored = (ruling: Ruling, mirrored: MirrorEntry | undefined): Ruling =>
+  mirrored === undefined ? ruling : { ...ruling, mirrored, onGone: "keep" };
 
 const compile = ({ match, ...given }: Rule, rule: number, otherwise: Ruling): Compiled => {
   const colon = match.indexOf(":");

@@ -1,5 +1,5 @@
-// Tags that stay what they are, whatever is said of them upstream or written to them: because a rule pins them, or because somebody holds
-// them (store/facts.ts, Hold). What makes up their images stays with them.
+// Tags that stay what they are, whatever is said of them upstream or written to them: because a rule pins them, because they are mirrored, and
+// move by a sync alone, or because somebody holds them (store/facts.ts, Hold). What makes up their images stays with them.
 import { setImmediate as turn } from "node:timers/promises";
 import type { Digest } from "../oci/digest.ts";
 import type { Repository, Tag } from "../oci/reference.ts";
@@ -24,8 +24,17 @@ const MAX_DEPTH = 2;
 const MAX_LOOKED_AT = 200;
 const TURN_EVERY = 100;
 
-export const stays = (fact: TagFact | undefined, { pin }: Pick<Ruling, "pin">): fact is TagFact & { readonly digest: Digest } =>
-  fact?.digest !== undefined && (pin || fact.hold !== undefined);
+export const stays = (fact: TagFact | undefined, ruling: Staying): fact is TagFact & { readonly digest: Digest } =>
+  fact?.digest !== undefined && (fact.hold !== undefined || staysOnce(ruling));
+
+/** From the first time that it is held. */
+export const staysOnce = ({ pin, mirrored }: Staying): boolean => pin || mirrored !== undefined;
+
+/** Only a sync moves it. */
+export const movesBySync = (fact: TagFact | undefined, { pin, mirrored }: Staying): boolean =>
+  fact?.digest !== undefined && fact.hold === undefined && !pin && mirrored !== undefined;
+
+type Staying = Pick<Ruling, "pin" | "mirrored">;
 
 /** What a tag is held by, in words. */
 export const aHold = ({ kind }: Hold): string => (kind === "backup" ? "the mirror as a backup" : `a ${kind}`);

@@ -28,6 +28,13 @@ export const showsPullOnly = (credential: Credential): boolean => {
   return access.every((entry: unknown) => actionsOf(entry)?.every((action) => action === "pull") ?? false);
 };
 
+/** Whether a bearer token shows that more than pulling is allowed to it. */
+export const showsPush = (credential: Credential): boolean => {
+  const access = claimsOf(credential)?.access;
+  if (!Array.isArray(access)) return false;
+  return access.some((entry: unknown) => actionsOf(entry)?.some((action) => action !== "pull") ?? false);
+};
+
 /** Names of the repositories whose pulling an `access` claim allows. */
 export const pullsIn = (access: unknown): string[] => {
   if (!Array.isArray(access)) return [];

@@ -16,7 +16,7 @@ import { freshnessOf } from "./freshness.ts";
 import { patiently } from "./patience.ts";
 import type { Policy } from "./policy.ts";
 import type { Rights } from "./rights.ts";
-import { stays } from "./staying.ts";
+import { movesBySync, stays, staysOnce } from "./staying.ts";
 import { told } from "./told.ts";
 import type { Health } from "./witness.ts";
 
@@ -59,7 +59,7 @@ export class Tags {
   readonly #questions = new SingleFlight<ManifestStat | Manifest>();
   /** What is being fetched of which upstream spoke late. */
   readonly #following = new Set<string>();
-  /** Of two manifests that arrive together for a pinned tag the first is what it stays. */
+  /** Of two manifests that arrive together for a tag that stays the first is what it is. */
   readonly #pins = new Turns<string>();
   readonly #pending = new LRUCache<string, readonly Pending[]>({ ...upTo(MAX_PENDING), ttl: PENDING_FOR });
 
@@ -83,6 +83,12 @@ export class Tags {
     if (isDigestReference(reference)) return undefined;
     const fact = await this.fact(repo, reference);
     return stays(fact, this.#parts.policy.of(repo, reference)) ? fact.digest : undefined;
+  }
+
+  /** Whether it is mirrored, held, and free to follow upstream with the next sync. */
+  async movesBySync(repo: Repository, reference: Reference): Promise<boolean> {
+    if (isDigestReference(reference) || this.#parts.policy.of(repo, reference).mirrored === undefined) return false;
+    return movesBySync(await this.fact(repo, reference), this.#parts.policy.of(repo, reference));
   }
 
   /** What it stands for: of a tag that stays that is its digest, also when the bytes are gone, or upstream knows the tag no more. */
@@ -180,7 +186,7 @@ export class Tags {
       const name = `${repo}:${key.tag}`;
       if (this.#awaited.get(name) !== digest) continue;
       this.#awaited.delete(name);
-      if (this.#parts.policy.of(repo, key.tag).pin) await this.#pin(key, move, generation);
+      if (staysOnce(this.#parts.policy.of(repo, key.tag))) await this.#pin(key, move, generation);
       else await this.#parts.facts.moveTag(key, move, generation);
     }
   }

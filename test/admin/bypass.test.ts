@@ -136,7 +136,14 @@ describe("a bypass", () => {
 });
 
 it("is about the sites that fail open, and says why others stay", async () => {
-  const site = { host: "*.wild.example", kind: "upstream", offline: false, rules: [], failOpen: false } as const;
+  const site = {
+    host: "*.wild.example",
+    kind: "upstream",
+    offline: false,
+    rules: [],
+    onMissing: "cache",
+    failOpen: false,
+  } as const;
   const sites = [
     { ...site, hijackNames: ["ghcr.io"], failOpen: true },
     { ...site, hijackNames: ["images.example"], kind: "local" as const },

@@ -44,6 +44,7 @@ describe("explain", () => {
         staleWhileRevalidate: 0,
         staleIfError: 720 * HOUR,
         onGone: "keep",
+        onMissing: "cache",
         pin: false,
         deny: false,
       },
