@@ -57,6 +57,12 @@ export class DoorsBelow<D extends { readonly site: Site; readonly care: Care }> 
     return held.door;
   }
 
+  /** In use until `leave`, for no client. Throws UNAVAILABLE as `of` does. */
+  enter(site: Site): { readonly door: D; readonly leave: () => void } {
+    const held = this.#use(site, undefined);
+    return { door: held.door, leave: this.#begin(held) };
+  }
+
   opened(): D[] {
     return [...this.#held.values()].map(({ door }) => door);
   }

@@ -5,6 +5,7 @@ import { hostedDoor } from "./http/hosted.ts";
 import { Bcrypt } from "./lib/bcrypt.ts";
 import type { Clock } from "./lib/clock.ts";
 import type { Logger } from "./lib/log.ts";
+import type { MirrorSource } from "./mirror/engine.ts";
 import type { Hosted } from "./oci/hosted.ts";
 import type { Registry } from "./oci/registry.ts";
 import { beforeWrites, readOnly, writesPermitted } from "./registry/before-writes.ts";
@@ -34,7 +35,7 @@ export interface LocalSiteParts {
 }
 
 export interface LocalSite {
-  readonly door: SiteDoor & { readonly standing: () => readonly never[]; readonly care: Care };
+  readonly door: SiteDoor & { readonly standing: () => readonly never[]; readonly care: Care; readonly source: MirrorSource };
   close(): Promise<void>;
 }
 
@@ -49,12 +50,14 @@ export const openLocal = (site: Site, parts: LocalSiteParts): LocalSite => {
   const owner =
     file === undefined ? () => "" : ({ credential }: { credential?: string | undefined }) => subjectOf(credential, subjectKey);
   const writes = hosted({ site, blobs, facts, policy, uploads, subjectOf: owner, clock });
-  const registry = reading(localRegistry({ site, blobs, facts }), policy, admit);
+  const local = localRegistry({ site, blobs, facts });
+  const registry = reading(local, policy, admit);
   return {
     door: {
       site,
       registry,
       mirror: registry,
+      source: { upstream: local, cache: local, listRepositories: (query, ctx) => writes.listRepositories(query, ctx) },
       standing: () => [],
       care: localCare({ site, policy, blobs: disk, facts, clock }),
       ping: (exchange) => ping(exchange, admit),

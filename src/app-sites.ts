@@ -4,6 +4,8 @@ import type { ServerResponse } from "node:http";
 import { DoorsBelow } from "./app-below.ts";
 import { openLocal } from "./app-local.ts";
 import { namesOf } from "./app-names.ts";
+import { openReading } from "./app-reading.ts";
+import { sourceBelow } from "./app-source.ts";
 import { siteChallenges, siteSubjects } from "./app-subjects.ts";
 import { noUpstream, openUpstream } from "./app-upstream.ts";
 import type { Config } from "./config/config.ts";
@@ -16,29 +18,23 @@ import { writeThrough } from "./http/write-through.ts";
 import type { Clock } from "./lib/clock.ts";
 import type { Logger } from "./lib/log.ts";
 import { doorAddresses, ownAddresses } from "./lib/own-addresses.ts";
+import type { MirrorSource } from "./mirror/engine.ts";
 import { OciError } from "./oci/error.ts";
-import type { Credential, Registry } from "./oci/registry.ts";
+import type { Credential } from "./oci/registry.ts";
 import type { OciRequest } from "./oci/request.ts";
 import type { OriginStanding } from "./oci/standing.ts";
 import { type Care, care } from "./registry/care.ts";
 import { type Challenges, challengesOf } from "./registry/challenges.ts";
 import { type Exchanges, exchanges } from "./registry/exchanged.ts";
 import type { Flights } from "./registry/flights.ts";
-import { forAnybody } from "./registry/for-anybody.ts";
 import type { Grants } from "./registry/grants.ts";
-import { heed } from "./registry/heed.ts";
 import { type PushesUnderWay, pushesUnderWay, watchPush } from "./registry/keep-push.ts";
 import { offline } from "./registry/offline.ts";
-import { openly } from "./registry/openly.ts";
 import { type Policy, policyOf, writeRefusal } from "./registry/policy.ts";
-import { publicity } from "./registry/publicity.ts";
-import { clientRights, sharedRights } from "./registry/rights.ts";
-import { type SiteRegistry, siteRegistry } from "./registry/site.ts";
 import { hostTable, type Site } from "./sites.ts";
 import type { BlobStore } from "./store/blobs.ts";
 import { type FactStore, PUBLIC } from "./store/facts.ts";
 import { agentTo } from "./upstream/agents.ts";
-import { loginOf } from "./upstream/asker.ts";
 import { bearerOf } from "./upstream/challenge.ts";
 import { UpstreamResolver } from "./upstream/resolver.ts";
 import { wayOut } from "./upstream/way.ts";
@@ -63,11 +59,14 @@ export interface OpenSite extends SiteDoor {
   /** How its upstreams, its budgets with them and the queues before them stand, for people; empty where none is asked. */
   readonly standing: () => readonly OriginStanding[];
   readonly care: Care;
+  readonly source: MirrorSource;
 }
 
 export interface SiteDoors {
   /** That of a host that a wildcard stands for is closed again when nobody uses it; `response`: for what it is used. */
   of(site: Site, response?: ServerResponse): OpenSite;
+  /** What a sync reads; of a host that a wildcard stands for through the door that is open at the time. */
+  sourceOf(site: Site): MirrorSource;
   /** Those that have been asked for. */
   opened(): OpenSite[];
   close(): Promise<void>;
@@ -106,13 +105,14 @@ export const openSites = (config: Config, shared: SharedParts): SiteDoors => {
   const below = new DoorsBelow<OpenSite>((site) => open(site, resolver, common), shared.log);
   // most installations use a few of the sites: the others cost nothing until they are asked for
   const opened = new Map<Site, Opened>();
+  const named = (site: Site): OpenSite => {
+    const known = opened.get(site) ?? open(site, resolver, common);
+    opened.set(site, known);
+    return known.door;
+  };
   return {
-    of(site, response) {
-      if (site.wildcard !== undefined) return below.of(site, response);
-      const known = opened.get(site) ?? open(site, resolver, common);
-      opened.set(site, known);
-      return known.door;
-    },
+    of: (site, response) => (site.wildcard === undefined ? named(site) : below.of(site, response)),
+    sourceOf: (site) => (site.wildcard === undefined ? named(site).source : sourceBelow(() => below.enter(site))),
     opened: () => [...[...opened.values()].map(({ door }) => door), ...below.opened()],
     async close() {
       await Promise.all([below.close(), ...[...opened.values()].map((one) => one.close())]);
@@ -126,34 +126,16 @@ const open = (site: Site, resolver: UpstreamResolver, shared: Common): Opened =>
   site.kind === "local" ? openLocal(site, shared) : openSite(site, resolver, shared);
 
 const openSite = (site: Site, resolver: UpstreamResolver, shared: Common): Opened => {
-  const { facts, clock, log, via } = shared;
+  const { facts, clock, via } = shared;
   const way = wayOut(site, resolver);
   const subjectOf = (credential: Credential | undefined) => (credential === undefined ? PUBLIC : subjects.of(credential).subject);
   const upstream = site.offline ? noUpstream(site.host) : openUpstream(site, { ...shared, way, subjectOf });
   const challenges = siteChallenges(site, upstream, shared);
   const subjects = siteSubjects(site, upstream, { ...shared, challenges });
-  const own = site.access === "shared";
   const policy = policyOf(site);
   const { health, realmAnswers } = upstream;
-  const rights = own ? sharedRights : clientRights(site, shared.grants, subjects, clock);
-  const finder = publicity(upstream.anonymous, rights, site.publicFor, log);
-  const tellsTokens = async () => {
-    const realm = (await challenges.of(site.host))?.realm;
-    return site.tokenKeys !== undefined || (realm !== undefined && shared.isHijacked(realm.hostname));
-  };
-  const cacheOver = (asked: Registry, by = rights) =>
-    siteRegistry({ ...shared, site, policy, upstream: asked, rights: by, publicity: finder, health, realmAnswers, tellsTokens });
-  const asClient = heed(upstream.registry, { site: site.host, subjects, challenges });
-  const registry = cacheOver(own ? upstream.registry : openly({ asClient, anonymous: upstream.anonymous, rights, health }));
-  // with a token of anybody's, unlike a client's first question without one: what is refused to it is public no more
-  const asAnybody = cacheOver(upstream.anonymous, { ...rights, refused: (repo) => rights.hidden(repo) });
-  const registryFor = (credential: Credential | undefined): SiteRegistry => {
-    if (own) return registry;
-    if (credential === undefined) return asAnybody;
-    const login = loginOf(credential);
-    // any other credential is upstream's to judge as it stands
-    return login === undefined ? registry : cacheOver(upstream.withLogin(login, credential));
-  };
+  const reading = openReading(site, upstream, { ...shared, policy, subjects, challenges });
+  const { rights, registry, registryFor } = reading;
   const first = site.upstreams[0]!;
   const through = passThrough({ site, upstream: first, agent: agentTo(first, way), passing: upstream.passing, via });
   const keeping = { ...shared, ...shared.pushes, site };
@@ -179,10 +161,14 @@ const openSite = (site: Site, resolver: UpstreamResolver, shared: Common): Opene
   const door: OpenSite = {
     site,
     registry,
-    mirror: forAnybody(own ? registry : asAnybody, site.host),
+    mirror: reading.mirror,
+    source: reading.source,
     standing: upstream.standing,
     care: care({ ...shared, blobs: shared.disk, site, policy, rights, health, registryFor }),
-    ping: own ? async ({ res }) => void res.writeHead(200, { "content-type": "application/json" }).end("{}") : ping,
+    ping:
+      site.access === "shared"
+        ? async ({ res }) => void res.writeHead(200, { "content-type": "application/json" }).end("{}")
+        : ping,
     async passThrough(exchange, request) {
       refuseDisguise(request, exchange.path);
       const tap = request.kind === "other" ? await shared.realmTap(exchange) : undefined;
@@ -194,7 +180,7 @@ const openSite = (site: Site, resolver: UpstreamResolver, shared: Common): Opene
   return {
     door,
     async close() {
-      finder.close();
+      reading.close();
       through.close();
       await writes.close();
       await upstream.close();

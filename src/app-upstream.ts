@@ -4,11 +4,12 @@ import type { Logger } from "./lib/log.ts";
 import { ownContext } from "./oci/own-context.ts";
 import type { Context, Credential, Registry } from "./oci/registry.ts";
 import type { OriginStanding } from "./oci/standing.ts";
-import { offline, offlineHealth, offlineRegistry } from "./registry/offline.ts";
+import { noSource, offline, offlineHealth, offlineRegistry } from "./registry/offline.ts";
 import type { Health } from "./registry/witness.ts";
 import type { OwnCredentials, Site } from "./sites.ts";
 import { asAnybody, asClient, asLayover, withoutChallenge } from "./upstream/asker.ts";
 import { Breaker } from "./upstream/breaker.ts";
+import { type Catalogue, catalogueOf } from "./upstream/catalogue.ts";
 import { upstreamRegistry } from "./upstream/client.ts";
 import { credentialsOf, fixed } from "./upstream/credentials.ts";
 import { readDocument } from "./upstream/document.ts";
@@ -41,6 +42,12 @@ export interface OpenUpstream {
   readonly anonymous: Registry;
   /** By a login that somebody has given us for it, tokens fetched where that takes them. */
   readonly withLogin: (login: OwnCredentials, credential: Credential) => Registry;
+  /** As a sync asks: by the site's own credentials where it has some, else as anybody. */
+  readonly forSync: {
+    readonly isOwn: boolean;
+    readonly registry: Registry;
+    readonly listRepositories: Catalogue;
+  };
   readonly ping: (ctx: Context) => Promise<PingAnswer>;
   /** A text at any URL, by the same ways and under the same roots. */
   readonly document: (url: URL, signal: AbortSignal) => Promise<string>;
@@ -65,16 +72,18 @@ export const openUpstream = (site: Site, parts: UpstreamParts): OpenUpstream => 
   const passing = new Passing(upstreams[0]!.breaker);
   const tokens = new Tokens(transport, clock);
   const realms = ownRealms(site, log);
-  const own = site.access === "shared" ? credentialsOf(site.credentials ?? {}, log) : undefined;
   const asking = { upstreams, transport, clock };
-  const asSite = {
-    ...asking,
-    asker: own === undefined ? asClient : withoutChallenge(asLayover(realms, tokens, own)),
-    payer: own === undefined ? ({ credential }: Context) => subjectOf(credential) : () => "ourselves",
-  };
+  const asAny = { ...asking, asker: asAnybody(tokens), payer: () => "anybody" };
+  const isShared = site.access === "shared";
+  const isOwn = isShared || site.credentials !== undefined;
+  const own = () => withoutChallenge(asLayover(realms, tokens, credentialsOf(site.credentials ?? {}, log)));
+  const asOurselves = isOwn ? { ...asking, asker: own(), payer: () => "ourselves" } : asAny;
+  const byClient = { ...asking, asker: asClient, payer: ({ credential }: Context) => subjectOf(credential) };
+  const asSite = isShared ? asOurselves : byClient;
   return {
     registry: upstreamRegistry(asSite),
-    anonymous: upstreamRegistry({ ...asking, asker: asAnybody(tokens), payer: () => "anybody" }),
+    anonymous: upstreamRegistry(asAny),
+    forSync: { isOwn, registry: upstreamRegistry(asOurselves), listRepositories: catalogueOf(asOurselves) },
     withLogin: (login, credential) =>
       upstreamRegistry({
         ...asking,
@@ -102,6 +111,7 @@ export const noUpstream = (host: string): OpenUpstream => {
     registry,
     anonymous: registry,
     withLogin: () => registry,
+    forSync: { isOwn: false, ...noSource(host) },
     ping: () => Promise.reject(offline(host, "UPSTREAM_UNREACHABLE")),
     document: () => Promise.reject(offline(host, "UPSTREAM_UNREACHABLE")),
     realmAnswers: () => Promise.resolve(false),

@@ -120,7 +120,7 @@ const unsupported = (method: string, path: string): never => {
 
 /** The path and query that ask for a read; the inverse of parseRequest. */
 export const requestPath = (
-  request: Extract<OciRequest, { kind: "ping" | "blob" | "manifest" | "tags" | "referrers" }>,
+  request: Extract<OciRequest, { kind: "ping" | "blob" | "manifest" | "tags" | "referrers" | "catalog" }>,
 ): string => {
   switch (request.kind) {
     case "ping":
@@ -131,6 +131,11 @@ export const requestPath = (
       return `/v2/${request.repo}/manifests/${request.reference}`;
     case "tags":
       return withQuery(`/v2/${request.repo}/tags/list`, [
+        ["n", request.n?.toString()],
+        ["last", request.last],
+      ]);
+    case "catalog":
+      return withQuery(CATALOG, [
         ["n", request.n?.toString()],
         ["last", request.last],
       ]);

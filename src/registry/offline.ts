@@ -19,5 +19,22 @@ export const offlineRegistry = (host: string): Registry => {
   };
 };
 
+/** In the place of what a sync reads: it is not told that things are gone which nobody has asked for. */
+export const noSource = (host: string) => {
+  const cannot = () =>
+    Promise.reject(
+      new OciError("UNSUPPORTED", `${host} is configured to be offline (\`offline: true\`): nothing of it can be synced`),
+    );
+  const registry: Registry = {
+    getBlob: cannot,
+    statBlob: cannot,
+    getManifest: cannot,
+    statManifest: cannot,
+    listTags: cannot,
+    listReferrers: cannot,
+  };
+  return { registry, listRepositories: cannot };
+};
+
 /** Known to be away, for good. */
 export const offlineHealth: Health = { up: false, answersPings: false, late: () => undefined };

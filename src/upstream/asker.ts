@@ -10,8 +10,8 @@ import type { OwnRealms } from "./own-realms.ts";
 import { type Credential, isRealmSecure, type Tokens } from "./token.ts";
 import type { Received } from "./transport.ts";
 
-/** Sends, once or, after a challenge that it can meet, twice. `repository` is what the question is about, where it is about one. */
-export type Asker = (send: Send, upstream: URL, ctx: Context, repository?: string) => Promise<Received>;
+/** Sends, once or, after a challenge that it can meet, twice. `scope` is what a token for it is to be for, where the challenge does not say. */
+export type Asker = (send: Send, upstream: URL, ctx: Context, scope?: string) => Promise<Received>;
 
 /** With the client's own credential, verbatim; its challenge is the client's to meet. */
 export const asClient: Asker = (send, _upstream, ctx) => send(ctx.credential);
@@ -19,7 +19,7 @@ export const asClient: Asker = (send, _upstream, ctx) => send(ctx.credential);
 /** With no credential, fetching the anonymous token that the challenge asks for. */
 export const asAnybody = (tokens: Tokens): Asker => {
   const meet = meeting(tokens);
-  return (send, upstream, ctx, repository) => meet(ANYBODY, { upstream, repository, ctx }, send);
+  return (send, upstream, ctx, scope) => meet(ANYBODY, { upstream, scope, ctx }, send);
 };
 
 /**
@@ -28,19 +28,19 @@ export const asAnybody = (tokens: Tokens): Asker => {
  */
 export const asLayover = (realms: OwnRealms, tokens: Tokens, credentials: Credentials): Asker => {
   const meet = meeting(tokens);
-  const askWith = (used: OwnCredentials, ...[send, upstream, ctx, repository]: Parameters<Asker>): Promise<Received> => {
+  const askWith = (used: OwnCredentials, ...[send, upstream, ctx, scope]: Parameters<Asker>): Promise<Received> => {
     if (used.token !== undefined) return send(`Bearer ${used.token}`);
     const credential = credentialOf(used);
-    return meet(credential === undefined ? ANYBODY : { credential, realms }, { upstream, repository, ctx }, send);
+    return meet(credential === undefined ? ANYBODY : { credential, realms }, { upstream, scope, ctx }, send);
   };
-  return async (send, upstream, ctx, repository) => {
+  return async (send, upstream, ctx, scope) => {
     const used = await credentials.for(upstream, ctx.signal);
-    const outcome = await outcomeOf(askWith(used, send, upstream, ctx, repository), upstream);
+    const outcome = await outcomeOf(askWith(used, send, upstream, ctx, scope), upstream);
     if (!outcome.isRefused) return outcome.end();
     const others = await credentials.insteadOf(used, upstream, ctx.signal);
     if (others === undefined) return outcome.end();
     outcome.leave();
-    return askWith(others, send, upstream, ctx, repository);
+    return askWith(others, send, upstream, ctx, scope);
   };
 };
 
@@ -50,9 +50,9 @@ export const asLayover = (realms: OwnRealms, tokens: Tokens, credentials: Creden
  */
 export const withoutChallenge =
   (asker: Asker): Asker =>
-  async (send, upstream, ctx, repository) => {
+  async (send, upstream, ctx, scope) => {
     const denied = (cause?: unknown) => new OciError("DENIED", `${upstream.host} refuses Layover's own credentials`, { cause });
-    const answer = await asker(send, upstream, ctx, repository).catch((error: unknown) => {
+    const answer = await asker(send, upstream, ctx, scope).catch((error: unknown) => {
       throw isOciError(error) && error.code === "UNAUTHORIZED" ? denied(error) : error;
     });
     if (answer.status !== 401 || answer.url.origin !== upstream.origin) return answer;

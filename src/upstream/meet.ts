@@ -1,5 +1,5 @@
 // Meets an upstream's challenge, with a token that the realm sells or with a password; and remembers which it was, so that the next question
-// about the same repository goes out at once with what it takes. Nothing but the challenge is remembered here: tokens.ts holds the tokens.
+// of the same scope goes out at once with what it takes. Nothing but the challenge is remembered here: tokens.ts holds the tokens.
 import { LRUCache } from "lru-cache";
 import { upTo } from "../lib/lru.ts";
 import type { Context } from "../oci/registry.ts";
@@ -21,8 +21,8 @@ export interface Who {
 
 export interface Asked {
   readonly upstream: URL;
-  /** What the question is about, where it is about one. */
-  readonly repository: string | undefined;
+  /** What a token for the question is to be for, where upstream does not say; questions of the same scope take the same. */
+  readonly scope: string | undefined;
   readonly ctx: Context;
 }
 
@@ -35,14 +35,14 @@ const MAX_REMEMBERED = 10_000;
 
 export const meeting = (tokens: Tokens): Meet => {
   const remembered = new LRUCache<string, Wanted>(upTo(MAX_REMEMBERED));
-  return async (who, { upstream, repository, ctx }, send) => {
-    const key = `${upstream.origin} ${repository ?? ""}`;
+  return async (who, { upstream, scope, ctx }, send) => {
+    const key = `${upstream.origin} ${scope ?? ""}`;
     const expected = remembered.get(key);
     const ahead = expected && (await atHand(expected, who, tokens, ctx));
     const first = await send(ahead);
     // what a redirect has led to challenges nobody: the answer would never come to it
     if (first.status !== 401 || first.url.origin !== upstream.origin) return first;
-    const wanted = wantedBy(first.headers("www-authenticate"), who, repository);
+    const wanted = wantedBy(first.headers("www-authenticate"), who, scope);
     if (wanted === undefined || (wanted === "basic" && ahead !== undefined)) return first;
     drop(first.body);
     remembered.set(key, wanted);
@@ -72,11 +72,10 @@ const passwordOf = ({ credential }: Who): string | undefined =>
   credential !== undefined && "basic" in credential ? credential.basic : undefined;
 
 /** `undefined`: nothing that we could meet. */
-const wantedBy = (challenges: readonly string[], who: Who, repository: string | undefined): Wanted | undefined => {
+const wantedBy = (challenges: readonly string[], who: Who, scope: string | undefined): Wanted | undefined => {
   const bearer = bearerOf(challenges);
   // some say no scope, and mean what was asked for
-  const own = repository === undefined ? undefined : `repository:${repository}:pull`;
-  if (bearer !== undefined) return { ...bearer, scope: bearer.scope ?? own };
+  if (bearer !== undefined) return { ...bearer, scope: bearer.scope ?? scope };
   const isBasic = parseChallenges(challenges).some(({ scheme }) => scheme === "basic");
   return isBasic && passwordOf(who) !== undefined ? "basic" : undefined;
 };

@@ -1,6 +1,6 @@
 // How many requests an origin has of us at once. What is small and waited for (manifests, HEADs, tokens, lists) goes before bodies of blobs,
-// and some slots are never theirs: however long downloads take, a manifest finds one. No single client gets all of either, nor all the room to
-// wait, however slowly it reads. Every slot that is taken is given back exactly once.
+// and some slots are never theirs: however long downloads take, a manifest finds one. No single client gets all of either, nor do we for what
+// no client waits for, nor all the room to wait, however slowly it reads. Every slot that is taken is given back exactly once.
 import { abortable, TimedOut, within } from "../lib/abort.ts";
 import { OciError } from "../oci/error.ts";
 
@@ -90,7 +90,7 @@ export class Slots {
 
   #hasShare(urgency: Urgency, client: string): boolean {
     const most = urgency === "bulk" ? this.#bulkAtMost : this.#options.total;
-    return client === "" || (this.#takenBy.get(`${urgency} ${client}`) ?? 0) < shareOf(most);
+    return (this.#takenBy.get(`${urgency} ${client}`) ?? 0) < shareOf(most);
   }
 
   #waitingOf(client: string): number {

@@ -32,6 +32,8 @@ export interface Question {
   readonly kind: Kind;
   readonly path: string;
   readonly headers?: Readonly<Record<string, string>>;
+  /** What a token for it is to be for, where upstream does not say; by default the pulling of the repository that it is about. */
+  readonly scope?: string;
   /** The code for a 404. */
   readonly unknown: ErrorCode;
 }
@@ -90,7 +92,7 @@ const askOne = async (
   ctx: Context,
 ): Promise<Received> => {
   const { transport, asker, clock } = parts;
-  const { method, kind, path, headers, unknown } = question;
+  const { method, kind, path, headers, unknown, scope = pullOf(repositoryIn(path)) } = question;
   const account = await limits.enter(parts.payer(ctx), ctx.client === "", ctx.signal);
   const url = new URL(path, origin);
   const weight = method === "GET" && kind === "question" ? "full" : "light";
@@ -113,7 +115,7 @@ const askOne = async (
       },
       origin,
       ctx,
-      repositoryIn(url.pathname),
+      scope,
     );
     const isPart = answer.status === 206 && headers?.["range"] !== undefined;
     if (answer.status === 200 || isPart) return answer;
@@ -128,3 +130,6 @@ const askOne = async (
     account.end();
   }
 };
+
+const pullOf = (repository: string | undefined): string | undefined =>
+  repository === undefined ? undefined : `repository:${repository}:pull`;

@@ -38,6 +38,16 @@ interface Granted {
 
 const SERVICE = "fault.example";
 
+/** What a token has to hold, and how the challenge asks for it. */
+interface Wanted {
+  readonly needs: string;
+  readonly asks: string;
+}
+
+const CATALOG: Wanted = { needs: "catalog", asks: "registry:catalog:*" };
+
+const actions = (action: Action): string => (action === "push" ? "pull,push" : "pull");
+
 export class Gate {
   readonly #auth: Auth;
   readonly #clock: () => number;
@@ -52,7 +62,15 @@ export class Gate {
   refusal(req: IncomingMessage, repo: string | undefined, action: Action, origin: string): Answer | undefined {
     if (this.#auth.kind === "none") return undefined;
     if (this.#auth.kind === "basic") return this.#basicRefusal(req, repo, action);
-    return this.#bearerRefusal(req.headers.authorization, repo, action, origin);
+    const scope = repo === undefined ? undefined : { needs: `${repo}:${action}`, asks: `repository:${repo}:${actions(action)}` };
+    return this.#bearerRefusal(req.headers.authorization, scope, origin);
+  }
+
+  /** Of `/v2/_catalog`, which any user may read, and nobody else. */
+  catalogRefusal(req: IncomingMessage, origin: string): Answer | undefined {
+    if (this.#auth.kind === "none") return undefined;
+    if (this.#auth.kind === "basic") return this.#basicRefusal(req, undefined, "pull");
+    return this.#bearerRefusal(req.headers.authorization, CATALOG, origin);
   }
 
   /** `GET /token?service=&scope=`, with Basic or without; or a POST of the same with an identity token. */
@@ -81,18 +99,13 @@ export class Gate {
     return repo === undefined || this.#may(user, repo, action) ? undefined : refuse(403, "DENIED");
   }
 
-  #bearerRefusal(
-    authorization: string | undefined,
-    repo: string | undefined,
-    action: Action,
-    origin: string,
-  ): Answer | undefined {
+  #bearerRefusal(authorization: string | undefined, wanted: Wanted | undefined, origin: string): Answer | undefined {
     const [, token] = /^Bearer (.+)$/i.exec(authorization ?? "") ?? [];
     const granted = token === undefined ? undefined : this.#granted.get(token);
     const isAlive = granted !== undefined && this.#clock() < granted.until;
-    if (isAlive && (repo === undefined || granted.scopes.has(`${repo}:${action}`))) return undefined;
+    if (isAlive && (wanted === undefined || granted.scopes.has(wanted.needs))) return undefined;
     const { realm = `${origin}/token`, noScope = false } = this.#auth as { realm?: string; noScope?: boolean };
-    const scope = repo === undefined || noScope ? "" : `,scope="repository:${repo}:${action === "push" ? "pull,push" : "pull"}"`;
+    const scope = wanted === undefined || noScope ? "" : `,scope="${wanted.asks}"`;
     const error = isAlive ? ',error="insufficient_scope"' : ',error="invalid_token"';
     const challenge = `Bearer realm="${realm}",service="${SERVICE}"${scope}${token === undefined ? "" : error}`;
     return refuse(401, "UNAUTHORIZED", { "www-authenticate": challenge });
@@ -115,6 +128,7 @@ export class Gate {
   }
 
   #grantable(scope: string, user: string | undefined): string[] {
+    if (scope === CATALOG.asks) return user === undefined ? [] : [CATALOG.needs];
     const [, repo, actions] = /^repository:(.+):([^:]+)$/.exec(scope) ?? [];
     if (repo === undefined) return [];
     return (["pull", "push"] as const)

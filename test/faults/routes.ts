@@ -24,6 +24,12 @@ export const answerRead = (content: Content, { repo: name, noun, last }: Route, 
   return noun === "tags" ? tagsOf(name, repo, url) : referrersOf(repo, last, url);
 };
 
+/** `GET /v2/_catalog`, of all that anything was put into. */
+export const answerCatalog = (content: Content, { searchParams }: URL): Answer => {
+  const { page, next } = pageOf([...content.repos.keys()], searchParams);
+  return answerWith(200, { repositories: page }, next === undefined ? {} : { link: `</v2/_catalog?${next}>; rel="next"` });
+};
+
 const manifestOf = (repo: Repo, reference: string): Answer => {
   const manifest = repo.manifests.get(reference.includes(":") ? reference : (repo.tags.get(reference) ?? ""));
   if (manifest === undefined) return refuse(404, "MANIFEST_UNKNOWN");
@@ -38,12 +44,16 @@ const blobOf = (repo: Repo, digest: string): Answer => {
 };
 
 const tagsOf = (name: string, repo: Repo, { searchParams }: URL): Answer => {
-  const after = searchParams.get("last") ?? "";
-  const n = Number(searchParams.get("n") ?? Number.POSITIVE_INFINITY);
-  const all = [...repo.tags.keys()].sort().filter((tag) => tag > after);
-  const tags = all.slice(0, n);
-  const next = all.length > tags.length ? `</v2/${name}/tags/list?last=${tags.at(-1) ?? after}&n=${n}>; rel="next"` : undefined;
-  return answerWith(200, { name, tags }, next === undefined ? {} : { link: next });
+  const { page, next } = pageOf([...repo.tags.keys()], searchParams);
+  return answerWith(200, { name, tags: page }, next === undefined ? {} : { link: `</v2/${name}/tags/list?${next}>; rel="next"` });
+};
+
+const pageOf = (names: string[], query: URLSearchParams): { readonly page: string[]; readonly next: string | undefined } => {
+  const after = query.get("last") ?? "";
+  const n = Number(query.get("n") ?? Number.POSITIVE_INFINITY);
+  const all = names.sort().filter((name) => name > after);
+  const page = all.slice(0, n);
+  return { page, next: all.length > page.length ? `last=${page.at(-1) ?? after}&n=${n}` : undefined };
 };
 
 const referrersOf = (repo: Repo, digest: string, { searchParams }: URL): Answer => {

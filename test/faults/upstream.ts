@@ -19,7 +19,7 @@ import { type Auth, Gate } from "./auth.ts";
 import type { Behaviour } from "./behaviours.ts";
 import { Content } from "./content.ts";
 import { type Logged, loggedOf, type Match, matcher } from "./log.ts";
-import { answerRead, answerWrite, read, routeOf } from "./routes.ts";
+import { answerCatalog, answerRead, answerWrite, read, routeOf } from "./routes.ts";
 
 export interface FaultOptions {
   readonly auth?: Auth;
@@ -148,8 +148,10 @@ export class FaultUpstream {
       const form = req.method === "POST" ? new URLSearchParams((await read(req)).toString()) : url.searchParams;
       return this.gate.token(req, form);
     }
-    const route = routeOf(url.pathname);
     const isRead = req.method === "GET" || req.method === "HEAD";
+    if (url.pathname === "/v2/_catalog" && isRead)
+      return this.gate.catalogRefusal(req, this.url.origin) ?? answerCatalog(this.content, url);
+    const route = routeOf(url.pathname);
     if (route === undefined && url.pathname !== "/v2/") return refuse(404, "UNSUPPORTED");
     const refusal = this.gate.refusal(req, route?.repo, isRead ? "pull" : "push", this.url.origin);
     if (refusal !== undefined) return refusal;

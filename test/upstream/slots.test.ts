@@ -10,8 +10,8 @@ const settled = () => new Promise((resolve) => setImmediate(resolve));
 const taker = (slots: Slots) => {
   const order: string[] = [];
   const releases = new Map<string, Release>();
-  const take = (name: string, urgency: Urgency, signal = EVER) =>
-    slots.take(urgency, signal).then(
+  const take = (name: string, urgency: Urgency, signal = EVER, client = "") =>
+    slots.take(urgency, signal, client).then(
       (release) => {
         order.push(name);
         releases.set(name, release);
@@ -37,11 +37,21 @@ describe("slots", () => {
   it("are never all taken by bodies of blobs", async () => {
     const slots = slotsOf(16);
     const { take, order } = taker(slots);
-    for (let n = 0; n < 100; n += 1) void take(`blob ${n}`, "bulk");
+    for (let n = 0; n < 100; n += 1) void take(`blob ${n}`, "bulk", EVER, n < 50 ? "192.0.2.1" : "192.0.2.2");
     await settled();
     expect([slots.running, slots.waiting]).toEqual([14, 86]);
     await take("manifest", "first");
     expect(order.at(-1)).toBe("manifest");
+  });
+
+  it("are never all taken by what no client waits for", async () => {
+    const slots = slotsOf(16);
+    const { take, order } = taker(slots);
+    for (let n = 0; n < 100; n += 1) void take(`synced ${n}`, "bulk");
+    await settled();
+    expect([slots.running, slots.waiting]).toEqual([10, 90]);
+    await take("a client's", "bulk", EVER, "192.0.2.1");
+    expect(order.at(-1)).toBe("a client's");
   });
 
   it("go to what is small first, to each kind in the order in which it came", async () => {
@@ -214,9 +224,8 @@ describe("slots", () => {
             const has = (one: { urgency: Urgency; client: string }) =>
               running.filter(({ urgency, client }) => urgency === one.urgency && client === one.client).length;
             const may = (one: { urgency: Urgency; client: string }) =>
-              one.client === "" || has(one) < shareOf(one.urgency === "bulk" ? bulkAtMost : total);
-            for (const client of CLIENTS.slice(1))
-              expect(has({ urgency: "bulk", client })).toBeLessThanOrEqual(shareOf(bulkAtMost));
+              has(one) < shareOf(one.urgency === "bulk" ? bulkAtMost : total);
+            for (const client of CLIENTS) expect(has({ urgency: "bulk", client })).toBeLessThanOrEqual(shareOf(bulkAtMost));
             const hungry = [...waiting].filter((one) => may(one) && (one.urgency === "first" || bulk < bulkAtMost));
             if (hungry.length > 0) expect(slots.running).toBe(total);
           }
