@@ -77,7 +77,9 @@ const oddCredentials = (site: Site): string[] => {
   if (site.credentials === undefined) return [];
   const plain = site.upstreams.find((origin) => origin.protocol === "http:");
   return [
-    ...(site.access === "client" ? [`${at}: clients pull with their own (access: client), so these are not used for them`] : []),
+    ...(site.access === "client"
+      ? [`${at}: clients pull with their own (access: client), so these serve the managed mirror alone`]
+      : []),
     ...(plain === undefined ? [] : [`${at}: go to ${plain.origin} without encryption`]),
   ];
 };
