@@ -10,6 +10,7 @@ import { explainCommand } from "./cli/explain.ts";
 import { exportCommand } from "./cli/export.ts";
 import { healthCommand } from "./cli/health.ts";
 import { importCommand } from "./cli/import.ts";
+import { mirrorCommand } from "./cli/mirror.ts";
 import { refreshCommand } from "./cli/refresh.ts";
 import { serveCommand } from "./cli/serve.ts";
 import { setupCommand } from "./cli/setup.ts";
@@ -32,6 +33,7 @@ const commands = [
   bypassCommand,
   cacheCommand,
   explainCommand,
+  mirrorCommand,
   warmCommand,
   refreshCommand,
   exportCommand,

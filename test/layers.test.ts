@@ -22,6 +22,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   sites: ["lib"],
   mirrors: ["lib", "oci"],
   setup: ["lib", "config"],
+  regsync: ["lib", "oci", "sites", "mirrors", "config"],
   app: [
     ...["lib", "oci", "tls", "store", "registry", "config", "admin", "http", "sites"],
     ...["app-admin", "app-ca", "app-setup", "app-sites", "app-store", "app-tunnels"],

@@ -76,10 +76,11 @@ const parseSource = (name: string, path: string, text: string): Source => {
   return { ...parsed, file: path, folder: dirname(path), tree: keysOf(parsed.tree, name) };
 };
 
-/** `name`: what the file is called in messages. Throws ConfigError. */
-export const parseTree = (name: string, text: string): Tree => {
+/** `name`: what the file is called in messages. `texts`: every scalar stays as it is written, and `<<` merges. Throws ConfigError. */
+export const parseTree = (name: string, text: string, kind?: "texts"): Tree => {
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const texts = kind === undefined ? {} : ({ schema: "failsafe", merge: true, uniqueKeys: false } as const);
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, ...texts });
   const at = (offset: number) => {
     const { line, col } = lines.linePos(offset);
     return `${name}:${line}:${col}`;
