@@ -48,7 +48,7 @@ export const openAlone = async (config: Config, { isNew = false } = {}): Promise
   const rights = grants(kept.facts, silent, { clock: systemClock, keepFor: Number.MAX_SAFE_INTEGER });
   return {
     operations: {
-      ...storeOperations({ sites, kept }),
+      ...storeOperations({ sites, kept, log: silent }),
       ...bypassAlone(config),
       content: contentOf(kept.blobs),
       verify: (_, call) => verify(kept, call),

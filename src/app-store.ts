@@ -5,9 +5,13 @@ import { listCache } from "./admin/cache-list.ts";
 import { showImage } from "./admin/cache-show.ts";
 import { AdminError } from "./admin/error.ts";
 import { exportPlan } from "./admin/export-plan.ts";
+import { refuseHeld } from "./admin/held-tags.ts";
 import { importOperations } from "./admin/import-into.ts";
 import type { Call, CollectInput, Operations } from "./admin/operations.ts";
 import { parseImage, written } from "./admin/references.ts";
+import { tagOperations } from "./admin/tags.ts";
+import type { TagOperations } from "./admin/tags-operations.ts";
+import type { Logger } from "./lib/log.ts";
 import type { Sites } from "./sites.ts";
 import { type CollectOptions, collect } from "./store/collect.ts";
 import { forget } from "./store/forget.ts";
@@ -17,15 +21,17 @@ import { verifyBlobs } from "./store/verify.ts";
 export interface StoreParts {
   readonly sites: Sites;
   readonly kept: Kept;
+  readonly log: Logger;
 }
 
-type StoreOperations = Pick<
-  Operations,
-  ("list" | "show" | "remove" | "verify" | "collect") | ("exportPlan" | "importCheck" | "importManifest" | "importTag")
->;
+type StoreOperations = TagOperations &
+  Pick<
+    Operations,
+    ("list" | "show" | "remove" | "verify" | "collect") | ("exportPlan" | "importCheck" | "importManifest" | "importTag")
+  >;
 
 export const storeOperations = (parts: StoreParts): StoreOperations => {
-  const { sites, kept } = parts;
+  const { sites, kept, log } = parts;
   const { facts, disk, blobs, clock } = kept;
   return {
     list: (input) => listCache({ sites, facts }, input),
@@ -36,6 +42,7 @@ export const storeOperations = (parts: StoreParts): StoreOperations => {
     collect: (input, call) => collectAll(parts, input, call),
     exportPlan: (input) => exportPlan({ sites, facts, blobs: disk }, input),
     ...importOperations({ sites, facts, blobs, clock }),
+    ...tagOperations({ sites, facts, blobs: disk, clock, log }),
   };
 };
 
@@ -44,6 +51,7 @@ const remove = async ({ sites, kept }: StoreParts, text: string, { progress, sig
   if (site.kind === "local") throw new AdminError("INVALID", ONLY_HERE);
   const reference = digest ?? tag;
   const name = written(site.host, repo, reference);
+  await refuseHeld(kept.facts, { site: site.host, repo, reference });
   const report = await forget(kept, { site: site.host, repo, reference }, progress, signal);
   if (report.tagCount + report.links === 0) throw new AdminError("NOT_HELD", `nothing is known of ${name}`);
   return { reference: name, ...report };

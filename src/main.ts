@@ -15,6 +15,7 @@ import { refreshCommand } from "./cli/refresh.ts";
 import { serveCommand } from "./cli/serve.ts";
 import { setupCommand } from "./cli/setup.ts";
 import { statusCommand } from "./cli/status.ts";
+import { tagsCommand } from "./cli/tags.ts";
 import { warmCommand } from "./cli/warm.ts";
 
 const program = new Command("layover").description(
@@ -32,6 +33,7 @@ const commands = [
   statusCommand,
   bypassCommand,
   cacheCommand,
+  tagsCommand,
   explainCommand,
   mirrorCommand,
   warmCommand,

@@ -124,6 +124,7 @@ export interface TagEntry {
   /** When upstream last confirmed it. */
   readonly checkedAt: string;
   readonly usedAt?: string;
+  readonly hold?: HoldEntry;
 }
 
 /** A page; `next` is the `after` of the one behind it. */
@@ -174,6 +175,7 @@ export interface Shown {
   readonly usedAt?: string;
   /** Of the tag. */
   readonly checkedAt?: string;
+  readonly hold?: HoldEntry;
   readonly parts: readonly PartEntry[];
   /** Of it and its parts, each once: what is held, and what the manifests say that there is. */
   readonly bytes: { readonly held: number; readonly named: number };
@@ -181,8 +183,13 @@ export interface Shown {
   readonly links: readonly { readonly site: string; readonly repository: string }[];
   /** The tags that stand for it; at most 100. */
   readonly tags: readonly string[];
-  /** Of the tag, newest first; at most 50. A move without a digest took the tag away. */
-  readonly history: readonly { readonly digest?: string; readonly at: string; readonly reason: string }[];
+  /** Of the tag, newest first; at most 50. A move without a digest took the tag away. `created`: when the image says that it was made. */
+  readonly history: readonly {
+    readonly digest?: string;
+    readonly at: string;
+    readonly reason: string;
+    readonly created?: string;
+  }[];
 }
 
 export interface Bytes {

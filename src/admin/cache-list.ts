@@ -35,7 +35,7 @@ export const listCache = async (parts: Parts, { of, after, limit = DEFAULT_LIMIT
     if (below.repositories.length > 0) return below;
   }
   const tags: TagEntry[] = [];
-  for (const { tag, digest, isHeld, checkedAt } of rows) {
+  for (const { tag, digest, isHeld, checkedAt, hold } of rows) {
     if (tags.length % AT_ONCE === 0) await turn();
     const { bytes, usedAt } = await weigh(parts.facts, digest);
     tags.push({
@@ -45,6 +45,7 @@ export const listCache = async (parts: Parts, { of, after, limit = DEFAULT_LIMIT
       bytes,
       checkedAt: isoOf(checkedAt),
       ...(usedAt !== undefined && { usedAt: isoOf(usedAt) }),
+      ...holdOf({ hold }),
     });
   }
   return { kind: "tags", site: site.host, repository: repo, tags, ...nextOf(rows.at(-1)?.tag, rows.length, limit) };
@@ -99,7 +100,7 @@ const listSites = async ({ sites, facts }: Parts): Promise<Listing> => {
 };
 
 /** The bytes that are held of a manifest and its parts, each once, and when it was last used. */
-const weigh = async ({ holdings }: FactStore, root: Digest): Promise<{ bytes: number; usedAt: number | undefined }> => {
+export const weigh = async ({ holdings }: FactStore, root: Digest): Promise<{ bytes: number; usedAt: number | undefined }> => {
   const seen = new Set<Digest>();
   let bytes = 0;
   const add = async (digest: Digest, depth: number): Promise<number | undefined> => {

@@ -4,11 +4,12 @@ import { anatomyOf, type NamedPart } from "../oci/anatomy.ts";
 import type { Digest } from "../oci/digest.ts";
 import { isDigestReference, type Reference, type Tag } from "../oci/reference.ts";
 import { MAX_MANIFEST } from "../oci/registry.ts";
+import { createdOf } from "../registry/created.ts";
 import type { Sites } from "../sites.ts";
 import type { BlobStore } from "../store/blobs.ts";
-import type { FactStore, TagKey } from "../store/facts.ts";
+import type { FactStore, Hold, TagKey, TagMove } from "../store/facts.ts";
 import type { PartEntry, Shown } from "./answers.ts";
-import { isoOf } from "./cache-list.ts";
+import { holdOf, isoOf } from "./cache-list.ts";
 import { AdminError } from "./error.ts";
 import { parseImage, referenceOf, written } from "./references.ts";
 
@@ -31,7 +32,7 @@ export const showImage = async (parts: Parts, text: string): Promise<Shown> => {
   const reference = referenceOf(image);
   const key = { site: site.host, repo };
   const name = written(site.host, repo, reference);
-  const { tag, digest, checkedAt } = await meaningOf(facts, key, reference, name);
+  const { tag, digest, checkedAt, hold } = await meaningOf(facts, key, reference, name);
   const link = await facts.link({ ...key, digest });
   const held = await blobs.stat(digest);
   if (tag === undefined && link === undefined && held === undefined)
@@ -56,15 +57,22 @@ export const showImage = async (parts: Parts, text: string): Promise<Shown> => {
     ...(held !== undefined && { size: held.size }),
     ...(holding !== undefined && { addedAt: isoOf(holding.addedAt), usedAt: isoOf(holding.usedAt) }),
     ...(checkedAt !== undefined && { checkedAt: isoOf(checkedAt) }),
+    ...holdOf({ hold }),
     parts: entries,
     bytes: weigh(held?.size ?? 0, entries),
     links: linkers.map((linker) => ({ site: linker.site, repository: linker.repo })),
     tags: tags.map((one) => written(one.site, one.repo, one.tag)),
-    history: moves.map((move) => ({
-      ...(move.digest !== undefined && { digest: move.digest }),
-      at: isoOf(move.at),
-      reason: move.reason,
-    })),
+    history: await Promise.all(moves.map((move) => moveOf(blobs, move))),
+  };
+};
+
+/** Upstream's date is what was known as it moved, else what is held says. */
+const moveOf = async (blobs: BlobStore, { digest, at, reason, created: known }: TagMove): Promise<Shown["history"][number]> => {
+  const created = known ?? (digest === undefined ? undefined : await createdOf(blobs, digest));
+  return {
+    ...(digest !== undefined && { digest }),
+    ...{ at: isoOf(at), reason },
+    ...(created !== undefined && { created: isoOf(created) }),
   };
 };
 
@@ -72,6 +80,7 @@ interface Meaning {
   readonly tag: Tag | undefined;
   readonly digest: Digest;
   readonly checkedAt: number | undefined;
+  readonly hold: Hold | undefined;
 }
 
 const meaningOf = async (
@@ -80,10 +89,10 @@ const meaningOf = async (
   reference: Reference,
   name: string,
 ): Promise<Meaning> => {
-  if (isDigestReference(reference)) return { tag: undefined, digest: reference, checkedAt: undefined };
+  if (isDigestReference(reference)) return { tag: undefined, digest: reference, checkedAt: undefined, hold: undefined };
   const fact = await facts.tag({ site, repo, tag: reference });
   if (fact?.digest === undefined) throw new AdminError("NOT_HELD", `no digest is known for ${name}`);
-  return { tag: reference, digest: fact.digest, checkedAt: fact.checkedAt };
+  return { tag: reference, digest: fact.digest, checkedAt: fact.checkedAt, hold: fact.hold };
 };
 
 /** A child that is named twice is looked into once: what is named is the work of whoever made the image. */

@@ -52,6 +52,12 @@ const INPUTS = {
   importCheck: z.strictObject({ references: texts.optional(), digests: digests.max(1_000).optional() }),
   importManifest: z.strictObject({ reference: text, mediaType: text.optional(), lacks: digests.max(MAX_PARTS).optional() }),
   importTag: z.strictObject({ reference: text, digest }),
+  tagList: z.strictObject({ of: text, after: text.optional(), limit: limit.optional() }),
+  tagHistory: z.strictObject({ reference: text }),
+  tagDiff: z.strictObject({ reference: text, from: text.optional(), to: text.optional() }),
+  tagPin: z.strictObject({ reference: text, to: text.optional(), force: z.boolean().optional() }),
+  tagRollback: z.strictObject({ reference: text, to: text.optional(), force: z.boolean().optional() }),
+  tagUnpin: z.strictObject({ reference: text }),
 } as const satisfies { [N in OperationName]: z.ZodType<Input<N>> };
 
 /** Throws INVALID with what is wrong where. */

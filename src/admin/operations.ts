@@ -17,6 +17,7 @@ import type {
   Verified,
   WarmAnswer,
 } from "./answers.ts";
+import type { TagOperations } from "./tags-operations.ts";
 
 /** What goes down with a question. */
 export interface Call {
@@ -97,7 +98,7 @@ export interface BypassInput {
 }
 
 /** Every method throws AdminError. */
-export interface Operations {
+export interface Operations extends TagOperations {
   status(input: Nothing, call: Call): Promise<Status>;
   /** Whether hijacked names lead to the registries themselves on somebody's word, and which. */
   bypass(input: Nothing, call: Call): Promise<BypassAnswer>;
@@ -108,7 +109,7 @@ export interface Operations {
   list(input: ListInput, call: Call): Promise<Listing>;
   /** One image, by tag (`latest` when it is left out) or digest: what is held of it and why. */
   show(input: ReferenceInput, call: Call): Promise<Shown>;
-  /** Forgets a tag, a digest, or without either a whole repository. Throws NOT_HELD when nothing was known of it. */
+  /** Forgets a tag, a digest, or without either a whole repository. Throws NOT_HELD when nothing was known of it, HELD. */
   remove(input: ReferenceInput, call: Call): Promise<Removed>;
   /** Reads back every blob; what is corrupt is put aside, to come anew with the next request. */
   verify(input: Nothing, call: Call): Promise<Verified>;

@@ -28,6 +28,12 @@ export const ROUTES = {
   importCheck: { method: "POST", path: "/api/v1/import/check" },
   importManifest: { method: "POST", path: "/api/v1/import/manifest" },
   importTag: { method: "POST", path: "/api/v1/import/tag" },
+  tagList: { method: "GET", path: "/api/v1/tags" },
+  tagHistory: { method: "GET", path: "/api/v1/tags/history" },
+  tagDiff: { method: "GET", path: "/api/v1/tags/diff" },
+  tagPin: { method: "POST", path: "/api/v1/tags/pin" },
+  tagRollback: { method: "POST", path: "/api/v1/tags/rollback" },
+  tagUnpin: { method: "POST", path: "/api/v1/tags/unpin" },
 } as const satisfies Record<OperationName, Route>;
 
 export const NDJSON = "application/x-ndjson";

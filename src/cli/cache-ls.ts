@@ -2,6 +2,7 @@
 import type { Listing, RepositoryEntry, SiteEntry, TagEntry } from "../admin/answers.ts";
 import type { Operations } from "../admin/operations.ts";
 import { about } from "../lib/units.ts";
+import { holdText } from "./hold-text.ts";
 import { print } from "./print.ts";
 import { ask, Failure, type ReachOptions } from "./reach.ts";
 import { ago, type Column, short, table } from "./table.ts";
@@ -23,7 +24,7 @@ export const cacheLs = (what: string | undefined, options: LsOptions): Promise<v
     return undefined;
   });
 
-const limitOf = (text: string | undefined): number => {
+export const limitOf = (text: string | undefined): number => {
   if (text === undefined) return Number.POSITIVE_INFINITY;
   if (!/^[1-9]\d{0,8}$/.test(text)) throw new Failure(2, `--limit: expected a number from 1, found ${JSON.stringify(text)}`);
   return Number(text);
@@ -107,4 +108,5 @@ const tagColumns = (now: number): readonly Column<TagEntry>[] => [
   { head: "HELD", cell: ({ held, bytes }) => (held ? about(bytes) : "no"), right: true },
   { head: "USED", cell: ({ usedAt }) => ago(usedAt, now) },
   { head: "CHECKED", cell: ({ checkedAt }) => ago(checkedAt, now) },
+  { head: "STAYS", cell: ({ hold }) => (hold === undefined ? "" : holdText(hold, now)) },
 ];

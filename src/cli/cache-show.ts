@@ -1,6 +1,7 @@
 // `layover cache show`: one image, for people to read.
 import type { PartEntry, Shown } from "../admin/answers.ts";
 import { about } from "../lib/units.ts";
+import { holdText } from "./hold-text.ts";
 import { print } from "./print.ts";
 import { ask, type ReachOptions } from "./reach.ts";
 import { ago, short } from "./table.ts";
@@ -22,6 +23,7 @@ export const printShown = (shown: Shown, now: number): string => {
     ["held", heldOf(shown)],
     ["used", ago(shown.usedAt, now)],
     ...(shown.checkedAt === undefined ? [] : [["checked", ago(shown.checkedAt, now)] as const]),
+    ...(shown.hold === undefined ? [] : [["held by", holdText(shown.hold, now)] as const]),
     ...listed(
       "served to",
       links.map(({ site, repository }) => `${site}/${repository}`),
@@ -29,7 +31,10 @@ export const printShown = (shown: Shown, now: number): string => {
     ...listed("tags", tags),
     ...listed(
       "history",
-      history.map(({ digest, at, reason }) => `${at}  ${reason.padEnd(8)}  ${digest === undefined ? "none" : short(digest)}`),
+      history.map(
+        ({ digest, at, reason, created }) =>
+          `${at}  ${reason.padEnd(8)}  ${digest === undefined ? "none" : short(digest)}${created === undefined ? "" : `  made ${created}`}`,
+      ),
     ),
   ];
   const head = lines.map(([name, text]) => `${name.padEnd(10)}  ${text}\n`).join("");

@@ -14,8 +14,14 @@ const TRIES = 5;
 
 type TagParts = Pick<HostedParts, "site" | "facts" | "policy" | "clock">;
 
-/** To a digest, or away. Throws DENIED where it is to stay. */
-export const moveTag = async (parts: TagParts, repo: Repository, tag: Tag, digest: Digest | undefined): Promise<void> => {
+/** To a digest, or away. `created`: when what it stands for was made, as it says. Throws DENIED where it is to stay. */
+export const moveTag = async (
+  parts: TagParts,
+  repo: Repository,
+  tag: Tag,
+  digest: Digest | undefined,
+  created?: number,
+): Promise<void> => {
   const { site, facts, clock } = parts;
   const key = { site: site.host, repo, tag };
   for (let tries = 0; tries < TRIES; tries += 1) {
@@ -23,7 +29,8 @@ export const moveTag = async (parts: TagParts, repo: Repository, tag: Tag, diges
     if (fact?.digest !== digest) refuseMoving(parts, repo, tag, fact);
     // it is what it is to be, and the store moves nothing that somebody holds
     else if (fact?.hold !== undefined) return;
-    const move = { digest, at: clock(), reason: digest === undefined ? "delete" : "push" } as const;
+    const reason = digest === undefined ? "delete" : "push";
+    const move = { digest, at: clock(), reason, ...(created !== undefined && { created }) } as const;
     if (await facts.moveTag(key, move, fact?.generation ?? 0)) return;
   }
   throw new OciError("UNAVAILABLE", `${repo}:${tag} is being moved by others`);

@@ -1,6 +1,7 @@
 // Manifests that are not held: one GET for all who ask while it is under way, as registries count those. What another's credential
 // has fetched is given to nobody by that: whoever brings another looks again, by his own right, at what is held by then.
 import { FollowerError, SingleFlight } from "../lib/single-flight.ts";
+import { createdOfManifest } from "../oci/created.ts";
 import { isOciError } from "../oci/error.ts";
 import { beyondKnown } from "../oci/media.ts";
 import { isDigestReference } from "../oci/reference.ts";
@@ -78,7 +79,9 @@ const fetchAndKeep = async (
   const { repo, reference } = query;
   const manifest = await upstream.getManifest(query, ctx);
   if (!(await keepManifest(parts, manifest))) return { ...manifest, provenance: { source: "uncached" } };
-  await tags.arrived(repo, manifest.descriptor.digest);
-  if (!isDigestReference(reference)) await tags.learn(tags.keyOf(repo, reference), manifest.descriptor.digest, generation);
+  const { digest } = manifest.descriptor;
+  const created = createdOfManifest(manifest.bytes);
+  await tags.arrived(repo, digest, created);
+  if (!isDigestReference(reference)) await tags.learn(tags.keyOf(repo, reference), digest, generation, created);
   return { ...manifest, provenance: { source: "miss" } };
 };

@@ -1,5 +1,6 @@
 // A manifest that is pushed to a hosted site: received whole, looked at, stored with what it names, linked if all of that is there, and
 // then tagged.
+import { createdOfAnnotations } from "../oci/created.ts";
 import { algorithmOf, type Digest, digestOf } from "../oci/digest.ts";
 import { OciError } from "../oci/error.ts";
 import type { NewManifest, PutManifest } from "../oci/hosted.ts";
@@ -37,7 +38,8 @@ export const putManifest = async (parts: HostedParts, manifest: Received): Promi
       "MANIFEST_BLOB_UNKNOWN",
       `${repo} has not all that this manifest names: ${missing.slice(0, 10).join(", ")}`,
     );
-  for (const tag of tags) await moveTag(parts, repo, tag, digest);
+  const created = createdOfAnnotations(submitted.annotations);
+  for (const tag of tags) await moveTag(parts, repo, tag, digest, created);
   return { digest, subject };
 };
 

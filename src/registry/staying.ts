@@ -9,7 +9,7 @@ import type { Policy, Ruling } from "./policy.ts";
 
 export interface StayingParts {
   readonly site: { readonly host: string };
-  readonly policy: Pick<Policy, "of">;
+  readonly policy: { readonly of: (...about: Parameters<Policy["of"]>) => Staying };
   readonly facts: FactStore;
 }
 

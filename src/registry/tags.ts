@@ -5,6 +5,7 @@ import type { Clock } from "../lib/clock.ts";
 import { upTo } from "../lib/lru.ts";
 import { FollowerError, SingleFlight } from "../lib/single-flight.ts";
 import { Turns } from "../lib/turns.ts";
+import { createdOfManifest } from "../oci/created.ts";
 import type { Digest } from "../oci/digest.ts";
 import { isOciError } from "../oci/error.ts";
 import { beyondKnown } from "../oci/media.ts";
@@ -153,12 +154,15 @@ export class Tags {
         return question(ctx.signal);
       });
     if ("bytes" in answer && !(await this.#parts.isHeld(answer.descriptor.digest))) await this.#parts.keep(answer);
-    await this.learn(key, answer.descriptor.digest, generation);
+    await this.learn(key, answer.descriptor.digest, generation, "bytes" in answer ? createdOfManifest(answer.bytes) : undefined);
     return answer;
   }
 
-  /** Upstream said that the tag is this digest: touched, moved at once when its manifest is held here, or when that arrives. */
-  async learn(key: TagKey, digest: Digest, generation: number): Promise<void> {
+  /**
+   * Upstream said that the tag is this digest: touched, moved at once when its manifest is held here, or when that arrives. `created` is
+   * what that says of itself, where it has just been read.
+   */
+  async learn(key: TagKey, digest: Digest, generation: number, created?: number): Promise<void> {
     const { facts, site, policy, clock } = this.#parts;
     const fact = await facts.tag(key);
     if (stays(fact, policy.of(key.repo, key.tag))) return;
@@ -174,14 +178,15 @@ export class Tags {
       `${key.repo}@${digest}`,
       [...pending.filter((other) => other.key.tag !== key.tag), { key, generation }].slice(-20),
     );
-    if (link?.mediaType !== undefined && (await this.#parts.isHeld(digest))) await this.arrived(key.repo, digest);
+    if (link?.mediaType !== undefined && (await this.#parts.isHeld(digest))) await this.arrived(key.repo, digest, created);
   }
 
   /** The manifest is held now: the tags that were waiting for it move. */
-  async arrived(repo: Repository, digest: Digest): Promise<void> {
+  async arrived(repo: Repository, digest: Digest, created?: number): Promise<void> {
     const pending = this.#pending.get(`${repo}@${digest}`) ?? [];
     this.#pending.delete(`${repo}@${digest}`);
-    const move = { digest, at: this.#parts.clock(), reason: "pull" } as const;
+    const at = this.#parts.clock();
+    const move = { digest, at, reason: "pull", ...(created !== undefined && { created }) } as const;
     for (const { key, generation } of pending) {
       const name = `${repo}:${key.tag}`;
       if (this.#awaited.get(name) !== digest) continue;

@@ -119,9 +119,11 @@ class Forgetting {
     const key = { site: this.#site, repo: this.#repo, tag };
     const fact = await facts.tag(key);
     if (fact?.digest === undefined) return undefined;
-    await facts.moveTag(key, { digest: undefined, at: clock(), reason: "delete" }, fact.generation);
+    const isGone = await facts.moveTag(key, { digest: undefined, at: clock(), reason: "delete" }, fact.generation);
     // a tag's history is on the disk before this goes on: all who wait for an answer have their turn between two of them
     await turn();
+    // somebody has written to it, or holds it by now
+    if (!isGone) return undefined;
     this.#tagCount += 1;
     if (this.#tags.length < MOST_NAMED) this.#tags.push(tag);
     return fact.digest;

@@ -53,7 +53,7 @@ many/tags    250        0     0       0 B
 `);
     const tags = await layover(["cache", "ls", "ghcr.io/acme/app"], cwd);
     expect(tags.stdout).toMatch(
-      /^TAG {2}DIGEST {15,}HELD {2}USED +CHECKED\n1 {4}sha256:[0-9a-f]{12} {2}5\.\d\d KiB {2}\d+ d ago {2}\d+ d ago\nall /,
+      /^TAG {2}DIGEST {15,}HELD {2}USED +CHECKED +STAYS\n1 {4}sha256:[0-9a-f]{12} {2}5\.\d\d KiB {2}\d+ d ago {2}\d+ d ago\nall /,
     );
     const sites = await layover(["cache", "ls"], cwd);
     expect(sites.stdout).toMatch(
