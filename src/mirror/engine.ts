@@ -5,15 +5,25 @@ import type { Logger } from "../lib/log.ts";
 import type { HookCommand, MirrorEntry } from "../mirrors.ts";
 import type { CatalogQuery } from "../oci/hosted.ts";
 import type { Context, Listing, Registry } from "../oci/registry.ts";
+import type { Flights } from "../registry/flights.ts";
+import { failureOf } from "../registry/warm.ts";
 import type { BlobStore } from "../store/blobs.ts";
 import type { FactStore } from "../store/facts.ts";
-import type { EntryPlan, EntryReport, MirrorEvents, PlannedTag, SyncProgress } from "./outcome.ts";
+import { isoOf } from "./find.ts";
+import type { HookAbout, HookEnd } from "./hook.ts";
+import type { EntryPlan, EntryReport, FailedPart, MirrorEvents, SyncProgress } from "./outcome.ts";
+import { asJson, planOf } from "./plan.ts";
+import { letGoUncovered } from "./retention.ts";
+import { type Run, runOf } from "./run.ts";
+import { syncEntry } from "./sync.ts";
 import type { Target } from "./target.ts";
 
 export interface EngineCall {
   /** Its reason is thrown, with nothing half visible; what has come stays, and the next call goes on from there. */
   readonly signal: AbortSignal;
   readonly progress: (progress: SyncProgress) => void;
+  /** A part of the entry: one repository of a pattern, or one tag of it. As the source calls them. */
+  readonly only?: { readonly repository: string; readonly tag: string | undefined } | undefined;
 }
 
 export interface SyncCall extends EngineCall {
@@ -42,26 +52,13 @@ export interface MirrorSource {
   readonly listRepositories?: ((query: CatalogQuery, ctx: Context) => Promise<Listing>) | undefined;
 }
 
-export interface HookAbout {
-  readonly hook: "pre" | "post";
-  readonly run: string;
-  readonly tag: PlannedTag;
-}
-
-export interface HookEnd {
-  readonly ok: boolean;
-  /** The last of what it said, bounded. */
-  readonly output: string;
-  /** Where it is not `ok`. For people. */
-  readonly why?: string;
-}
-
 export interface EngineParts {
   /** By the site's own name. Throws OciError for what is no site any more. */
   readonly sourceOf: (site: string) => MirrorSource;
   /** Of another target than the site that it comes from. */
   readonly targetOf: (site: string) => Target;
   readonly blobs: BlobStore;
+  readonly flights: Pick<Flights, "get">;
   readonly facts: FactStore;
   readonly events: MirrorEvents;
   /** Never rejects. `timeout` in milliseconds. */
@@ -73,3 +70,37 @@ export interface EngineParts {
   readonly clock: Clock;
   readonly log: Logger;
 }
+
+export const mirrorEngine = (parts: EngineParts): MirrorEngine => ({
+  async check(entry, call) {
+    const run = attempt(parts, entry, call);
+    if (run.failure !== undefined) return { entry: entry.name, tags: [], failures: [run.failure] };
+    return asJson(run.run, await planOf(run.run, false));
+  },
+  async sync(entry, call) {
+    const number = call.run ?? numberOf(parts.clock());
+    const run = attempt(parts, entry, call);
+    if (run.failure === undefined) return syncEntry(run.run, number, call.missingOnly ?? false);
+    const at = isoOf(parts.clock());
+    const report = { ...NOTHING, entry: entry.name, startedAt: at, endedAt: at, run: number, failures: [run.failure] };
+    parts.events.ended(report);
+    return report;
+  },
+  letGoUncovered: (entries) => letGoUncovered(parts.facts, entries),
+});
+
+const NOTHING = { isGood: false, tags: [], expired: [], fetched: 0 } as const;
+
+type Attempt = { readonly run: Run; readonly failure?: undefined } | { readonly failure: FailedPart };
+
+/** A site of the entry may be none any more. */
+const attempt = (parts: EngineParts, entry: MirrorEntry, call: EngineCall): Attempt => {
+  try {
+    return { run: runOf(parts, entry, call) };
+  } catch (error) {
+    return { failure: failureOf(entry.name, error) };
+  }
+};
+
+/** `20260102T030405Z`. */
+const numberOf = (now: number): string => isoOf(now).replace(/\.\d+|[-:]/g, "");

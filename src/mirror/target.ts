@@ -18,6 +18,11 @@ export interface TargetMove {
 
 /** Throws OciError. */
 export interface Target {
+  /**
+   * Another registry, where each question costs a request: what stands there is believed to be whole, and nothing of it is kept here. Of what
+   * is here, the facts know what each tag was before, and what is kept for it (Mirroring).
+   */
+  readonly isElsewhere?: true;
   tag(repo: Repository, tag: Tag, ctx: Context): Promise<TargetTag | undefined>;
   hasManifest(repo: Repository, digest: Digest, ctx: Context): Promise<boolean>;
   hasBlob(repo: Repository, digest: Digest, ctx: Context): Promise<boolean>;

@@ -49,3 +49,29 @@ const fill = (template: string, values: BackupValues, tag: string): string => {
   const clean = name.replaceAll(/[^\w.-]/g, "-");
   return isTag(clean.slice(0, 1)) ? clean : `_${clean}`;
 };
+
+const SHAPES: Record<Variable, string> = {
+  tag: "",
+  date: "\\d{8}",
+  time: "\\d{6}",
+  digest: "[0-9a-f]{1,12}",
+  run: `[\\w.-]{0,${MAX_RUN}}`,
+};
+
+/** Whether a name can have come of the template for this tag, whatever the other values were. Without a template any can. */
+export const mayBeBackupOf = (template: string | undefined, tag: string): ((name: string) => boolean) => {
+  if (template === undefined) return () => true;
+  const shape = template
+    .split(/(\{\{\s*\w+\s*\}\})/)
+    .map((piece) => {
+      const [variable] = variablesOf(piece);
+      if (variable === undefined) return escaped(piece.replaceAll(/[^\w.-]/g, "-"));
+      return variable === "tag" ? escaped(tag) : (SHAPES[variable as Variable] ?? "");
+    })
+    .join("");
+  const whole = new RegExp(`^_?${shape}(?:-\\d+)?$`);
+  // what was too long was cut
+  return (name) => whole.test(name) || name.length === MAX_TAG;
+};
+
+const escaped = (text: string): string => text.replaceAll(/[.\\+*?[^\]$(){}=!<>|:#-]/g, "\\$&");

@@ -99,6 +99,8 @@ export interface TagQuery {
   /** Page size and where to go on (distribution-spec, "Listing tags"). */
   readonly n?: number;
   readonly last?: string;
+  /** In place of both: the query of a page link, verbatim, without `?`. */
+  readonly page?: string;
 }
 
 export interface ReferrersQuery {

@@ -8,7 +8,7 @@ export type OciRequest =
   | { readonly kind: "ping" } // end-1
   | { readonly kind: "blob"; readonly head: boolean; readonly repo: Repository; readonly digest: Digest } // end-2
   | { readonly kind: "manifest"; readonly head: boolean; readonly repo: Repository; readonly reference: Reference } // end-3
-  | { readonly kind: "tags"; readonly repo: Repository; readonly n?: number; readonly last?: string } // end-8a, end-8b
+  | { readonly kind: "tags"; readonly repo: Repository; readonly n?: number; readonly last?: string; readonly page?: string } // end-8a, end-8b
   | {
       readonly kind: "referrers";
       readonly repo: Repository;
@@ -130,6 +130,7 @@ export const requestPath = (
     case "manifest":
       return `/v2/${request.repo}/manifests/${request.reference}`;
     case "tags":
+      if (request.page !== undefined) return `/v2/${request.repo}/tags/list?${request.page}`;
       return withQuery(`/v2/${request.repo}/tags/list`, [
         ["n", request.n?.toString()],
         ["last", request.last],

@@ -24,7 +24,9 @@ type Listed = TagQuery | ReferrersQuery;
 const keyOf = async ({ facts, site }: ListingCacheParts, query: Listed): Promise<ListingKey | undefined> => {
   const { repo } = query;
   if (!("digest" in query))
-    return query.n === undefined && query.last === undefined ? { site: site.host, repo, key: "tags" } : undefined;
+    return query.n === undefined && query.last === undefined && query.page === undefined
+      ? { site: site.host, repo, key: "tags" }
+      : undefined;
   if (query.artifactType !== undefined || query.page !== undefined) return undefined;
   const isHeld = told(await facts.link({ site: site.host, repo, digest: query.digest })) !== undefined;
   return isHeld ? { site: site.host, repo, key: `referrers ${query.digest}` } : undefined;

@@ -6,7 +6,7 @@ import type { Digest } from "../oci/digest.ts";
 import { isOciError } from "../oci/error.ts";
 import type { Reference, Repository } from "../oci/reference.ts";
 import type { Context, Manifest, Registry } from "../oci/registry.ts";
-import type { BlobStore } from "../store/blobs.ts";
+import { type BlobStore, StoreFull } from "../store/blobs.ts";
 
 const AT_ONCE = 4;
 
@@ -160,7 +160,7 @@ class Warming {
 
 export const failureOf = (reference: string, error: unknown): WarmFailure => ({
   reference,
-  code: isOciError(error) ? error.code : "UNKNOWN",
+  code: isOciError(error) ? error.code : error instanceof StoreFull ? "STORE_FULL" : "UNKNOWN",
   message: error instanceof Error ? error.message : String(error),
 });
 

@@ -1,0 +1,89 @@
+// How much of what was replaced is kept: by count, newest first, and by age. Pure, and what is done by it.
+
+import { mayBeBackupOf } from "../mirrors/backup.ts";
+import { writes } from "../mirrors/covers.ts";
+import type { MirrorEntry } from "../mirrors.ts";
+import type { Digest } from "../oci/digest.ts";
+import type { FactStore, TagKey, TagMove } from "../store/facts.ts";
+import { everyRow } from "../store/inventory.ts";
+import type { KeptRoot } from "../store/mirroring.ts";
+import type { TagName } from "./outcome.ts";
+import { nameOf, type Run } from "./run.ts";
+
+/** Moves that are looked back on. */
+const HISTORY = 2_000;
+const PAGE = 1_000;
+
+export interface Keeping {
+  readonly kept: readonly Pick<KeptRoot, "root" | "at">[];
+  /** Newest first, as far back as it was read. */
+  readonly history: readonly TagMove[];
+  /** Whether there are moves that were not read. */
+  readonly isCut: boolean;
+  /** What the tag is, and what a sync is to make of it. */
+  readonly current: Digest | undefined;
+  readonly wanted: Digest | undefined;
+  readonly keep: MirrorEntry["keep"];
+  readonly at: number;
+}
+
+/** What need not be kept any more: replaced for long enough, or never come so far as to be the tag. */
+export const toLetGo = ({ kept, history, isCut, current, wanted, keep, at }: Keeping): Digest[] => {
+  const others = kept.filter(({ root }) => root !== current && root !== wanted);
+  const replaced: { readonly root: Digest; readonly replacedAt: number }[] = [];
+  const gone: Digest[] = [];
+  for (const { root, at: keptSince } of others) {
+    const move = history.findIndex(({ digest }) => digest === root);
+    if (move === -1 && !isCut) gone.push(root);
+    else replaced.push({ root, replacedAt: history[move - 1]?.at ?? keptSince });
+  }
+  const newestFirst = replaced.toSorted((a, b) => b.replacedAt - a.replacedAt);
+  const isExpired = (replacedAt: number) => keep.for !== undefined && at - replacedAt > keep.for;
+  return [
+    ...gone,
+    ...newestFirst.filter(({ replacedAt }, i) => i >= keep.count || isExpired(replacedAt)).map(({ root }) => root),
+  ];
+};
+
+/** Backup names that are taken away. */
+export const letGoOld = async (run: Run, key: TagKey, wanted: Digest | undefined): Promise<TagName[]> => {
+  const { facts, clock } = run.parts;
+  const { digest: current } = (await facts.tag(key)) ?? {};
+  const kept = await facts.mirroring.kept(key);
+  if (kept.every(({ root }) => root === current || root === wanted)) return [];
+  const history = await facts.tagHistory(key, HISTORY);
+  const isCut = history.length === HISTORY;
+  const expired: TagName[] = [];
+  for (const root of toLetGo({ kept, history, isCut, current, wanted, keep: run.entry.keep, at: clock() })) {
+    // names first: of what is kept no longer none would be looked for
+    expired.push(...(await removeBackups(run, key, root)));
+    await facts.mirroring.letGo(key, root);
+  }
+  return expired;
+};
+
+const removeBackups = async (run: Run, key: TagKey, root: Digest): Promise<TagName[]> => {
+  const { facts } = run.parts;
+  const isIts = mayBeBackupOf(run.entry.backup, key.tag);
+  const removed: TagName[] = [];
+  for (const other of await facts.inventory.tagsOf(root, { limit: PAGE })) {
+    if (other.site !== key.site || other.repo !== key.repo || other.tag === key.tag || !isIts(other.tag)) continue;
+    if ((await facts.tag(other))?.hold?.kind !== "backup") continue;
+    await run.target.removeBackup(other.repo, other.tag, run.context());
+    removed.push(nameOf(other));
+  }
+  return removed;
+};
+
+/** Of tags that no entry writes any more, as many as there are. Their names, and those of their backups, stay what they are. */
+export const letGoUncovered = async (facts: FactStore, entries: readonly MirrorEntry[]): Promise<number> => {
+  const { mirroring } = facts;
+  const writer = writes(entries);
+  let count = 0;
+  for await (const key of everyRow<TagKey>((page) => mirroring.keptTags(page))) {
+    if (writer(key.site, key.repo, key.tag) !== undefined) continue;
+    for (const { root } of await mirroring.kept(key)) await mirroring.letGo(key, root);
+    count += 1;
+  }
+  return count;
+};

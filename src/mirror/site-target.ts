@@ -1,0 +1,86 @@
+// The site itself as a target: what is read through its cache is held and linked by that, so there is nothing left to do but to see that it
+// is there, and to move the tag. Its stores and links stay the only way in.
+import type { Clock } from "../lib/clock.ts";
+import type { Digest } from "../oci/digest.ts";
+import { OciError } from "../oci/error.ts";
+import type { Repository } from "../oci/reference.ts";
+import type { Flights } from "../registry/flights.ts";
+import { told } from "../registry/told.ts";
+import type { BlobStore } from "../store/blobs.ts";
+import type { FactStore } from "../store/facts.ts";
+import type { Target } from "./target.ts";
+
+export interface SiteTargetParts {
+  readonly site: string;
+  readonly blobs: BlobStore;
+  readonly flights: Pick<Flights, "get">;
+  readonly facts: FactStore;
+  readonly clock: Clock;
+}
+
+export const siteTarget = ({ site, blobs, flights, facts, clock }: SiteTargetParts): Target => {
+  const isHeld = async (digest: Digest) => (await blobs.stat(digest)) !== undefined;
+  const linkOf = async (repo: Repository, digest: Digest) => told(await facts.link({ site, repo, digest }));
+  const hasManifest = async (repo: Repository, digest: Digest) =>
+    (await linkOf(repo, digest))?.mediaType !== undefined && (await isHeld(digest));
+  const hasBlob = async (repo: Repository, digest: Digest) =>
+    (await linkOf(repo, digest)) !== undefined && (await isHeld(digest));
+  return {
+    async tag(repo, tag) {
+      const fact = await facts.tag({ site, repo, tag });
+      if (fact?.digest === undefined) return undefined;
+      return { digest: fact.digest, ...(fact.hold !== undefined && { heldBy: fact.hold.kind }) };
+    },
+    hasManifest,
+    hasBlob,
+    async putBlob(repo, { digest }, open, came, ctx) {
+      const before = await blobs.stat(digest);
+      const { body, provenance } = await open(ctx);
+      if (before !== undefined) body.destroy();
+      else await readOut(body, came, ctx.signal);
+      // its readers have the last byte before it has its name
+      await flights.get(digest)?.done;
+      if (provenance.source === "uncached" || !(await hasBlob(repo, digest))) throw unkept(digest);
+    },
+    async putManifest(repo, { descriptor: { digest } }) {
+      if (!(await hasManifest(repo, digest))) throw unkept(digest);
+    },
+    async moveTag(repo, tag, from, { digest, created }) {
+      const key = { site, repo, tag };
+      const fact = await facts.tag(key);
+      if (fact?.digest !== from || fact?.hold !== undefined) return false;
+      const move = { digest, at: clock(), reason: "sync", ...(created !== undefined && { created }) } as const;
+      return facts.moveTag(key, move, fact?.generation ?? 0);
+    },
+    async backup(repo, tag, { digest, created }) {
+      const hold = { digest, at: clock(), kind: "backup", ...(created !== undefined && { created }) } as const;
+      await facts.holdTag({ site, repo, tag }, hold);
+    },
+    async removeBackup(repo, tag) {
+      const key = { site, repo, tag };
+      if ((await facts.tag(key))?.hold?.kind !== "backup") return;
+      await facts.releaseTag(key);
+      const { generation = 0 } = (await facts.tag(key)) ?? {};
+      await facts.moveTag(key, { digest: undefined, at: clock(), reason: "expire" }, generation);
+    },
+  };
+};
+
+/** It ends cleanly only when every byte of it was right. */
+const readOut = async (
+  body: AsyncIterable<Buffer> & { destroy(error?: Error): unknown },
+  came: (bytes: number) => void,
+  signal: AbortSignal,
+): Promise<void> => {
+  const leave = () => void body.destroy(signal.reason as Error);
+  signal.addEventListener("abort", leave, { once: true });
+  try {
+    signal.throwIfAborted();
+    for await (const chunk of body) came(chunk.length);
+  } finally {
+    signal.removeEventListener("abort", leave);
+    body.destroy();
+  }
+};
+
+const unkept = (digest: Digest): OciError => new OciError("STORE_FULL", `${digest} could not be kept: there is no room for it`);
