@@ -19,7 +19,9 @@ import { formatAddress } from "./lib/listen.ts";
 import type { Logger } from "./lib/log.ts";
 import { parsePrefixes } from "./lib/prefixes.ts";
 import { installationToken } from "./lib/secret.ts";
+import type { MirrorFigures } from "./mirror/figures.ts";
 import type { Flights } from "./registry/flights.ts";
+import type { Site } from "./sites.ts";
 import type { KeptState } from "./store/kept.ts";
 import type { SweepReport } from "./store/sweep.ts";
 
@@ -30,6 +32,8 @@ export interface AdminParts extends StoreParts, SiteParts {
   readonly bypass: BypassSwitch;
   readonly flights: Flights;
   readonly doors: Pick<SiteDoors, "opened">;
+  /** How the managed mirror stands; `undefined`: nothing is mirrored. */
+  readonly mirror?: () => MirrorFigures | undefined;
   readonly log: Logger;
 }
 
@@ -64,6 +68,7 @@ export const openAdmin = async (address: Address, parts: AdminParts): Promise<Ad
       operations: serverOperations(parts, underWay),
       content: contentOf(parts.kept.blobs),
       underWay,
+      metrics: (accept) => metricsText(parts, accept),
       guard: { token, names: [...config.names, plainHost(hostname())] },
       version,
       log,
@@ -71,6 +76,34 @@ export const openAdmin = async (address: Address, parts: AdminParts): Promise<Ad
     clients: (client) => isLoopback(client) || isClient(client),
   };
 };
+
+/** What writes it is loaded when somebody asks. */
+const metricsText = async (parts: AdminParts, accept: string | undefined) => {
+  const { version, condition, flights, kept, doors, mirror } = parts;
+  const [{ exposition }, { serverFamilies }, { mirrorFamilies }] = await Promise.all([
+    import("./admin/exposition.ts"),
+    import("./admin/metrics.ts"),
+    import("./admin/mirror-metrics.ts"),
+  ]);
+  const opened = doors.opened();
+  const families = serverFamilies({
+    version,
+    startedAt: performance.timeOrigin,
+    condition: await condition(),
+    room: roomOf(await kept.state(), kept.disk.room.isFull),
+    flights: { underWay: flights.underWay().length, counts: flights.counts() },
+    sites: opened.filter(isConfigured).map(({ site, standing }) => ({ site: site.host, upstreams: standing() })),
+    below: Object.fromEntries(
+      parts.config.wildcards.map(({ host }) => [host, opened.filter(({ site }) => site.wildcard === host).length]),
+    ),
+    heldTags: await kept.facts.inventory.heldTags(),
+  });
+  const figures = mirror?.();
+  return exposition([...families, ...(figures === undefined ? [] : mirrorFamilies(figures))], accept);
+};
+
+/** Hosts that a wildcard stands for are made up by whoever asks. */
+const isConfigured = ({ site }: { readonly site: Site }): boolean => site.wildcard === undefined;
 
 const serverOperations = (parts: AdminParts, underWay: UnderWay): Operations => {
   const { config, version, condition, flights } = parts;

@@ -27,7 +27,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     ...["lib", "oci", "tls", "store", "registry", "config", "admin", "http", "sites"],
     ...["app-admin", "app-ca", "app-setup", "app-sites", "app-store", "app-tunnels"],
   ],
-  "app-admin": ["lib", "oci", "store", "registry", "config", "admin", "sites", "app-sites", "app-store"],
+  "app-admin": ["lib", "oci", "store", "registry", "mirror", "config", "admin", "sites", "app-sites", "app-store"],
   "app-alone": ["lib", "oci", "store", "registry", "config", "admin", "sites", "app-store"],
   "app-below": ["lib", "oci", "registry", "sites"],
   "app-ca": ["lib", "tls", "config", "sites"],

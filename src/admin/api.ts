@@ -16,6 +16,8 @@ export interface ApiParts {
   readonly content: Content;
   readonly underWay: UnderWay;
   readonly guard: Guard;
+  /** As text, for whoever accepts that. */
+  readonly metrics: (accept: string | undefined) => Promise<{ readonly type: string; readonly body: string }>;
   readonly version: string;
   readonly log: Logger;
 }
@@ -40,7 +42,10 @@ export interface Api {
 
 type Operation = (input: unknown, call: Call) => Promise<unknown>;
 
-export const adminApi = ({ operations, content, underWay, guard, version, log }: ApiParts): Api => {
+/** Where Prometheus looks unless it is told otherwise. */
+const METRICS = "/metrics";
+
+export const adminApi = ({ operations, content, underWay, guard, metrics, version, log }: ApiParts): Api => {
   const contents = new ContentRoute(content);
   const run = (name: OperationName) => operations[name].bind(operations) as Operation;
 
@@ -49,12 +54,14 @@ export const adminApi = ({ operations, content, underWay, guard, version, log }:
     admit(guard, host, req.headers);
     res.setHeader("layover-version", version);
     if (isContent(request.path)) return contents.answer(request, goneOf(res));
+    if (request.path === METRICS) {
+      refuseOthers(request, "GET");
+      const { type, body } = await metrics(req.headers.accept);
+      return send(res, 200, type, body);
+    }
     const name = nameOf(request.path);
     const route: Route = ROUTES[name];
-    if (route.method !== method) {
-      res.setHeader("allow", route.method);
-      throw new AdminError("METHOD_NOT_ALLOWED", `${route.path} takes ${route.method} only`);
-    }
+    refuseOthers(request, route.method);
     const given = method === "GET" ? fieldsOf(request.query) : await readJson(req);
     // with it comes zod, 6 MB that a server which nobody asks anything need not hold
     const { parseInput } = await import("./inputs.ts");
@@ -92,6 +99,12 @@ const nameOf = (path: string): OperationName => {
   return name as OperationName;
 };
 
+const refuseOthers = ({ res, path, method }: ApiRequest, taken: Route["method"]): void => {
+  if (method === taken) return;
+  res.setHeader("allow", taken);
+  throw new AdminError("METHOD_NOT_ALLOWED", `${path} takes ${taken} only`);
+};
+
 const fieldsOf = (query: URLSearchParams): Record<string, string> => {
   const names = [...query.keys()];
   if (new Set(names).size < names.length) throw new AdminError("INVALID", "a parameter is given twice");
@@ -122,11 +135,13 @@ const fail = ({ req, res }: ApiRequest, { code, message }: { code: string; messa
   sendJson(res, new AdminError(code as AdminError["code"], message).status, { error: { code, message } });
 };
 
-const sendJson = (res: ServerResponse, status: number, value: unknown): void => {
-  const body = `${JSON.stringify(value)}\n`;
+const sendJson = (res: ServerResponse, status: number, value: unknown): void =>
+  send(res, status, "application/json", `${JSON.stringify(value)}\n`);
+
+const send = (res: ServerResponse, status: number, type: string, body: string): void => {
   res
     .writeHead(status, {
-      "content-type": "application/json",
+      "content-type": type,
       "content-length": Buffer.byteLength(body),
       "cache-control": "no-store",
       "x-content-type-options": "nosniff",

@@ -2,7 +2,7 @@
 // a page costs the same wherever it begins, and nothing is listed twice while things come and go.
 import type { Digest } from "../oci/digest.ts";
 import type { Repository, Tag } from "../oci/reference.ts";
-import type { LinkKey, TagFact, TagKey } from "./facts.ts";
+import type { Hold, LinkKey, TagFact, TagKey } from "./facts.ts";
 import type { Holding } from "./holdings.ts";
 
 export interface RepositoryRow {
@@ -67,6 +67,8 @@ export interface Inventory {
   links(site: string, repo: Repository, page: Page<Digest>): Promise<LinkRow[]>;
   /** The repositories that hold a digest, by site and name. */
   linkers(digest: Digest, page: Page<Pick<Linker, "site" | "repo">>): Promise<Linker[]>;
+  /** How many tags somebody holds, by how. */
+  heldTags(): Promise<Readonly<Record<Hold["kind"], number>>>;
   /** The tags that stand for a digest, by site, repository and name. */
   tagsOf(digest: Digest, page: Page<TagKey>): Promise<TagKey[]>;
   /** By digest, at most up to and including `last`. */

@@ -104,6 +104,11 @@ const memoryInventory = ({ tags, links }: Known, kept: ReadonlyMap<Digest, Holdi
         .map(([{ site, repo }, { mediaType }]) => ({ site, repo, mediaType }))
         .sort((a, b) => compare(a.site, b.site) || compare(a.repo, b.repo))
         .slice(0, limit),
+    heldTags: async () => {
+      const counts = { pin: 0, rollback: 0, backup: 0 };
+      for (const [, { hold }] of named()) if (hold !== undefined) counts[hold.kind] += 1;
+      return counts;
+    },
     tagsOf: async (digest, { after, limit }) =>
       named()
         .filter(([key, fact]) => fact.digest === digest && (after === undefined || byTag(key, after) > 0))

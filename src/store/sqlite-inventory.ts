@@ -55,6 +55,10 @@ export const sqliteInventory = (connection: Connection): Inventory => ({
         limit,
       )
       .map((row) => ({ site: String(row["site"]), repo: row["repo"] as Repository, mediaType: optional(row["media_type"]) })),
+  heldTags: async () => {
+    const rows = connection.all("SELECT hold, count(*) AS tags FROM tags WHERE hold IS NOT NULL GROUP BY hold");
+    return { pin: 0, rollback: 0, backup: 0, ...Object.fromEntries(rows.map((row) => [row["hold"], Number(row["tags"])])) };
+  },
   tagsOf: async (digest, { after, limit }) =>
     connection
       .all(

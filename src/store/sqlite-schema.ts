@@ -73,6 +73,7 @@ export const STEPS = [
    CREATE TABLE keeps (
      site TEXT NOT NULL, repo TEXT NOT NULL, tag TEXT NOT NULL, root TEXT NOT NULL, digest TEXT NOT NULL, at INTEGER NOT NULL,
      PRIMARY KEY (site, repo, tag, root, digest)) STRICT, WITHOUT ROWID;
+   CREATE INDEX tags_by_hold ON tags (hold) WHERE hold IS NOT NULL;
    CREATE INDEX keeps_by_digest ON keeps (digest);
    CREATE TABLE sightings (
      site TEXT NOT NULL, repo TEXT NOT NULL, tag TEXT NOT NULL, digest TEXT NOT NULL, since INTEGER NOT NULL,

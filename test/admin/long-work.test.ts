@@ -31,6 +31,7 @@ const listener = async (
     content: {} as Content,
     underWay: new UnderWay(),
     guard: { token: TOKEN, names: [] },
+    metrics: () => Promise.reject(new Error("nobody asks for them here")),
     version: "1.2.3",
     log: silent,
   });

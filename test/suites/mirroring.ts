@@ -51,6 +51,18 @@ export const mirroringSuite = (name: string, make: () => Promise<FactStore>): vo
       expect(await facts.inventory.tags(KEY.site, KEY.repo, { limit: 9 })).toMatchObject([{ hold: { kind: "pin", since: 5 } }]);
     });
 
+    it("are counted by what holds them", async () => {
+      const facts = await make();
+      expect(await facts.inventory.heldTags()).toEqual({ pin: 0, rollback: 0, backup: 0 });
+      await facts.moveTag(KEY, { digest: A, at: 1, reason: "pull" }, 0);
+      await facts.holdTag(KEY, { digest: A, at: 1, kind: "pin" });
+      await facts.holdTag(OTHER, { digest: B, at: 1, kind: "pin" });
+      expect(await facts.inventory.heldTags()).toEqual({ pin: 2, rollback: 0, backup: 0 });
+      await facts.holdTag(OTHER, { digest: A, at: 2, kind: "backup" });
+      await facts.releaseTag(KEY);
+      expect(await facts.inventory.heldTags()).toEqual({ pin: 0, rollback: 0, backup: 1 });
+    });
+
     it("keep what they stand for, whether it comes before the word or after it", async () => {
       const facts = await make();
       await hold(facts, A);
