@@ -1,11 +1,13 @@
 // Whoever runs the machine: fetches ahead of the engines, looks through what is held, finds what the disk has spoilt, forgets.
-import { readFile, stat, writeFile } from "node:fs/promises";
-import { afterAll, beforeAll, expect, onTestFailed, test } from "vitest";
+import { mkdir, readFile, stat, writeFile } from "node:fs/promises";
+import { afterAll, beforeAll, expect, onTestFailed, onTestFinished, test } from "vitest";
 import type { Shown, Status, Verified, WarmAnswer } from "../../src/admin/answers.ts";
 import type { Engine } from "./engine.ts";
 import { Image } from "./image.ts";
-import { outcome, type Ran } from "./part.ts";
+import { ADDRESS } from "./layover.ts";
+import { outcome, Part, type Ran, run } from "./part.ts";
 import { USERS } from "./tokens.ts";
+import { until } from "./until.ts";
 import { GUARDED, OPEN, World } from "./world.ts";
 
 const NAME = `${OPEN}/acme/app:v1`;
@@ -78,6 +80,36 @@ test("what is held is shown, and how everything stands", async () => {
   expect(status).toMatchObject({ code: 0, ready: true });
   expect(status.sites.map(({ site }) => site)).toEqual(expect.arrayContaining([OPEN, GUARDED]));
   expect((await world.layover.command("explain", NAME)).out).toMatch(/\nnow {9}\w+/);
+});
+
+test("a real Prometheus scrapes it by the admin token, and finds nothing wrong with what it is told", async () => {
+  onTestFailed(() => world.explain());
+  const dir = `${world.dir}/prometheus`;
+  await mkdir(dir);
+  const target = {
+    job_name: "layover",
+    scrape_interval: "1s",
+    authorization: { credentials_file: `${world.layover.data}/admin.token` },
+    static_configs: [{ targets: [`${ADDRESS}:9180`] }],
+  };
+  await writeFile(`${dir}/prometheus.yml`, JSON.stringify({ scrape_configs: [target] }));
+  const api = "http://127.0.0.1:9090";
+  const argv = ["prometheus", `--config.file=${dir}/prometheus.yml`, `--storage.tsdb.path=${dir}/data`];
+  const ready = async () => (await fetch(`${api}/-/ready`)).ok;
+  const prometheus = await Part.start("prometheus", [...argv, "--web.listen-address=127.0.0.1:9090"], `${dir}/log`, ready);
+  onTestFinished(() => prometheus.stop());
+  const sampleOf = async (query: string) => {
+    const answer = await fetch(`${api}/api/v1/query?query=${encodeURIComponent(query)}`);
+    const { data } = (await answer.json()) as { data: { result: { value: [number, string] }[] } };
+    return data.result[0]?.value[1];
+  };
+  await until("a scrape", 15_000, async () => (await sampleOf('up{job="layover"}')) === "1");
+  expect(await sampleOf("layover_ready")).toBe("1");
+  expect(Number(await sampleOf('layover_flight_events_total{event="landed"}'))).toBeGreaterThan(0);
+  expect(await sampleOf(`layover_upstream_up{site="${OPEN}"}`)).toBe("1");
+  const curl = `curl -sS -H "Authorization: Bearer $(cat ${world.layover.data}/admin.token)" http://${ADDRESS}:9180/metrics`;
+  const { code, out, err } = await run(["sh", "-c", `${curl} | promtool check metrics`]);
+  expect({ code, out, err }).toEqual({ code: 0, out: "", err: "" });
 });
 
 test("a layer that the disk has spoilt is found, and healed by the next pull", async () => {
