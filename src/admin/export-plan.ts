@@ -52,7 +52,8 @@ class Planning {
     if (this.#input.referrers !== false)
       for (const { place, digests } of this.#places.values()) await this.#referrers(place, digests);
     return {
-      roots: sortedBy([...this.#roots.values()], ({ reference = "", digest }) => `${reference} ${digest}`),
+      // what has a name first: some look no further
+      roots: sortedBy([...this.#roots.values()], ({ reference = "\uffff", digest }) => `${reference} ${digest}`),
       blobs: sortedBy(
         [...this.#blobs].map(([digest, size]) => ({ digest, size })),
         ({ digest }) => digest,

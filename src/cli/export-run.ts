@@ -66,6 +66,6 @@ const printed = (
   const named = roots.flatMap(({ reference, digest }) => (reference === undefined ? [] : [`${reference}  ${digest}\n`]));
   const before = resumed === 0 ? "" : `, ${about(resumed)} of it there before`;
   const others = roots.length === named.length ? "" : `, ${roots.length - named.length} referrers`;
-  const without = left.length === 0 ? "" : `not held, and left out: ${left.slice(0, 20).join("; ")}\n`;
+  const without = left.length === 0 ? "" : `left out: ${left.slice(0, 20).join("; ")}\n`;
   return `${named.join("")}${without}${output}: ${about(bytes)}${before}; ${named.length} images${others}, ${blobs.length} blobs\n`;
 };
