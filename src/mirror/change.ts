@@ -34,7 +34,7 @@ export const changeTag = async (
   const { place, now } = work;
   const { pre, post } = run.entry.hooks;
   const reference = written(place.target);
-  telling.step("hook");
+  if (pre !== undefined) telling.step("hook");
   const tested = await hook(run, pre, { hook: "pre", run: number, tag: planned });
   if (tested !== undefined && !tested.ok) return { outcome: "stopped", ...hookFailure(reference, "pre", tested) };
   telling.step("moving");
@@ -42,7 +42,7 @@ export const changeTag = async (
   const said = backup === undefined ? {} : { backup };
   if (!(await target.moveTag(place.target.repo, place.target.tag, now?.digest, to, ctx)))
     return { ...said, ...(await overtaken(run, work, to, ctx)) };
-  telling.step("hook");
+  if (post !== undefined) telling.step("hook");
   const told = await hook(run, post, { hook: "post", run: number, tag: planned });
   if (told === undefined) return { outcome: "done", ...said, ...outputOf(tested) };
   return { outcome: "done", ...said, ...(told.ok ? outputOf(told) : hookFailure(reference, "post", told)) };

@@ -62,7 +62,8 @@ export const planOf = async (run: Run, missingOnly: boolean): Promise<Plan> => {
   });
   run.telling.spent(ctx.tally);
   const order = new Map(places.map((place, i) => [place, i]));
-  findings.found.sort((a, b) => (order.get(a.place) ?? 0) - (order.get(b.place) ?? 0));
+  const placeOf = ({ place }: Found) => order.get(place) ?? places.length;
+  findings.found.sort((a, b) => placeOf(a) - placeOf(b));
   return findings;
 };
 

@@ -30,19 +30,16 @@ export interface Keeping {
 /** What need not be kept any more: replaced for long enough, or never come so far as to be the tag. */
 export const toLetGo = ({ kept, history, isCut, current, wanted, keep, at }: Keeping): Digest[] => {
   const others = kept.filter(({ root }) => root !== current && root !== wanted);
-  const replaced: { readonly root: Digest; readonly replacedAt: number }[] = [];
-  const gone: Digest[] = [];
-  for (const { root, at: keptSince } of others) {
+  const found = others.map(({ root, at: keptSince }) => {
     const move = history.findIndex(({ digest }) => digest === root);
-    if (move === -1 && !isCut) gone.push(root);
-    else replaced.push({ root, replacedAt: history[move - 1]?.at ?? keptSince });
-  }
-  const newestFirst = replaced.toSorted((a, b) => b.replacedAt - a.replacedAt);
+    return { root, move: move === -1 ? history.length : move, replacedAt: history[move - 1]?.at ?? keptSince };
+  });
+  const never = found.filter(({ move }) => move === history.length && !isCut);
+  // by the order of the moves: clocks may have been turned between them
+  const replaced = found.filter((one) => !never.includes(one)).toSorted((a, b) => a.move - b.move);
   const isExpired = (replacedAt: number) => keep.for !== undefined && at - replacedAt > keep.for;
-  return [
-    ...gone,
-    ...newestFirst.filter(({ replacedAt }, i) => i >= keep.count || isExpired(replacedAt)).map(({ root }) => root),
-  ];
+  const expired = replaced.filter(({ replacedAt }, i) => i >= keep.count || isExpired(replacedAt));
+  return [...never, ...expired].map(({ root }) => root);
 };
 
 /** Backup names that are taken away. */
