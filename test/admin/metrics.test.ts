@@ -55,15 +55,18 @@ describe("/metrics", () => {
     expect(before.value("layover_room_blobs")).toBe(0);
     expect(before.families.has("layover_upstream_up")).toBe(false);
     expect((await front.ask(`/v2/acme/app/blobs/${layers[0]!.digest}`)).status).toBe(200);
-    const size = layers[0]!.bytes.length;
-    await expect.poll(async () => (await scrape(front)).value("layover_room_held_bytes")).toBe(size);
+    // who reads it has it before it is accounted for
+    await expect
+      .poll(async () => {
+        const { value } = await scrape(front);
+        return [value("layover_room_held_bytes"), value("layover_room_blobs"), value("layover_flights")];
+      })
+      .toEqual([layers[0]!.bytes.length, 1, 0]);
     const { value } = await scrape(front);
     const labels = { site: "registry.test", origin: upstream.url.origin };
     expect(value("layover_upstream_up", labels)).toBe(1);
-    expect(value("layover_room_blobs")).toBe(1);
     expect(value("layover_room_full")).toBe(0);
     expect(value("layover_flight_events_total", { event: "landed" })).toBe(1);
-    expect(value("layover_flights")).toBe(0);
     expect(value("layover_mirror_held_tags", { by: "pin" })).toBe(0);
     expect(value("process_resident_memory_bytes")).toBeGreaterThan(10_000_000);
     expect(value("process_start_time_seconds")! * 1_000).toBeLessThan(Date.now());
