@@ -40,7 +40,7 @@ const sideLine = (name: string, { digest, created, held }: DiffSide): string =>
 const imageLines = ({ platform, from, to, config, layers }: ImageDiff): string[] => [
   `~ ${platform ?? "image"}  ${short(from)}  →  ${short(to)}`,
   ...config.flatMap(changeLines),
-  `    ${layers.shared.count} layers are the same, ${about(layers.shared.bytes)}`,
+  `  = layers: ${layers.shared.count}, ${about(layers.shared.bytes)}`,
   ...layers.removed.map((layer) => `  - layer ${layerText(layer)}`),
   ...layers.added.map((layer) => `  + layer ${layerText(layer)}`),
 ];

@@ -32,9 +32,20 @@ export const run = (
 
 /** One of our commands, registered alone, in a process of its own. */
 export const layover = (args: readonly string[], cwd: string, env: NodeJS.ProcessEnv = {}): Promise<Outcome> => {
-  const commands = ["bypass", "ca", "cache", "config", "doctor", "explain", "health", "refresh", "setup", "status", "warm"].map(
-    (name) => `(await import("${join(import.meta.dirname, `../../src/cli/${name}.ts`)}")).${name}Command(p);`,
-  );
+  const commands = [
+    "bypass",
+    "ca",
+    "cache",
+    "config",
+    "doctor",
+    "explain",
+    "health",
+    "refresh",
+    "setup",
+    "status",
+    "tags",
+    "warm",
+  ].map((name) => `(await import("${join(import.meta.dirname, `../../src/cli/${name}.ts`)}")).${name}Command(p);`);
   const program = `const { Command } = await import("${import.meta.resolve("commander")}"); const p = new Command("layover"); ${commands.join(" ")} await p.parseAsync();`;
   const clean = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("LAYOVER_")));
   return run(process.execPath, ["--input-type=module", "--eval", program, ...args], "", {
