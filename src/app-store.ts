@@ -12,6 +12,7 @@ import { parseImage, written } from "./admin/references.ts";
 import { tagOperations } from "./admin/tags.ts";
 import type { TagOperations } from "./admin/tags-operations.ts";
 import type { Logger } from "./lib/log.ts";
+import type { Mirrored } from "./mirrors.ts";
 import type { Sites } from "./sites.ts";
 import { type CollectOptions, collect } from "./store/collect.ts";
 import { forget } from "./store/forget.ts";
@@ -22,6 +23,8 @@ export interface StoreParts {
   readonly sites: Sites;
   readonly kept: Kept;
   readonly log: Logger;
+  /** What is mirrored just now; nothing, where it is left out. */
+  readonly mirrored?: Mirrored;
 }
 
 type StoreOperations = TagOperations &
@@ -31,7 +34,7 @@ type StoreOperations = TagOperations &
   >;
 
 export const storeOperations = (parts: StoreParts): StoreOperations => {
-  const { sites, kept, log } = parts;
+  const { sites, kept, log, mirrored } = parts;
   const { facts, disk, blobs, clock } = kept;
   return {
     list: (input) => listCache({ sites, facts }, input),
@@ -42,7 +45,7 @@ export const storeOperations = (parts: StoreParts): StoreOperations => {
     collect: (input, call) => collectAll(parts, input, call),
     exportPlan: (input) => exportPlan({ sites, facts, blobs: disk }, input),
     ...importOperations({ sites, facts, blobs, clock }),
-    ...tagOperations({ sites, facts, blobs: disk, clock, log }),
+    ...tagOperations({ sites, facts, blobs: disk, clock, log, mirrored }),
   };
 };
 

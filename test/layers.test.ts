@@ -43,7 +43,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   "app-reading": ["lib", "oci", "store", "upstream", "registry", "mirror", "sites", "app-upstream"],
   "app-source": ["oci", "registry", "mirror"],
   "app-subjects": ["lib", "oci", "store", "registry", "sites", "app-upstream"],
-  "app-store": ["lib", "oci", "store", "admin", "sites"],
+  "app-store": ["lib", "oci", "store", "admin", "sites", "mirrors"],
   "app-tunnels": ["lib", "tls", "upstream", "config", "http", "app-names"],
   "app-upstream": ["lib", "oci", "upstream", "registry", "sites"],
 };
