@@ -1,5 +1,6 @@
-// Tags as versions. A version is `v` or nothing, one to three numbers (those left out are 0), and maybe a suffix. `-alpha`, `-beta`, `-rc`
-// and the like make a pre-release, which comes before its release, as npm has it; any other suffix is a variant (`-alpine`) of the same version.
+// Tags as versions. A version is `v` or nothing, numbers (of the first three, those left out are 0), and maybe a suffix. `-alpha`, `-beta`,
+// `-rc` and the like make a pre-release, which comes before its release, as npm has it; any other suffix is a variant (`-alpine`) of the same
+// version. Further numbers (`1.2.3.4`) order what is the same version otherwise.
 import semver from "semver";
 
 export interface Version {
@@ -7,23 +8,24 @@ export interface Version {
   readonly isPreRelease: boolean;
   /** Without the `-`; empty where there is none. */
   readonly variant: string;
-  /** How many numbers were written. */
+  /** Those that were written, and those behind the third. */
   readonly numbers: number;
+  readonly further: string;
 }
 
-const VERSION = /^v?(\d{1,15})(?:\.(\d{1,15}))?(?:\.(\d{1,15}))?(?:[-_](.+))?$/i;
+const VERSION = /^v?(\d{1,15})(?:\.(\d{1,15}))?(?:\.(\d{1,15}))?((?:\.\d{1,15})*)(?:[-_](.+))?$/i;
 const PRE_RELEASE = /^(?:alpha|beta|rc|pre|preview|dev|snapshot|nightly|next|canary|ea|[abm](?=\d))(?![a-z])/i;
 
 /** `undefined`: no version. */
 export const versionOf = (tag: string): Version | undefined => {
-  const [, major, minor, patch, suffix = ""] = VERSION.exec(tag) ?? [];
+  const [, major, minor, patch, further = "", suffix = ""] = VERSION.exec(tag) ?? [];
   if (major === undefined) return undefined;
   const release = [major, minor ?? "0", patch ?? "0"].map(Number).join(".");
   const isPreRelease = PRE_RELEASE.test(suffix);
   const version = semver.parse(isPreRelease ? `${release}-${identifiers(suffix)}` : release);
   if (version === null) return undefined;
   const numbers = [major, minor, patch].filter((part) => part !== undefined).length;
-  return { version, isPreRelease, variant: isPreRelease ? "" : suffix, numbers };
+  return { version, isPreRelease, variant: isPreRelease ? "" : suffix, numbers, further };
 };
 
 /** `rc1` comes after `rc.0` and before `rc10`: letters and digits are identifiers of their own (semver 2.0, 11). */
@@ -56,6 +58,7 @@ export const newestFirst = (a: string, b: string): number => {
   if (one === undefined || other === undefined) return one === undefined ? 1 : -1;
   return (
     semver.rcompare(one.version, other.version) ||
+    -natural(one.further, other.further) ||
     Number(one.variant !== "") - Number(other.variant !== "") ||
     other.numbers - one.numbers ||
     -natural(one.variant, other.variant) ||
