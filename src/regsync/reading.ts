@@ -29,8 +29,8 @@ export interface Reading {
   readonly root: Part;
   readonly notes: readonly Note[];
   /** `regsync.yml:12:5`. */
-  where(path: KeyPath): string;
-  offset(path: KeyPath): number;
+  readonly where: (path: KeyPath) => string;
+  readonly offset: (path: KeyPath) => number;
 }
 
 /** Throws ConfigError for what is no YAML. */

@@ -15,7 +15,7 @@ export const choiceOf = (part: Part): TagChoice | undefined => {
   const only = patternsIn(part, "allow");
   const except = patternsIn(part, "deny");
   const semver = rangesIn(part);
-  if (except === "lost" || semver === "lost" || only === "lost") return undefined;
+  if (except === false || semver === false || only === false) return undefined;
   return {
     ...(semver !== undefined && { semver }),
     // regsync takes versions with a suffix as well, which ours leaves out unless something chooses among them
@@ -25,7 +25,7 @@ export const choiceOf = (part: Part): TagChoice | undefined => {
 };
 
 /** Patterns of `allow` that are lost make less be copied, which is said; of `deny`, more, which must not be. */
-const patternsIn = (part: Part, key: "allow" | "deny"): readonly string[] | "lost" => {
+const patternsIn = (part: Part, key: "allow" | "deny"): readonly string[] | false => {
   const given = part.texts(key);
   const taken = given.flatMap((text) => {
     try {
@@ -36,7 +36,7 @@ const patternsIn = (part: Part, key: "allow" | "deny"): readonly string[] | "los
     }
   });
   const isWhole = taken.length === given.length;
-  return isWhole || (key === "allow" && taken.length > 0) ? taken : "lost";
+  return isWhole || (key === "allow" && taken.length > 0) ? taken : false;
 };
 
 /** A name where the expression is no more than that, or a glob. Throws what `patternOf` says. */
@@ -54,7 +54,7 @@ const isPlain = (text: string): boolean => /^(?:[\w-]|\\[.\-/_])+$/.test(text);
 /** Both anchors stand in regsync's own expressions often enough, and say nothing new. */
 const anchored = (text: string): string => text.replace(/^\^/, "").replace(/(?<!\\)\$$/, "");
 
-const rangesIn = (part: Part): string | undefined | "lost" => {
+const rangesIn = (part: Part): string | undefined | false => {
   const ranges = part.texts("semverRange").map((range) => range.trim());
   if (ranges.length === 0) return undefined;
   try {
@@ -63,6 +63,6 @@ const rangesIn = (part: Part): string | undefined | "lost" => {
     return joined;
   } catch (error) {
     part.note("semverRange", (error as Error).message);
-    return "lost";
+    return false;
   }
 };
