@@ -37,8 +37,8 @@ export interface ChangeMessage extends Common {
 
 export interface FailureMessage extends Common, Partial<Moved> {
   readonly event: "failure";
-  /** `stopped`: by its `pre` hook. */
-  readonly outcome: "failed" | "stopped";
+  /** `stopped`: by its `pre` hook. `done`: it has moved, and its `post` hook has failed. */
+  readonly outcome: "failed" | "stopped" | "done";
   /** What has failed: a tag, a digest, a repository or the entry. */
   readonly reference: string;
   readonly code: string;
@@ -76,15 +76,20 @@ export const changeMessage = ({ entry, run }: RunName, changes: readonly Change[
 
 export const failedTag = ({ entry, run }: RunName, tag: SyncedTag): FailureMessage => {
   const moved = movedOf(tag);
-  const isStopped = tag.outcome === "stopped";
   const failure = tag.failure ?? { reference: nameOf(moved), code: "UNKNOWN", message: "no reason is known" };
-  const what = isStopped ? "is stopped by its pre hook" : "could not be synced";
+  const outcome = tag.outcome === "skipped" ? "failed" : tag.outcome;
   return {
-    ...failureMessage({ entry, run }, failure, `${nameOf(moved)} ${what}`),
+    ...failureMessage({ entry, run }, failure, `${nameOf(moved)} ${WORDS[outcome]}`),
     ...moved,
-    outcome: isStopped ? "stopped" : "failed",
+    outcome,
     ...(tag.hookOutput !== undefined && { hookOutput: tag.hookOutput }),
   };
+};
+
+const WORDS: Readonly<Record<FailureMessage["outcome"], string>> = {
+  failed: "could not be synced",
+  stopped: "is stopped by its pre hook",
+  done: "has moved, and its post hook has failed",
 };
 
 /** Of what is no tag: a repository that could not be listed, for one. */

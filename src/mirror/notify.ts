@@ -64,9 +64,17 @@ export const notices = ({ send, counts, log }: NotifyParts): Notices => {
     if (run.failures <= MAX_LINES) log.warn({ ...about, code, why: plainLine(message, MAX_WORDS) }, text);
   };
 
+  const tagFailed = (run: Heard, tag: SyncedTag): void => {
+    counts.of(tag.entry).failures += 1;
+    failedLine(run, aboutTag(tag, run.run), tag.failure ?? NO_REASON, FAILED[tag.outcome]);
+    tellFailure(run, () => failedTag(run, tag));
+  };
+
   return {
     changed(tag, name) {
       const run = heard(tag.entry, name);
+      // its `post` hook's
+      if (tag.failure !== undefined) tagFailed(run, tag);
       const about = { ...aboutTag(tag, name), fetched: tag.fetched };
       if (!isMove(tag)) return log.info(about, "mirror: a tag is whole again");
       counts.of(tag.entry).changes += 1;
@@ -75,11 +83,7 @@ export const notices = ({ send, counts, log }: NotifyParts): Notices => {
       log.info(about, "mirror: a tag has moved");
     },
     failed(tag, name) {
-      const run = heard(tag.entry, name);
-      counts.of(tag.entry).failures += 1;
-      const text = tag.outcome === "stopped" ? "mirror: a hook has stopped a tag" : "mirror: a tag could not be synced";
-      failedLine(run, aboutTag(tag, name), tag.failure ?? NO_REASON, text);
-      tellFailure(run, () => failedTag(run, tag));
+      tagFailed(heard(tag.entry, name), tag);
     },
     ended(report) {
       const run = heard(report.entry, report.run);
@@ -107,6 +111,12 @@ export const notices = ({ send, counts, log }: NotifyParts): Notices => {
   };
 };
 
+const FAILED: Readonly<Record<SyncedTag["outcome"], string>> = {
+  failed: "mirror: a tag could not be synced",
+  skipped: "mirror: a tag could not be synced",
+  stopped: "mirror: a hook has stopped a tag",
+  done: "mirror: a tag has moved, and its post hook has failed",
+};
 const NO_REASON = { reference: "", code: "UNKNOWN", message: "no reason is known" };
 
 /** What was there in part is put right without anybody's seeing another image. */

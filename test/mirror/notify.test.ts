@@ -139,6 +139,23 @@ describe("failures", () => {
     expect(lines[0]).toMatchObject({ text: "mirror: a hook has stopped a tag", why: "it ended with 1" });
   });
 
+  it("of a post hook are told, and so is the change", () => {
+    const { events, failures, changes, lines, counts } = setUp();
+    const failure = { reference: "1", code: "HOOK_FAILED", message: "its post hook: it ended with 1" };
+    const tag = synced("1", { failure });
+    events.changed(tag, "1");
+    events.ended(reportOf("1", [tag], { isGood: false }));
+    expect(failures()).toMatchObject([
+      { outcome: "done", text: expect.stringContaining("app:1 has moved, and its post hook has failed (run 1): HOOK_FAILED: ") },
+    ]);
+    expect(changes()).toMatchObject([{ count: 1 }]);
+    expect(lines.map(({ text }) => text)).toEqual([
+      ...["mirror: a tag has moved, and its post hook has failed", "mirror: a tag has moved"],
+      "mirror: a sync has ended, and not all is well",
+    ]);
+    expect(counts.of("apps")).toMatchObject({ changes: 1, failures: 1 });
+  });
+
   it("have no word of upstream's by which a chat would call somebody, or lead anywhere", () => {
     const said = "<!channel> @here [click](http://evil.example) `x` &amp; \u001b[31m\u202e\nnext line";
     const { events, failures, lines } = setUp();
