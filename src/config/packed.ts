@@ -1,5 +1,5 @@
 // A configuration as it goes from one process to another: URLs are the one thing in it that a message cannot carry.
-import type { MirrorWebhook } from "../mirrors.ts";
+import type { MirrorConfig, MirrorWebhook } from "../mirrors.ts";
 import type { Site } from "../sites.ts";
 import type { Config } from "./config.ts";
 
@@ -19,9 +19,15 @@ export interface PackedConfig extends Omit<Config, "sites" | "wildcards" | "http
   readonly notify: readonly PackedWebhook[];
 }
 
+/** The mirror's list, which is to be read with these sites. */
+export interface ListAsked extends Pick<PackedConfig, "sites" | "wildcards" | "excluded"> {
+  readonly file: string;
+}
+
 /** What the reader says, once. */
 export type Reading =
   | { readonly kind: "config"; readonly config: PackedConfig }
+  | { readonly kind: "mirror"; readonly mirror: MirrorConfig }
   | { readonly kind: "problems"; readonly problems: readonly string[] }
   | { readonly kind: "failed"; readonly message: string };
 
@@ -41,13 +47,32 @@ export const unpack = (packed: PackedConfig): Config => ({
   notify: packed.notify.map((webhook) => ({ ...webhook, url: new URL(webhook.url) })),
 });
 
+export const packList = (
+  file: string,
+  { sites, wildcards, excluded }: Pick<Config, "sites" | "wildcards" | "excluded">,
+): ListAsked => ({
+  file,
+  sites: sites.map(packNames),
+  wildcards: wildcards.map(packNames),
+  excluded,
+});
+
+/** Nothing secret is needed to tell sites apart. */
+const packNames = (site: Site): PackedSite => ({
+  ...packSite(site),
+  credentials: undefined,
+  clientCertificate: undefined,
+  httpProxy: undefined,
+  trust: undefined,
+});
+
 const packSite = (site: Site): PackedSite => ({
   ...site,
   upstreams: site.upstreams.map(({ href }) => href),
   httpProxy: site.httpProxy?.href,
 });
 
-const unpackSite = (site: PackedSite): Site => ({
+export const unpackSite = (site: PackedSite): Site => ({
   ...site,
   upstreams: site.upstreams.map((href) => new URL(href)),
   httpProxy: urlOf(site.httpProxy),

@@ -1,16 +1,31 @@
-// A process that reads the configuration for the one that has started it (apart.ts), and ends when that has heard what it says.
+// A process that reads the configuration, or the mirror's list alone, for the one that has started it (apart.ts), and ends when that has heard
+// what it says.
+import { siteTable } from "../sites.ts";
 import { ConfigError, loadConfig } from "./load.ts";
-import { pack, type Reading } from "./packed.ts";
+import { readMirrorFile } from "./mirror-file.ts";
+import { type ListAsked, pack, type Reading, unpackSite } from "./packed.ts";
 
-const read = async (file: string | undefined): Promise<Reading> => {
-  try {
-    return { kind: "config", config: pack(await loadConfig({ file, env: process.env, cwd: process.cwd() })) };
-  } catch (error) {
+const read = async (work: () => Promise<Reading>): Promise<void> => {
+  const reading = await work().catch((error: unknown): Reading => {
     if (error instanceof ConfigError) return { kind: "problems", problems: error.problems };
     return { kind: "failed", message: error instanceof Error ? error.message : String(error) };
-  }
+  });
+  process.send?.(reading, undefined, {}, () => undefined);
 };
 
+const whole = (file: string | undefined) => async (): Promise<Reading> => ({
+  kind: "config",
+  config: pack(await loadConfig({ file, env: process.env, cwd: process.cwd() })),
+});
+
+const list =
+  ({ file, sites, wildcards, excluded }: ListAsked) =>
+  async (): Promise<Reading> => {
+    const table = siteTable(sites.map(unpackSite), { wildcards: wildcards.map(unpackSite), excluded });
+    return { kind: "mirror", mirror: await readMirrorFile(file, { sites: table, env: process.env, cwd: process.cwd() }) };
+  };
+
 process.channel?.ref(); // until the other end lets go of it
-const reading = await read(process.argv[2]);
-process.send?.(reading, undefined, {}, () => undefined);
+const [what, file] = process.argv.slice(2);
+if (what === "list") process.once("message", (asked: ListAsked) => void read(list(asked)));
+else await read(whole(file));

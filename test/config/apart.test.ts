@@ -1,9 +1,9 @@
 // The process that reads the configuration gives what reading it here gives, and says what is wrong with it in the same words.
 import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { loadApart } from "../../src/config/apart.ts";
+import { loadApart, mirrorApart } from "../../src/config/apart.ts";
 import { ConfigError, loadConfig } from "../../src/config/load.ts";
 import { folderOf } from "./folder.ts";
 
@@ -45,6 +45,27 @@ describe("the configuration, read apart", () => {
     const over = new Promise<void>((resolve) => setTimeout(resolve, 300));
     expect(await loadApart(file, over)).toBeUndefined();
     await expect.poll(() => readersOf(file)).toEqual([]);
+  });
+});
+
+describe("the mirror's list, read apart", () => {
+  it("is the same, read again with the sites that there are, and wrong in the same words", async () => {
+    const list = "- { source: eu.pkg.dev/a/b, interval: 1h }\n- { source: docker.io/node, keep: 3, hooks: { pre: [scan] } }\n";
+    const folder = folderOf({
+      "mirror.yaml": list,
+      "layover.yaml": 'sites: { "*.pkg.dev": {}, ghcr.io: { credentials: { token: t } } }\nmirror: ./mirror.yaml',
+    });
+    const config = await here(join(folder, "layover.yaml"));
+    const file = join(folder, "mirror.yaml");
+    expect(config.mirror.entries).toHaveLength(2);
+    expect(await mirrorApart(config.mirror.file!, config, never)).toStrictEqual(config.mirror);
+    writeFileSync(file, `${list}- { source: nowhere.example/a }\n`);
+    const error: unknown = await mirrorApart(file, config, never).catch((problem: unknown) => problem);
+    expect(error).toBeInstanceOf(ConfigError);
+    expect((error as ConfigError).message).toMatch(
+      /mirror\.yaml:3:5 2\.source: "nowhere\.example" is no site of the configuration/,
+    );
+    expect(await mirrorApart(file, config, Promise.resolve())).toBeUndefined();
   });
 });
 
