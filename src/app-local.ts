@@ -5,11 +5,16 @@ import { hostedDoor } from "./http/hosted.ts";
 import { Bcrypt } from "./lib/bcrypt.ts";
 import type { Clock } from "./lib/clock.ts";
 import type { Logger } from "./lib/log.ts";
+import { Turns } from "./lib/turns.ts";
 import type { MirrorSource } from "./mirror/engine.ts";
+import { hostedTarget } from "./mirror/hosted-target.ts";
+import type { Target } from "./mirror/target.ts";
 import type { Hosted } from "./oci/hosted.ts";
+import type { Repository } from "./oci/reference.ts";
 import type { Registry } from "./oci/registry.ts";
 import { beforeWrites, readOnly, writesPermitted } from "./registry/before-writes.ts";
 import type { Care } from "./registry/care.ts";
+import type { Flights } from "./registry/flights.ts";
 import { hosted } from "./registry/hosted.ts";
 import { intercept } from "./registry/intercept.ts";
 import { localRegistry } from "./registry/local.ts";
@@ -28,19 +33,27 @@ export interface LocalSiteParts {
   /** The same, to be looked at: it does not count as a use. */
   readonly disk: BlobStore;
   readonly facts: FactStore;
+  readonly flights: Flights;
   /** The secret under which credentials are hashed. */
   readonly subjectKey: Uint8Array;
   readonly clock: Clock;
   readonly log: Logger;
 }
 
+export interface LocalDoor extends SiteDoor {
+  readonly standing: () => readonly never[];
+  readonly care: Care;
+  readonly source: MirrorSource;
+  readonly target: Target;
+}
+
 export interface LocalSite {
-  readonly door: SiteDoor & { readonly standing: () => readonly never[]; readonly care: Care; readonly source: MirrorSource };
+  readonly door: LocalDoor;
   close(): Promise<void>;
 }
 
 export const openLocal = (site: Site, parts: LocalSiteParts): LocalSite => {
-  const { blobs, disk, facts, subjectKey, clock, log } = parts;
+  const { blobs, disk, facts, flights, subjectKey, clock, log } = parts;
   const policy = policyOf(site);
   const bcrypt = new Bcrypt();
   const { host, users: file } = site;
@@ -49,7 +62,8 @@ export const openLocal = (site: Site, parts: LocalSiteParts): LocalSite => {
   // without users nobody is told apart: a credential that a client sends all the same means nothing
   const owner =
     file === undefined ? () => "" : ({ credential }: { credential?: string | undefined }) => subjectOf(credential, subjectKey);
-  const writes = hosted({ site, blobs, facts, policy, uploads, subjectOf: owner, clock });
+  const turns = new Turns<Repository>();
+  const writes = hosted({ site, blobs, facts, policy, uploads, subjectOf: owner, clock, turns });
   const local = localRegistry({ site, blobs, facts });
   const registry = reading(local, policy, admit);
   return {
@@ -58,6 +72,7 @@ export const openLocal = (site: Site, parts: LocalSiteParts): LocalSite => {
       registry,
       mirror: registry,
       source: { upstream: local, cache: local, listRepositories: (query, ctx) => writes.listRepositories(query, ctx) },
+      target: hostedTarget({ site: host, blobs, flights, facts, clock, inTurn: (repo, work) => turns.take(repo, work) }),
       standing: () => [],
       care: localCare({ site, policy, blobs: disk, facts, clock }),
       ping: (exchange) => ping(exchange, admit),

@@ -19,6 +19,7 @@ import type { Clock } from "./lib/clock.ts";
 import type { Logger } from "./lib/log.ts";
 import { doorAddresses, ownAddresses } from "./lib/own-addresses.ts";
 import type { MirrorSource } from "./mirror/engine.ts";
+import type { Target } from "./mirror/target.ts";
 import { OciError } from "./oci/error.ts";
 import type { Credential } from "./oci/registry.ts";
 import type { OciRequest } from "./oci/request.ts";
@@ -60,6 +61,8 @@ export interface OpenSite extends SiteDoor {
   readonly standing: () => readonly OriginStanding[];
   readonly care: Care;
   readonly source: MirrorSource;
+  /** `undefined`: a sync writes nothing here. */
+  readonly target: Target | undefined;
 }
 
 export interface SiteDoors {
@@ -67,6 +70,8 @@ export interface SiteDoors {
   of(site: Site, response?: ServerResponse): OpenSite;
   /** What a sync reads; of a host that a wildcard stands for through the door that is open at the time. */
   sourceOf(site: Site): MirrorSource;
+  /** What a sync writes to. Throws UNSUPPORTED. */
+  targetOf(site: Site): Target;
   /** Those that have been asked for. */
   opened(): OpenSite[];
   close(): Promise<void>;
@@ -112,6 +117,11 @@ export const openSites = (config: Config, shared: SharedParts): SiteDoors => {
   };
   return {
     of: (site, response) => (site.wildcard === undefined ? named(site) : below.of(site, response)),
+    targetOf(site) {
+      const { target } = site.wildcard === undefined ? named(site) : below.of(site);
+      if (target === undefined) throw new OciError("UNSUPPORTED", `${site.host} is offline here: nothing is pushed to it`);
+      return target;
+    },
     sourceOf: (site) => (site.wildcard === undefined ? named(site).source : sourceBelow(() => below.enter(site))),
     opened: () => [...[...opened.values()].map(({ door }) => door), ...below.opened()],
     async close() {
@@ -163,6 +173,7 @@ const openSite = (site: Site, resolver: UpstreamResolver, shared: Common): Opene
     registry,
     mirror: reading.mirror,
     source: reading.source,
+    target: undefined,
     standing: upstream.standing,
     care: care({ ...shared, blobs: shared.disk, site, policy, rights, health, registryFor }),
     ping:

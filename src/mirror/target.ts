@@ -42,4 +42,9 @@ export interface Target {
   backup(repo: Repository, tag: Tag, to: TargetMove, ctx: Context): Promise<void>;
   /** Takes a backup name away; what it stood for stays as long as anything else names it. */
   removeBackup(repo: Repository, tag: Tag, ctx: Context): Promise<void>;
+  /**
+   * Nothing is kept for the images of these any more: what a sync has brought of them, and no tag, kept image or other manifest there names,
+   * goes. Where it is left out they make way by themselves, or are not ours to take away.
+   */
+  letGo?(repo: Repository, digests: readonly Digest[], ctx: Context): Promise<void>;
 }

@@ -21,13 +21,13 @@ export interface HostedParts extends LocalParts {
   /** Whose uploads a client may go on with. */
   readonly subjectOf: (ctx: Context) => string;
   readonly clock: Clock;
+  /** What is put and deleted of one repository at once ends as if it had been one after the other; shared with whoever else writes to it. */
+  readonly turns?: Turns<Repository>;
 }
 
 export const hosted = (parts: HostedParts): Hosted => {
-  const { site, facts, blobs, uploads, subjectOf, policy, clock } = parts;
+  const { site, facts, blobs, uploads, subjectOf, policy, clock, turns = new Turns() } = parts;
   const { hosting } = facts;
-  // what is put and deleted of one repository at once ends as if it had been one after the other
-  const turns = new Turns<Repository>();
   const receive = receiving();
   const find = ({ repo, id }: { repo: Repository; id: string }, ctx: Context) =>
     uploads.find(id, { repo, subject: subjectOf(ctx) });

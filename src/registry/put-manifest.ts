@@ -58,7 +58,7 @@ const refuseTags = async (parts: HostedParts, { repo }: Received, tags: readonly
   }
 };
 
-const referrerOf = (submitted: Submitted, digest: Digest, size: number): Referrer | undefined => {
+export const referrerOf = (submitted: Submitted, digest: Digest, size: number): Referrer | undefined => {
   const { subject, artifactType } = submitted;
   if (subject === undefined) return undefined;
   return { subject, artifactType, descriptor: JSON.stringify(descriptorOf(submitted, digest, size)) };

@@ -15,6 +15,8 @@ import { flights } from "../../src/registry/flights.ts";
 import { grants } from "../../src/registry/grants.ts";
 import { subjectOf } from "../../src/registry/subject.ts";
 import { siteTable } from "../../src/sites.ts";
+import type { BlobStore } from "../../src/store/blobs.ts";
+import type { FactStore } from "../../src/store/facts.ts";
 import { memoryBlobs } from "../../src/store/memory.ts";
 import { memoryFacts } from "../../src/store/memory-facts.ts";
 import type { FaultUpstream } from "../faults/upstream.ts";
@@ -25,11 +27,22 @@ export const SITE = "registry.test";
 export const OWN = "layover.test";
 const KEY = Buffer.alloc(32, 7);
 
-export const siteDoor = async (upstream: FaultUpstream, settings: object = {}) => {
+interface Stores {
+  readonly blobs: BlobStore;
+  readonly facts: FactStore;
+}
+
+/** `others` are further sites by name; `stores` are its caller's. */
+export const siteDoor = async (
+  upstream: FaultUpstream,
+  settings: object = {},
+  others: object = {},
+  stores: Stores = { blobs: memoryBlobs(), facts: memoryFacts() },
+) => {
   const cwd = mkdtempSync(join(tmpdir(), "layover-site-"));
-  const sites = JSON.stringify({ [SITE]: { upstream: upstream.url.origin, ...settings } });
+  const sites = JSON.stringify({ [SITE]: { upstream: upstream.url.origin, ...settings }, ...others });
   const config = await loadConfig({ env: { LAYOVER_SITES: sites, LAYOVER_RESOLVERS: "127.0.0.1:9" }, cwd });
-  const [blobs, facts, clock] = [memoryBlobs(), memoryFacts(), systemClock];
+  const [{ blobs, facts }, clock] = [stores, systemClock];
   const flying = flights(blobs, silent);
   const granted = grants(facts, silent, { clock, keepFor: 1_000 });
   const kept = { blobs, disk: blobs, facts, grants: granted, flights: flying };
@@ -72,6 +85,8 @@ export const siteDoor = async (upstream: FaultUpstream, settings: object = {}) =
   return {
     ...kept,
     site: opened.of(table.byHost(SITE)!),
+    doors: opened,
+    siteOf: (host: string) => table.byHost(host)!,
     ask: (path: string, ask: Ask = {}) => send(agent, door.address.port, path, ask),
     /** Upstream has said yes to it so many ms ago, which was good for `lifetime` ms; without a credential: to anybody. */
     grant: (repo: string, credential: string | undefined, ago: number, lifetime: number) => {

@@ -1,0 +1,49 @@
+// What a sync has brought to a hosted site, and nobody needs any more, goes again: manifests that no tag, no kept image and no other manifest
+// of the repository names. Blobs that are then named by none are collected in their time (store/collect.ts), as after a user's own deletes.
+import type { Digest } from "../oci/digest.ts";
+import { partsOf } from "../oci/parts.ts";
+import type { Repository } from "../oci/reference.ts";
+import { MAX_MANIFEST } from "../oci/registry.ts";
+import { type LocalParts, linkOf } from "../registry/local.ts";
+import type { TagKey } from "../store/facts.ts";
+
+/** Held manifests that name it, of whichever repository. One that has more is not looked into further, and stays. */
+const MOST_NAMING = 1_000;
+const PAGE = 1_000;
+
+/** Of these, and of what they name, what nothing else there does. */
+export const letGoOf = async (parts: LocalParts, repo: Repository, digests: readonly Digest[]): Promise<void> => {
+  const kept = await keptIn(parts, repo);
+  const queue = [...digests];
+  for (let digest = queue.shift(); digest !== undefined; digest = queue.shift()) {
+    if ((await linkOf(parts, repo, digest))?.mediaType === undefined) continue;
+    if (kept.has(digest) || (await isNamed(parts, repo, digest))) continue;
+    const bytes = await parts.blobs.readAll(digest, MAX_MANIFEST);
+    await parts.facts.hosting.unhost({ site: parts.site.host, repo, digest });
+    if (bytes !== undefined) queue.push(...partsOf(bytes));
+  }
+};
+
+/** By a tag, or by another manifest of the repository. */
+const isNamed = async (parts: LocalParts, repo: Repository, digest: Digest): Promise<boolean> => {
+  const { facts, site } = parts;
+  if ((await facts.hosting.tagsOf({ site: site.host, repo, digest }, { limit: 1 })).length > 0) return true;
+  const naming = await facts.holdings.neededBy(digest, MOST_NAMING);
+  if (naming.length === MOST_NAMING) return true;
+  for (const manifest of naming) if ((await linkOf(parts, repo, manifest)) !== undefined) return true;
+  return false;
+};
+
+/** What is kept there for any tag. */
+const keptIn = async ({ facts, site }: LocalParts, repo: Repository): Promise<ReadonlySet<Digest>> => {
+  const { mirroring } = facts;
+  const kept = new Set<Digest>();
+  let after: TagKey | undefined = { site: site.host, repo, tag: "" as TagKey["tag"] };
+  while (after !== undefined) {
+    const page: TagKey[] = await mirroring.keptTags({ after, limit: PAGE });
+    const own = page.filter((key) => key.site === site.host && key.repo === repo);
+    for (const key of own) for (const root of await mirroring.kept(key)) for (const digest of root.digests) kept.add(digest);
+    after = own.length === PAGE ? own.at(-1) : undefined;
+  }
+  return kept;
+};
