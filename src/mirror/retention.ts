@@ -55,6 +55,7 @@ export const letGoOld = async (run: Run, key: TagKey, wanted: Digest | undefined
     // names first: of what is kept no longer none would be looked for
     expired.push(...(await removeBackups(run, key, root)));
     await facts.mirroring.letGo(key, root);
+    await run.target.letGo?.(key.repo, kept.find((one) => one.root === root)?.digests ?? [root], run.context());
   }
   return expired;
 };

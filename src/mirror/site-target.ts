@@ -8,6 +8,8 @@ import type { Flights } from "../registry/flights.ts";
 import { told } from "../registry/told.ts";
 import type { BlobStore } from "../store/blobs.ts";
 import type { FactStore } from "../store/facts.ts";
+import { localTags } from "./local-tags.ts";
+import { readOut } from "./read-out.ts";
 import type { Target } from "./target.ts";
 
 export interface SiteTargetParts {
@@ -26,11 +28,7 @@ export const siteTarget = ({ site, blobs, flights, facts, clock }: SiteTargetPar
   const hasBlob = async (repo: Repository, digest: Digest) =>
     (await linkOf(repo, digest)) !== undefined && (await isHeld(digest));
   return {
-    async tag(repo, tag) {
-      const fact = await facts.tag({ site, repo, tag });
-      if (fact?.digest === undefined) return undefined;
-      return { digest: fact.digest, ...(fact.hold !== undefined && { heldBy: fact.hold.kind }) };
-    },
+    ...localTags({ site, facts, clock }),
     hasManifest,
     hasBlob,
     async putBlob(repo, { digest }, open, came, ctx) {
@@ -45,42 +43,7 @@ export const siteTarget = ({ site, blobs, flights, facts, clock }: SiteTargetPar
     async putManifest(repo, { descriptor: { digest } }) {
       if (!(await hasManifest(repo, digest))) throw unkept(digest);
     },
-    async moveTag(repo, tag, from, { digest, created }) {
-      const key = { site, repo, tag };
-      const fact = await facts.tag(key);
-      if (fact?.digest !== from || fact?.hold !== undefined) return false;
-      const move = { digest, at: clock(), reason: "sync", ...(created !== undefined && { created }) } as const;
-      return facts.moveTag(key, move, fact?.generation ?? 0);
-    },
-    async backup(repo, tag, { digest, created }) {
-      const hold = { digest, at: clock(), kind: "backup", ...(created !== undefined && { created }) } as const;
-      await facts.holdTag({ site, repo, tag }, hold);
-    },
-    async removeBackup(repo, tag) {
-      const key = { site, repo, tag };
-      if ((await facts.tag(key))?.hold?.kind !== "backup") return;
-      await facts.releaseTag(key);
-      const { generation = 0 } = (await facts.tag(key)) ?? {};
-      await facts.moveTag(key, { digest: undefined, at: clock(), reason: "expire" }, generation);
-    },
   };
-};
-
-/** It ends cleanly only when every byte of it was right. */
-const readOut = async (
-  body: AsyncIterable<Buffer> & { destroy(error?: Error): unknown },
-  came: (bytes: number) => void,
-  signal: AbortSignal,
-): Promise<void> => {
-  const leave = () => void body.destroy(signal.reason as Error);
-  signal.addEventListener("abort", leave, { once: true });
-  try {
-    signal.throwIfAborted();
-    for await (const chunk of body) came(chunk.length);
-  } finally {
-    signal.removeEventListener("abort", leave);
-    body.destroy();
-  }
 };
 
 const unkept = (digest: Digest): OciError => new OciError("STORE_FULL", `${digest} could not be kept: there is no room for it`);
