@@ -21,7 +21,13 @@ const check = async (file: string | undefined): Promise<void> => {
   const config = await configOrExit(file);
   if (config === undefined) return;
   const sites = [...config.sites, ...config.wildcards].map((site) => site.host).join(", ");
-  process.stdout.write(`OK: ${config.file ?? "no file, the defaults"}; stands in for ${sites}\n`);
+  process.stdout.write(`OK: ${config.file ?? "no file, the defaults"}; stands in for ${sites}${mirrored(config)}\n`);
+};
+
+const mirrored = ({ mirror: { entries, file } }: Config): string => {
+  if (entries.length === 0 && file === undefined) return "";
+  const what = entries.length === 1 ? "one entry" : `${entries.length} entries`;
+  return `; mirrors ${what}${file === undefined ? "" : ` of ${file}`}`;
 };
 
 const show = async (file: string | undefined): Promise<void> => {

@@ -1,9 +1,11 @@
 // What no key can know alone: names and addresses that clash with one another, and choices that are allowed but odd.
 import { X509Certificate } from "node:crypto";
 import { type Address, formatAddress, isWildcard } from "../lib/listen.ts";
+import type { MirrorConfig } from "../mirrors.ts";
 import type { Site } from "../sites.ts";
 import type { MergedSite } from "./builtin.ts";
 import type { Config } from "./config.ts";
+import { isMirrored } from "./odd-mirror.ts";
 import type { Problem } from "./problems.ts";
 
 /** A name answers for one site only, and Layover's own names for none. */
@@ -57,9 +59,9 @@ const overlap = (a: Address, b: Address): boolean =>
   (a.host === b.host || ((isWildcard(a.host) || isWildcard(b.host)) && a.host.includes(":") === b.host.includes(":")));
 
 /** Sites whose settings are allowed, and probably not meant. */
-export const oddSites = (sites: readonly Site[]): string[] =>
+export const oddSites = (sites: readonly Site[], mirror: MirrorConfig): string[] =>
   sites.flatMap((site) => [
-    ...oddCredentials(site),
+    ...oddCredentials(site, isMirrored(site, mirror)),
     ...oddCertificate(site),
     ...(site.tokenKeys !== undefined && site.access === "shared"
       ? [`sites.${site.host}.tokenKeys: clients show no tokens here (access: shared), so these are not used`]
@@ -72,13 +74,15 @@ const oddCertificate = ({ host, clientCertificate }: Site): string[] => {
   return validToDate.getTime() > Date.now() ? [] : [`sites.${host}.clientCertificate: has expired (${validTo})`];
 };
 
-const oddCredentials = (site: Site): string[] => {
+const oddCredentials = (site: Site, isMirrored: boolean): string[] => {
   const at = `sites.${site.host}.credentials`;
   if (site.credentials === undefined) return [];
   const plain = site.upstreams.find((origin) => origin.protocol === "http:");
   return [
-    ...(site.access === "client"
-      ? [`${at}: clients pull with their own (access: client), so these serve the managed mirror alone`]
+    ...(site.access === "client" && !isMirrored
+      ? [
+          `${at}: clients pull with their own (access: client), and no entry of \`mirror\` is about the site, so these are not used`,
+        ]
       : []),
     ...(plain === undefined ? [] : [`${at}: go to ${plain.origin} without encryption`]),
   ];

@@ -11,8 +11,9 @@ import { entriesOf } from "./mirror.ts";
 import { readMirrorFile } from "./mirror-file.ts";
 import { notifyOf } from "./notify.ts";
 import { withoutNulls } from "./nulls.ts";
+import { emptySites, oddEntries } from "./odd-mirror.ts";
 import { oddRules } from "./odd-rules.ts";
-import { ConfigError, type Problem, problemsOf, valueAt } from "./problems.ts";
+import { ConfigError, type KeyPath, type Problem, problemsOf, valueAt } from "./problems.ts";
 import { homeless, ownResolvers, resolversOf } from "./resolvers.ts";
 import { type Settings, settings } from "./schema.ts";
 import { buildSite } from "./sites.ts";
@@ -40,15 +41,18 @@ export const loadConfig = async (lookup: Lookup): Promise<Config> => {
   const problems: Problem[] = [];
   const config = await effective(given, source, problems, lookup);
   fail(problems);
+  const all = [...config.sites, ...config.wildcards];
   return {
     ...config,
     warnings: [
       ...source.warnings,
       ...overlay.warnings,
       ...literalSecrets(source),
-      ...oddSites([...config.sites, ...config.wildcards]),
+      ...oddSites(all, config.mirror),
+      ...emptySites(all, config.mirror),
+      ...oddEntries(config.mirror, siteTable(config.sites, config)),
       ...oddWildcards(config.wildcards),
-      ...oddRules([...config.sites, ...config.wildcards]),
+      ...oddRules(all),
     ],
   };
 };
@@ -161,7 +165,11 @@ const elsewhereThan = (known: readonly Problem[]) => {
 /** A secret in the file itself is read by all who may read the file. */
 const literalSecrets = ({ tree, file, where }: Source): string[] => {
   if (file === undefined) return [];
-  const holders = [["defaults"], ...Object.keys(tree["sites"] ?? {}).map((site) => ["sites", site])];
+  const holders: KeyPath[] = [
+    ["defaults"],
+    ...Object.keys(tree["sites"] ?? {}).map((site) => ["sites", site]),
+    ...Object.keys(tree["notify"] ?? {}).map((index) => ["notify", Number(index)]),
+  ];
   return holders.flatMap((holder) =>
     SECRETS.flatMap(({ at, isOne, instead }) => {
       const path = [...holder, ...at];
@@ -175,6 +183,7 @@ const literalSecrets = ({ tree, file, where }: Source): string[] => {
 const SECRETS = [
   { at: ["credentials", "password"], isOne: () => true, instead: "passwordFile or " },
   { at: ["credentials", "token"], isOne: () => true, instead: "tokenFile or " },
+  { at: ["secret"], isOne: () => true, instead: "secretFile or " },
   { at: ["httpProxy"], isOne: (value: string) => /:\/\/[^/]*:[^/]*@/.test(value), instead: "" },
   { at: ["clientCertificate", "key"], isOne: (value: string) => value.includes("-----BEGIN"), instead: "a file or " },
 ];

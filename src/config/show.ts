@@ -6,6 +6,7 @@ import { formatDuration, formatSize } from "../lib/units.ts";
 import type { Rule, Site, SiteCredentials } from "../sites.ts";
 import { builtInHosts } from "./builtin.ts";
 import type { Config } from "./config.ts";
+import { showMirror, showNotify } from "./show-mirror.ts";
 
 /** A pure function of its input; ends with a line break. */
 export const showConfig = (config: Config): string => {
@@ -34,9 +35,12 @@ export const showConfig = (config: Config): string => {
       ...Object.fromEntries([...config.sites, ...config.wildcards].map((site) => [site.host, showSite(site, config.httpProxy)])),
     },
     passthrough: config.passthrough,
+    mirror: showMirror(config.mirror.entries),
+    notify: showNotify(config.notify),
   };
   const head = config.file === undefined ? "# no file: the defaults and the environment" : `# ${config.file} and the environment`;
-  return `${head}\n${stringify(shown, { flowCollectionPadding: true, lineWidth: 130 })}`;
+  const list = config.mirror.file === undefined ? "" : `# mirror: ${config.mirror.file}\n`;
+  return `${head}\n${list}${stringify(shown, { flowCollectionPadding: true, lineWidth: 130 })}`;
 };
 
 const showAnswers = ({ answer, answerIn }: Config) => {

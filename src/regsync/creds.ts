@@ -92,7 +92,7 @@ const helperOf = (part: Part, text: string): Record<string, string> | undefined 
 };
 
 const nameOf = (part: Part, user: string, variable: string): string => {
-  if (!hasActions(user)) return user.replaceAll("${", "$${");
+  if (!hasActions(user)) return user.replaceAll("${", () => "$${");
   const call = soleCall(user);
   if (call?.name === "env") return `\${${call.argument}}`;
   part.note("user", `only \`env\` can be carried over: put it into ${variable}`);
