@@ -3,7 +3,8 @@ import { describe, expect, it } from "vitest";
 import type { EngineParts } from "../../src/mirror/engine.ts";
 import type { HookAbout } from "../../src/mirror/hook.ts";
 import type { Digest } from "../../src/oci/digest.ts";
-import { entryOf, mirrored, outcomes, REPO, tagsOnly } from "./mirrored.ts";
+import { entryOf, REPO, tagsOnly } from "./entry.ts";
+import { mirrored, outcomes } from "./mirrored.ts";
 
 const DAY = 24 * 3_600_000;
 const hooks = (changes: object) => ({ hooks: { pre: undefined, post: undefined, timeout: 1_000, ...changes } });

@@ -3,7 +3,8 @@ import { describe, expect, it } from "vitest";
 import { cutAt, header, html, noDigestHeader, stall, status, wrongBytes } from "../faults/behaviours.ts";
 import { OCI_MANIFEST } from "../faults/content.ts";
 import { keeping } from "../store/keeping.ts";
-import { entryOf, mirrored, outcomes, REPO, tagsOnly } from "./mirrored.ts";
+import { entryOf, REPO, tagsOnly } from "./entry.ts";
+import { mirrored, outcomes } from "./mirrored.ts";
 
 const BLOBS = /\/blobs\//;
 const NO_EXTRAS = { referrers: false, digestTags: false } as const;

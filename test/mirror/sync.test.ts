@@ -1,7 +1,8 @@
 // Syncs of a site's own tags over real sockets: what upstream has is brought, whole and bit-identical, and a tag moves last.
 import { describe, expect, it } from "vitest";
 import { OCI_INDEX, OCI_MANIFEST } from "../faults/content.ts";
-import { entryOf, mirrored, outcomes, REPO, tagsOnly } from "./mirrored.ts";
+import { entryOf, REPO, tagsOnly } from "./entry.ts";
+import { mirrored, outcomes } from "./mirrored.ts";
 
 const BLOBS = /\/blobs\//;
 const digestsOf = (image: {
