@@ -162,6 +162,8 @@ const logRequest = (log: Logger, { res, method, path, client }: ApiRequest): voi
       ms: Math.round(performance.now() - began),
       client,
     };
-    log[status >= 400 ? "warn" : "info"](line, "admin");
+    // what is asked every few seconds is worth a line only where it fails
+    const level = path === METRICS ? "debug" : "info";
+    log[status >= 400 ? "warn" : level](line, "admin");
   });
 };
