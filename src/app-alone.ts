@@ -6,6 +6,7 @@ import { isoOf, leftOf, putMark, readMark, takeMark } from "./admin/bypass-mark.
 import { type BypassSwitch, bypassOperations } from "./admin/bypass-operations.ts";
 import { contentOf, type WithContent } from "./admin/content.ts";
 import { AdminError } from "./admin/error.ts";
+import { mirrorStatus } from "./admin/mirror-status.ts";
 import type { Call, Operations } from "./admin/operations.ts";
 import { referenceOf } from "./admin/references.ts";
 import { explainImage } from "./admin/site-operations.ts";
@@ -40,6 +41,7 @@ export const openAlone = async (config: Config, { isNew = false } = {}): Promise
   if (!isNew && !existsSync(join(config.data, "facts.sqlite")))
     throw new SetupError(`${config.data} holds nothing yet: no Layover has run with this configuration`);
   const { data: folder, maxSize } = config;
+  const { entries, file } = config.mirror;
   const sites = siteTable(config.sites, config);
   const kept = await openKept({
     ...{ folder, maxSize, maxAge: undefined, lockWait: LOCK_WAIT },
@@ -57,6 +59,10 @@ export const openAlone = async (config: Config, { isNew = false } = {}): Promise
       status: needsServer,
       warm: needsServer,
       refresh: needsServer,
+      mirrorCheck: needsServer,
+      mirrorSync: needsServer,
+      mirrorStatus: () =>
+        mirrorStatus({ entries, facts: kept.facts, list: file === undefined ? undefined : { file }, now: systemClock() }),
     },
     async close() {
       await rights.close();

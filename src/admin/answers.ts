@@ -1,6 +1,7 @@
 // The answers of operations, as they stand in JSON (`--json`, `/api/v1/`): a contract. Times are ISO 8601, sizes bytes; what is not
 // known is left out. Keys are only ever added.
 
+import type { EntryPlan, EntryReport } from "../mirror/outcome.ts";
 import type { OriginStanding } from "../oci/standing.ts";
 import type { Warmed, WarmFailure } from "../registry/warm.ts";
 import type { BypassTimes } from "./bypass.ts";
@@ -82,6 +83,17 @@ export interface Progress {
   readonly unit: "blobs" | "bytes" | "images";
   /** What is being worked on. */
   readonly at?: string;
+  /** Where that is several things at once: how many bytes of each are there. */
+  readonly parts?: readonly PartProgress[];
+  /** Bytes that came from upstream for it. */
+  readonly fetched?: number;
+}
+
+export interface PartProgress {
+  readonly name: string;
+  readonly step?: string;
+  readonly done: number;
+  readonly total?: number;
 }
 
 export interface WorkEntry {
@@ -356,4 +368,64 @@ export interface ImportedTag {
   readonly outcome: "new" | "moved" | "same" | "held";
   readonly before?: string;
   readonly why?: string;
+}
+
+export interface MirrorCheckAnswer {
+  readonly entries: readonly EntryPlan[];
+}
+
+export interface MirrorSynced {
+  readonly entry: string;
+  readonly run: string;
+  /** Somebody had asked for it before, or its schedule had. */
+  readonly joined: boolean;
+  /** `going`: nobody waited for its end. `broken`: it ended without a report. */
+  readonly state: "ended" | "going" | "broken";
+  readonly report?: EntryReport;
+  /** Of a broken one. */
+  readonly why?: string;
+}
+
+export interface MirrorSyncAnswer {
+  readonly entries: readonly MirrorSynced[];
+}
+
+/** The last runs of a whole entry; `counts` by outcome, of tags that were skipped by what was found of them. */
+export interface MirrorRun {
+  readonly startedAt: string;
+  readonly endedAt: string;
+  readonly good: boolean;
+  readonly run?: string;
+  readonly fetched?: number;
+  readonly counts?: Readonly<Record<string, number>>;
+  readonly failures?: readonly { readonly reference: string; readonly code: string; readonly message: string }[];
+}
+
+export interface MirrorEntryStatus {
+  readonly entry: string;
+  /** `every 6h`, `0 3 * * * (Europe/Berlin)`; left out: only by command. */
+  readonly schedule?: string;
+  readonly nextAt?: string;
+  /** Left out: it is not being synced. Without `startedAt` others go first. */
+  readonly going?: { readonly startedAt?: string; readonly missingOnly: boolean; readonly progress: Progress };
+  readonly last?: MirrorRun;
+  readonly lastGoodAt?: string;
+  /** ms; older is too old. */
+  readonly warnAfter?: number;
+  readonly overdue: boolean;
+}
+
+export interface HeldEntry {
+  readonly reference: string;
+  readonly digest: string;
+  readonly kind: "pin" | "rollback";
+  readonly since: string;
+}
+
+export interface MirrorStatusAnswer {
+  /** Left out: the entries stand in the configuration. */
+  readonly list?: { readonly file: string; readonly readAt?: string; readonly problem?: string };
+  readonly entries: readonly MirrorEntryStatus[];
+  /** Mirrored tags that no sync moves until they are released; at most 200. */
+  readonly held: readonly HeldEntry[];
 }

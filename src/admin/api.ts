@@ -71,7 +71,8 @@ export const adminApi = ({ operations, content, underWay, guard, metrics, versio
     const long = new LongAnswer(res);
     try {
       const told = { ...call, progress: long.progress.bind(long) };
-      long.end({ result: await underWay.run(name, told, (inner) => run(name)(input, inner)) });
+      const work = (inner: Call) => run(name)(input, inner);
+      long.end({ result: await (route.isShared ? underWay.beside(told, work) : underWay.run(name, told, work)) });
     } catch (error) {
       if (!res.headersSent) throw error;
       long.end({ error: told(error, log) });

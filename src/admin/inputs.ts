@@ -24,6 +24,9 @@ const credential = z
   .optional();
 const platform = z.string().regex(/^[a-z0-9]+(\/[a-z0-9]+){1,2}$/, "expected os/architecture or os/architecture/variant");
 
+const entries = z.array(text).min(1).max(1_000).optional();
+/** A week; timers know no more than 24 days. */
+const MAX_WAIT = 7 * 24 * 3_600_000;
 /** A year: whoever means longer means for ever. */
 const MAX_BYPASS = 366 * 24 * 3_600_000;
 
@@ -44,6 +47,17 @@ const INPUTS = {
     platforms: z.union([z.literal("all"), z.array(platform).min(1).max(100)]).optional(),
   }),
   refresh: z.strictObject({ references, credential }),
+  mirrorCheck: z.strictObject({ entries }),
+  mirrorSync: z.strictObject({
+    entries,
+    missingOnly: z.boolean().optional(),
+    run: z
+      .string()
+      .regex(/^[\w.-]{1,40}$/, "expected up to 40 letters, digits, dots, dashes or underscores")
+      .optional(),
+    waitMs: z.int().min(0).max(MAX_WAIT).optional(),
+  }),
+  mirrorStatus: z.strictObject({}),
   exportPlan: z.strictObject({
     references,
     platforms: z.array(platform).min(1).max(100).optional(),

@@ -9,6 +9,9 @@ import type {
   ImportedManifest,
   ImportedTag,
   Listing,
+  MirrorCheckAnswer,
+  MirrorStatusAnswer,
+  MirrorSyncAnswer,
   Progress,
   RefreshAnswer,
   Removed,
@@ -97,6 +100,19 @@ export interface BypassInput {
   readonly forMs?: number | undefined;
 }
 
+export interface MirrorInput {
+  /** By their names, or as images that entries mirror: then only those. Left out: all of them. */
+  readonly entries?: readonly string[] | undefined;
+}
+
+export interface MirrorSyncInput extends MirrorInput {
+  readonly missingOnly?: boolean | undefined;
+  /** The number of a CI job, for backup names. */
+  readonly run?: string | undefined;
+  /** 0: it is only begun. Left out: until it has ended, which it does when nobody waits any more. ms. */
+  readonly waitMs?: number | undefined;
+}
+
 /** Every method throws AdminError. */
 export interface Operations extends TagOperations {
   status(input: Nothing, call: Call): Promise<Status>;
@@ -121,6 +137,12 @@ export interface Operations extends TagOperations {
   warm(input: WarmInput, call: Call): Promise<WarmAnswer>;
   /** Asks upstream now whether tags have moved, however fresh they are. */
   refresh(input: ReferencesInput, call: Call): Promise<RefreshAnswer>;
+  /** What a sync would change. */
+  mirrorCheck(input: MirrorInput, call: Call): Promise<MirrorCheckAnswer>;
+  /** Brings mirrored tags up to date. What is under way already is joined. */
+  mirrorSync(input: MirrorSyncInput, call: Call): Promise<MirrorSyncAnswer>;
+  /** When each entry of the mirror was synced and will be, and what is wrong with that. */
+  mirrorStatus(input: Nothing, call: Call): Promise<MirrorStatusAnswer>;
   /** What a bundle of these images consists of. */
   exportPlan(input: ExportInput, call: Call): Promise<ExportPlan>;
   /** Whether these names can be imported, and which of these bytes are here. */

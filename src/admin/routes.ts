@@ -9,6 +9,8 @@ export interface Route {
    * An answer without that last line has been torn off.
    */
   readonly isLong?: true;
+  /** Long work that several may ask for at once. */
+  readonly isShared?: true;
 }
 
 export const ROUTES = {
@@ -24,6 +26,9 @@ export const ROUTES = {
   explain: { method: "GET", path: "/api/v1/explain" },
   warm: { method: "POST", path: "/api/v1/warm", isLong: true },
   refresh: { method: "POST", path: "/api/v1/refresh", isLong: true },
+  mirrorCheck: { method: "POST", path: "/api/v1/mirror/check", isLong: true, isShared: true },
+  mirrorSync: { method: "POST", path: "/api/v1/mirror/sync", isLong: true, isShared: true },
+  mirrorStatus: { method: "GET", path: "/api/v1/mirror/status" },
   exportPlan: { method: "POST", path: "/api/v1/export" },
   importCheck: { method: "POST", path: "/api/v1/import/check" },
   importManifest: { method: "POST", path: "/api/v1/import/manifest" },

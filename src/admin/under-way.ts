@@ -35,6 +35,16 @@ export class UnderWay {
     }
   }
 
+  /** For work that several may ask for at once, and that tells of itself elsewhere. */
+  async beside<T>(call: Call, work: (call: Call) => Promise<T>): Promise<T> {
+    if (this.#closing.signal.aborted) throw closing();
+    try {
+      return await work({ ...call, signal: AbortSignal.any([call.signal, this.#closing.signal]) });
+    } catch (error) {
+      throw this.#closing.signal.aborted ? closing() : error;
+    }
+  }
+
   /** For people. */
   get standing(): WorkEntry[] {
     return [...this.#works].map(([operation, { since, progress }]) => ({

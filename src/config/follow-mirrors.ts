@@ -1,0 +1,93 @@
+// The list of what is mirrored, followed while serving: a changed file is taken up within seconds. Whatever is wrong with it, the list from
+// before goes on, and says so.
+import { stat } from "node:fs/promises";
+import type { Logger } from "../lib/log.ts";
+import type { MirrorConfig, MirrorEntry } from "../mirrors.ts";
+import type { MirrorFileLookup } from "./mirror-file.ts";
+
+export interface FollowedMirrors {
+  readonly file: string | undefined;
+  readonly entries: readonly MirrorEntry[];
+  /** ms since the epoch. */
+  readonly readAt: number;
+  /** What is wrong with the file as it is now, for people. */
+  readonly problem: string | undefined;
+  close(): void;
+}
+
+export interface FollowOptions extends MirrorFileLookup {
+  /** Called with each list that differs from the one before. */
+  readonly changed: (entries: readonly MirrorEntry[]) => void;
+  readonly clock: () => number;
+  readonly log: Logger;
+}
+
+const LOOK_MS = 2_000;
+/** Of a list with many mistakes, for the log and the status. */
+const MOST_TOLD = 1_000;
+
+/** What stands in the configuration itself is as it was at the start. */
+export const followMirrors = async (given: MirrorConfig, options: FollowOptions): Promise<FollowedMirrors> => {
+  const { changed, clock, log } = options;
+  const { file } = given;
+  let { entries } = given;
+  let readAt = clock();
+  let problem: string | undefined;
+  const take = (next: readonly MirrorEntry[]): void => {
+    const before = JSON.stringify(entries);
+    if (problem !== undefined) log.info({ file }, "mirror: the list is right again");
+    problem = undefined;
+    readAt = clock();
+    if (JSON.stringify(next) === before) return;
+    entries = next;
+    log.info({ file, entries: next.length }, "mirror: the list has changed and was taken up");
+    changed(next);
+  };
+  const refuse = (error: unknown): void => {
+    const why = (error instanceof Error ? error.message : String(error)).slice(0, MOST_TOLD);
+    if (why !== problem) log.warn({ file, why }, "mirror: the list was changed and is not right: the one from before goes on");
+    problem = why;
+  };
+
+  let seen: string | undefined;
+  let isLooking = false;
+  const look = async (path: string): Promise<void> => {
+    if (isLooking) return;
+    isLooking = true;
+    try {
+      const state = await stateOf(path);
+      if (state === seen) return;
+      // with it come zod and yaml, which a server that nothing changes for need not hold
+      const { readMirrorFile } = await import("./mirror-file.ts");
+      take((await readMirrorFile(path, options)).entries);
+      // while it was read it may have changed again
+      seen = (await stateOf(path)) === state ? state : undefined;
+    } catch (error) {
+      // looked at again next time: it may be half of a change
+      refuse(error);
+    } finally {
+      isLooking = false;
+    }
+  };
+  if (file !== undefined) seen = await stateOf(file).catch(() => undefined);
+  const timer = file === undefined ? undefined : setInterval(() => void look(file), LOOK_MS).unref();
+  return {
+    file,
+    get entries() {
+      return entries;
+    },
+    get readAt() {
+      return readAt;
+    },
+    get problem() {
+      return problem;
+    },
+    close: () => clearInterval(timer),
+  };
+};
+
+/** Follows links, as a list in a repository or a Kubernetes volume may be one. Rejects where there is none. */
+const stateOf = async (file: string): Promise<string> => {
+  const { ino, mtimeNs, size } = await stat(file, { bigint: true });
+  return `${ino} ${mtimeNs} ${size}`;
+};
