@@ -1,7 +1,7 @@
 // The admin listener put together: its token, its guard, and what it can be asked, over the parts of the running front end.
 import { chmod, stat } from "node:fs/promises";
 import { hostname } from "node:os";
-import type { RoomEntry, SweepEntry } from "./admin/answers.ts";
+import type { RoomEntry, SweepEntry, WorkEntry } from "./admin/answers.ts";
 import { type Api, adminApi } from "./admin/api.ts";
 import { type BypassSwitch, bypassOperations } from "./admin/bypass-operations.ts";
 import { contentOf } from "./admin/content.ts";
@@ -30,6 +30,11 @@ export interface AdminParts extends StoreParts, SiteParts {
   readonly version: string;
   readonly condition: () => Promise<Condition>;
   readonly bypass: BypassSwitch;
+  readonly mirror: {
+    readonly operations: Pick<Operations, "mirrorCheck" | "mirrorSync" | "mirrorStatus">;
+    /** Its syncs, whoever they are for. */
+    work(): readonly WorkEntry[];
+  };
   readonly flights: Flights;
   readonly doors: Pick<SiteDoors, "opened">;
   /** How the managed mirror stands; `undefined`: nothing is mirrored. */
@@ -112,6 +117,7 @@ const serverOperations = (parts: AdminParts, underWay: UnderWay): Operations => 
     ...storeOperations(parts),
     ...siteOperations(parts),
     ...bypassOperations([...config.sites, ...config.wildcards], parts.bypass),
+    ...parts.mirror.operations,
     async status() {
       const { ready, bypass, notes } = await condition();
       return {
@@ -122,7 +128,7 @@ const serverOperations = (parts: AdminParts, underWay: UnderWay): Operations => 
         ready,
         ...(bypass && { bypass }),
         notes,
-        work: underWay.standing,
+        work: [...underWay.standing, ...parts.mirror.work()],
         room: roomOf(await parts.kept.state(), parts.kept.disk.room.isFull),
         flights: { underWay: flights.underWay(), counts: flights.counts() },
         sites: parts.doors

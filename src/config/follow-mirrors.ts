@@ -23,11 +23,12 @@ export interface FollowOptions extends MirrorFileLookup {
 }
 
 const LOOK_MS = 2_000;
+const JUST_NOW = 60_000;
 /** Of a list with many mistakes, for the log and the status. */
 const MOST_TOLD = 1_000;
 
 /** What stands in the configuration itself is as it was at the start. */
-export const followMirrors = async (given: MirrorConfig, options: FollowOptions): Promise<FollowedMirrors> => {
+export const followMirrors = (given: MirrorConfig, options: FollowOptions): FollowedMirrors => {
   const { changed, clock, log } = options;
   const { file } = given;
   let { entries } = given;
@@ -50,26 +51,33 @@ export const followMirrors = async (given: MirrorConfig, options: FollowOptions)
   };
 
   let seen: string | undefined;
+  /** At the last look: an editor may be in the middle of writing what changed since then, and half a list is a list. */
+  let settling: string | undefined;
   let isLooking = false;
+  /** As it was read, unless it has changed again meanwhile. */
+  const read = async (path: string, state: string): Promise<void> => {
+    // with it come zod and yaml, which a server that nothing changes for need not hold
+    const { readMirrorFile } = await import("./mirror-file.ts");
+    await readMirrorFile(path, options).then(({ entries: next }) => take(next), refuse);
+    seen = (await stateOf(path)) === state ? state : undefined;
+  };
   const look = async (path: string): Promise<void> => {
     if (isLooking) return;
     isLooking = true;
     try {
       const state = await stateOf(path);
-      if (state === seen) return;
-      // with it come zod and yaml, which a server that nothing changes for need not hold
-      const { readMirrorFile } = await import("./mirror-file.ts");
-      take((await readMirrorFile(path, options)).entries);
-      // while it was read it may have changed again
-      seen = (await stateOf(path)) === state ? state : undefined;
+      if (state !== seen && state === settling) await read(path, state);
+      settling = state;
     } catch (error) {
-      // looked at again next time: it may be half of a change
       refuse(error);
     } finally {
       isLooking = false;
     }
   };
-  if (file !== undefined) seen = await stateOf(file).catch(() => undefined);
+  if (file !== undefined)
+    void settledState(file, clock()).then((state) => {
+      seen ??= state;
+    });
   const timer = file === undefined ? undefined : setInterval(() => void look(file), LOOK_MS).unref();
   return {
     file,
@@ -84,6 +92,16 @@ export const followMirrors = async (given: MirrorConfig, options: FollowOptions)
     },
     close: () => clearInterval(timer),
   };
+};
+
+/** What has changed just now may have changed after it was read for the first time: it is read again. A change's own time cannot be set. */
+const settledState = async (file: string, now: number): Promise<string | undefined> => {
+  try {
+    const { ctimeMs } = await stat(file);
+    return now - ctimeMs > JUST_NOW ? await stateOf(file) : undefined;
+  } catch {
+    return undefined;
+  }
 };
 
 /** Follows links, as a list in a repository or a Kubernetes volume may be one. Rejects where there is none. */
