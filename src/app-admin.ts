@@ -34,11 +34,10 @@ export interface AdminParts extends StoreParts, SiteParts {
     readonly operations: Pick<Operations, "mirrorCheck" | "mirrorSync" | "mirrorStatus">;
     /** Its syncs, whoever they are for. */
     work(): readonly WorkEntry[];
+    figures(): MirrorFigures;
   };
   readonly flights: Flights;
   readonly doors: Pick<SiteDoors, "opened">;
-  /** How the managed mirror stands; `undefined`: nothing is mirrored. */
-  readonly mirror?: () => MirrorFigures | undefined;
   readonly log: Logger;
 }
 
@@ -103,8 +102,7 @@ const metricsText = async (parts: AdminParts, accept: string | undefined) => {
     ),
     heldTags: await kept.facts.inventory.heldTags(),
   });
-  const figures = mirror?.();
-  return exposition([...families, ...(figures === undefined ? [] : mirrorFamilies(figures))], accept);
+  return exposition([...families, ...mirrorFamilies(mirror.figures())], accept);
 };
 
 /** Hosts that a wildcard stands for are made up by whoever asks. */

@@ -5,41 +5,45 @@ import { mirrorOperations } from "./admin/mirror-operations.ts";
 import { mirrorProgress } from "./admin/mirror-progress.ts";
 import { mirrorStatus } from "./admin/mirror-status.ts";
 import type { Operations } from "./admin/operations.ts";
+import { openNotices } from "./app-notify.ts";
+import type { SiteDoors } from "./app-sites.ts";
 import type { Config } from "./config/config.ts";
 import { type FollowedMirrors, followMirrors } from "./config/follow-mirrors.ts";
-import type { Clock } from "./lib/clock.ts";
-import type { Logger } from "./lib/log.ts";
-import type { MirrorEngine } from "./mirror/engine.ts";
+import { type EngineParts, type MirrorEngine, mirrorEngine } from "./mirror/engine.ts";
+import type { MirrorFigures } from "./mirror/figures.ts";
+import { runHook } from "./mirror/hook.ts";
+import type { MirrorEvents } from "./mirror/outcome.ts";
 import { type Going, Runner } from "./mirror/runner.ts";
 import { Schedule } from "./mirror/schedule.ts";
 import { Standings } from "./mirror/standing.ts";
 import type { LiveMirrors } from "./mirrors/live.ts";
 import type { MirrorEntry } from "./mirrors.ts";
-import type { Sites } from "./sites.ts";
-import type { FactStore } from "./store/facts.ts";
+import { OciError } from "./oci/error.ts";
+import type { Site, Sites } from "./sites.ts";
 
-export interface MirrorEndParts {
+export interface MirrorEndParts extends Pick<EngineParts, "blobs" | "flights" | "facts" | "clock" | "log"> {
   readonly sites: Sites;
+  readonly doors: Pick<SiteDoors, "sourceOf">;
   /** What everybody goes by. */
   readonly live: LiveMirrors;
-  readonly engine: MirrorEngine;
-  readonly facts: FactStore;
-  /** What else goes by the names of the entries. */
-  readonly keepOnly: (entries: readonly string[]) => void;
-  readonly clock: Clock;
-  readonly log: Logger;
+  /** Our `Via` value. */
+  readonly via: string;
+  readonly version: string;
 }
 
 export interface MirrorEnd {
   readonly operations: Pick<Operations, "mirrorCheck" | "mirrorSync" | "mirrorStatus">;
   work(): WorkEntry[];
+  figures(): MirrorFigures;
   /** What is wrong, for people. */
   readonly notes: () => string[];
   close(): Promise<void>;
 }
 
-export const openMirror = (config: Pick<Config, "mirror">, parts: MirrorEndParts): MirrorEnd => {
-  const { sites, live, engine, facts, keepOnly, clock, log } = parts;
+export const openMirror = (config: Config, parts: MirrorEndParts): MirrorEnd => {
+  const { sites, live, facts, clock, log } = parts;
+  const notices = openNotices(config, { ...parts, webhooks: config.notify });
+  const engine = engineOf(parts, notices.events);
   const standings = new Standings({ mirroring: facts.mirroring, clock, log });
   const runner = new Runner({ engine, ended: (entry, run) => standings.ended(entry, run), clock, log });
   const runs = (entry: string) => standings.runs(entry);
@@ -50,7 +54,7 @@ export const openMirror = (config: Pick<Config, "mirror">, parts: MirrorEndParts
     await runner.keepOnly(entries);
     await standings.follow(entries);
     schedule.follow(entries);
-    keepOnly(entries.map(({ name }) => name));
+    notices.counts.keepOnly(entries.map(({ name }) => name));
     const count = await engine.letGoUncovered(entries);
     if (count > 0) log.info({ tags: count }, "mirror: what no entry covers any more may make way again");
   };
@@ -66,8 +70,18 @@ export const openMirror = (config: Pick<Config, "mirror">, parts: MirrorEndParts
 
   const listProblem = () =>
     list.problem === undefined ? [] : [`mirror: the list ${list.file} is not right, and the one from before goes on`];
+  const overdueNow = () => new Set(standings.overdue().map(({ entry }) => entry));
+  const figures = (): MirrorFigures => {
+    const [overdue, begun] = [overdueNow(), runner.going().filter(({ startedAt }) => startedAt !== undefined)];
+    const isRunning = new Set(begun.map(({ entry }) => entry));
+    const entries = live.entries.map(({ name }) => ({
+      ...{ entry: name, runs: standings.runs(name), nextAt: schedule.next(name) },
+      ...{ isRunning: isRunning.has(name), isOverdue: overdue.has(name) },
+    }));
+    return { entries, counts: notices.counts };
+  };
   const status = async () => {
-    const overdue = new Set(standings.overdue().map(({ entry }) => entry));
+    const overdue = overdueNow();
     return mirrorStatus({
       ...{ entries: live.entries, facts, list: listStatus(list), now: clock(), going: runner.going() },
       ...{ next: (entry) => schedule.next(entry), isOverdue: (entry) => overdue.has(entry) },
@@ -76,14 +90,34 @@ export const openMirror = (config: Pick<Config, "mirror">, parts: MirrorEndParts
   return {
     operations: mirrorOperations({ sites, entries: () => live.entries, engine, runner, status }),
     work: () => runner.going().flatMap(workOf),
+    figures,
     notes: () => [...listProblem(), ...standings.notes()],
     async close() {
       list.close();
       schedule.close();
       await runner.close();
       await taken;
+      await notices.close();
     },
   };
+};
+
+const engineOf = ({ sites, doors, ...parts }: MirrorEndParts, events: MirrorEvents): MirrorEngine => {
+  const { log } = parts;
+  const siteCalled = (host: string): Site => {
+    const site = sites.byHost(host);
+    if (site === undefined) throw new OciError("UNAVAILABLE", `${host} is no site of this Layover any more`);
+    return site;
+  };
+  return mirrorEngine({
+    ...parts,
+    events,
+    sourceOf: (host) => doors.sourceOf(siteCalled(host)),
+    targetOf: (host) => {
+      throw new OciError("UNSUPPORTED", `nothing is copied to ${siteCalled(host).host} yet`);
+    },
+    hook: (command, about, call) => runHook(command, about, { ...call, log }),
+  });
 };
 
 const listStatus = ({ file, readAt, problem }: FollowedMirrors): MirrorStatusAnswer["list"] =>

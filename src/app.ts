@@ -7,6 +7,7 @@ import { type Condition, condition } from "./admin/health.ts";
 import { isProbe, ownPage, sendPage } from "./admin/pages.ts";
 import { openAdmin } from "./app-admin.ts";
 import { caOptions } from "./app-ca.ts";
+import { openMirror } from "./app-mirror.ts";
 import { originOf, setupKit } from "./app-setup.ts";
 import { openSites } from "./app-sites.ts";
 import { collecting } from "./app-store.ts";
@@ -23,6 +24,7 @@ import { formatAddress } from "./lib/listen.ts";
 import type { Logger } from "./lib/log.ts";
 import { parsePrefixes } from "./lib/prefixes.ts";
 import { installationSecret } from "./lib/secret.ts";
+import { LiveMirrors } from "./mirrors/live.ts";
 import { flights } from "./registry/flights.ts";
 import { grants } from "./registry/grants.ts";
 import { pinnedBy } from "./registry/policy.ts";
@@ -74,18 +76,10 @@ export const frontEnd = async (config: Config, log: Logger): Promise<FrontEnd> =
   const granted = grants(facts, log, { clock, keepFor: collecting(sites).grantsFor });
   const flying = flights(blobs, log);
   const viaToken = `layover-${randomBytes(6).toString("hex")}`;
-  const doors = openSites(config, {
-    blobs,
-    disk: kept.disk,
-    facts,
-    grants: granted,
-    flights: flying,
-    subjectKey,
-    clock,
-    log,
-    via: `1.1 ${viaToken}`,
-    version: VERSION,
-  });
+  const shared = { blobs, facts, flights: flying, clock, log, via: `1.1 ${viaToken}`, version: VERSION };
+  const live = new LiveMirrors(config.mirror.entries);
+  const doors = openSites(config, { ...shared, disk: kept.disk, grants: granted, subjectKey });
+  const mirror = openMirror(config, { ...shared, sites, doors, live });
   const passing = openTunnels(config, log);
   let draining = false;
   let lastAsked = Number.NEGATIVE_INFINITY;
@@ -97,7 +91,7 @@ export const frontEnd = async (config: Config, log: Logger): Promise<FrontEnd> =
       isDraining: () => draining,
       bypass: () => bypass.look(),
       canSign: ca.canSign,
-      more: ca.notes,
+      more: () => [...ca.notes(), ...mirror.notes()],
     });
 
   const setupPages = setupKit(config, ca);
@@ -148,6 +142,7 @@ export const frontEnd = async (config: Config, log: Logger): Promise<FrontEnd> =
       version: VERSION,
       condition: now,
       bypass,
+      mirror,
       log,
     }));
   const { listen } = config;
@@ -180,9 +175,11 @@ export const frontEnd = async (config: Config, log: Logger): Promise<FrontEnd> =
       draining = true;
       admin?.api.close();
       ca.close();
+      const mirrorClosed = mirror.close();
       const doorsToDrain = adminDoors === undefined ? opened : [...opened, adminDoors];
       await Promise.all(doorsToDrain.map((door) => door.drain(cut)));
       passing.close();
+      await mirrorClosed;
       await flying.close();
       await doors.close();
       await granted.close();
