@@ -50,13 +50,14 @@ export class Front {
     });
   }
 
-  /** `site` is what its settings are from now on, besides those it was made with; `files` lie beside the configuration. */
+  /** `site` is what its settings are from now on, besides those it was made with; `files` lie beside the configuration, which has `more`. */
   async start({
     listen = {},
     upstream = this.#upstream,
     site = {},
     resolvers = ["127.0.0.1:9"],
     files = {},
+    more = {},
   } = {}): Promise<void> {
     for (const [name, text] of Object.entries<string>(files)) writeFileSync(join(this.folder, name), text);
     const file = join(this.folder, "layover.yaml");
@@ -64,6 +65,7 @@ export class Front {
       listen: { dns: [], https: ["127.0.0.1:0"], http: ["127.0.0.1:0"], admin: "127.0.0.1:0", ...listen },
       resolvers,
       sites: { [HOST]: { upstream, ...this.#site, ...site }, ...this.#others },
+      ...more,
     };
     writeFileSync(file, JSON.stringify(settings));
     const config = await loadConfig({ file, env: {}, cwd: this.folder });

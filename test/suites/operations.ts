@@ -205,6 +205,10 @@ export const operationsSuite = (open: () => Promise<Operations>): void => {
     expect(await operations.bypassOff({}, quiet)).not.toHaveProperty("since");
   });
 
+  it("knows of no mirror where there is none", async () => {
+    expect(await (await open()).mirrorStatus({}, quiet)).toEqual({ entries: [], held: [] });
+  });
+
   it("stops when it is told to", async () => {
     const operations = await open();
     const signal = AbortSignal.abort(new Error("enough"));
