@@ -23,7 +23,7 @@ import type { Site, Sites } from "./sites.ts";
 
 export interface MirrorEndParts extends Pick<EngineParts, "blobs" | "flights" | "facts" | "clock" | "log"> {
   readonly sites: Sites;
-  readonly doors: Pick<SiteDoors, "sourceOf">;
+  readonly doors: Pick<SiteDoors, "sourceOf" | "targetOf">;
   /** What everybody goes by. */
   readonly live: LiveMirrors;
   /** Our `Via` value. */
@@ -66,7 +66,7 @@ export const openMirror = (config: Config, parts: MirrorEndParts): MirrorEnd => 
       .catch((error: unknown) => log.error({ err: String(error) }, "mirror: the list could not be taken up"));
   };
   changed(live.entries);
-  const list = followMirrors(config.mirror, { sites, env: process.env, cwd: process.cwd(), changed, clock, log });
+  const list = followMirrors(config.mirror, { sites: config, changed, clock, log });
 
   const listProblem = () =>
     list.problem === undefined ? [] : [`mirror: the list ${list.file} is not right, and the one from before goes on`];
@@ -113,9 +113,7 @@ const engineOf = ({ sites, doors, ...parts }: MirrorEndParts, events: MirrorEven
     ...parts,
     events,
     sourceOf: (host) => doors.sourceOf(siteCalled(host)),
-    targetOf: (host) => {
-      throw new OciError("UNSUPPORTED", `nothing is copied to ${siteCalled(host).host} yet`);
-    },
+    targetOf: (host) => doors.targetOf(siteCalled(host)),
     hook: (command, about, call) => runHook(command, about, { ...call, log }),
   });
 };

@@ -1,5 +1,5 @@
 // The managed mirror of a whole front end, asked over its admin listener, with the fault upstream as the registry that it mirrors.
-import { writeFileSync } from "node:fs";
+import { renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { Progress } from "../src/admin/answers.ts";
@@ -199,5 +199,10 @@ describe("the list of the mirror", () => {
     await until(async () => (await problem()) === undefined);
     expect(await names()).toEqual(["base"]);
     expect((await operations.status({}, quiet)).notes).toEqual([]);
+    renameSync(file, `${file}.away`);
+    await until(async () => (await problem()) !== undefined);
+    expect(await names()).toEqual(["base"]);
+    renameSync(`${file}.away`, file);
+    await until(async () => (await problem()) === undefined);
   }, 40_000);
 });

@@ -3,7 +3,9 @@
 import { stat } from "node:fs/promises";
 import type { Logger } from "../lib/log.ts";
 import type { MirrorConfig, MirrorEntry } from "../mirrors.ts";
-import type { MirrorFileLookup } from "./mirror-file.ts";
+import { mirrorApart } from "./apart.ts";
+import type { Config } from "./config.ts";
+import { ConfigError } from "./problems.ts";
 
 export interface FollowedMirrors {
   readonly file: string | undefined;
@@ -15,7 +17,8 @@ export interface FollowedMirrors {
   close(): void;
 }
 
-export interface FollowOptions extends MirrorFileLookup {
+export interface FollowOptions {
+  readonly sites: Pick<Config, "sites" | "wildcards" | "excluded">;
   /** Called with each list that differs from the one before. */
   readonly changed: (entries: readonly MirrorEntry[]) => void;
   readonly clock: () => number;
@@ -29,7 +32,7 @@ const MOST_TOLD = 1_000;
 
 /** What stands in the configuration itself is as it was at the start. */
 export const followMirrors = (given: MirrorConfig, options: FollowOptions): FollowedMirrors => {
-  const { changed, clock, log } = options;
+  const { sites, changed, clock, log } = options;
   const { file } = given;
   let { entries } = given;
   let readAt = clock();
@@ -50,15 +53,20 @@ export const followMirrors = (given: MirrorConfig, options: FollowOptions): Foll
     problem = why;
   };
 
+  const over = Promise.withResolvers<void>();
   let seen: string | undefined;
   /** At the last look: an editor may be in the middle of writing what changed since then, and half a list is a list. */
   let settling: string | undefined;
   let isLooking = false;
   /** As it was read, unless it has changed again meanwhile. */
   const read = async (path: string, state: string): Promise<void> => {
-    // with it come zod and yaml, which a server that nothing changes for need not hold
-    const { readMirrorFile } = await import("./mirror-file.ts");
-    await readMirrorFile(path, options).then(({ entries: next }) => take(next), refuse);
+    await mirrorApart(path, sites, over.promise).then(
+      (next) => next && take(next.entries),
+      (error: unknown) => {
+        if (!(error instanceof ConfigError)) throw error;
+        refuse(error);
+      },
+    );
     seen = (await stateOf(path)) === state ? state : undefined;
   };
   const look = async (path: string): Promise<void> => {
@@ -69,6 +77,7 @@ export const followMirrors = (given: MirrorConfig, options: FollowOptions): Foll
       if (state !== seen && state === settling) await read(path, state);
       settling = state;
     } catch (error) {
+      seen = undefined;
       refuse(error);
     } finally {
       isLooking = false;
@@ -90,7 +99,10 @@ export const followMirrors = (given: MirrorConfig, options: FollowOptions): Foll
     get problem() {
       return problem;
     },
-    close: () => clearInterval(timer),
+    close() {
+      clearInterval(timer);
+      over.resolve();
+    },
   };
 };
 

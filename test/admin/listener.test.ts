@@ -158,7 +158,7 @@ describe("a listener for other machines", () => {
     const log = { ...silent, warn: (line: unknown) => warnings.push(line) } as unknown as Logger;
     const cwd = emptyFolder();
     const config = await loadConfig({ file: undefined, env: { LAYOVER_CLIENTS: "10.0.0.0/8" }, cwd });
-    const parts = { config, log, version: "1", kept: {} } as unknown as Parameters<typeof openAdmin>[1];
+    const parts = { config, log, version: "1", kept: {}, mirror: {} } as unknown as Parameters<typeof openAdmin>[1];
     const { clients } = await openAdmin({ host: "0.0.0.0", port: 9180 }, parts);
     expect(warnings).toEqual([{ address: "0.0.0.0:9180" }]);
     expect(["127.0.0.1", "::1", "10.1.2.3", "192.168.0.1", "8.8.8.8"].filter(clients)).toEqual(["127.0.0.1", "::1", "10.1.2.3"]);

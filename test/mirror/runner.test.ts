@@ -5,9 +5,7 @@ import type { EntryReport, SyncProgress } from "../../src/mirror/outcome.ts";
 import { Runner } from "../../src/mirror/runner.ts";
 import type { MirrorEntry } from "../../src/mirrors.ts";
 import type { RunFact } from "../../src/store/mirroring.ts";
-import { entryOf as entryWith } from "./mirrored.ts";
-
-const entryOf = (name: string, more: Partial<MirrorEntry> = {}) => entryWith({ name, ...more });
+import { entryOf } from "./entries.ts";
 
 const WHOLE = { run: undefined, missingOnly: false, only: undefined };
 const deaf = () => undefined;

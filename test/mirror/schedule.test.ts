@@ -7,9 +7,7 @@ import { Schedule } from "../../src/mirror/schedule.ts";
 import { Standings } from "../../src/mirror/standing.ts";
 import type { MirrorEntry } from "../../src/mirrors.ts";
 import { memoryFacts } from "../../src/store/memory-facts.ts";
-import { entryOf as entryWith } from "./mirrored.ts";
-
-const entryOf = (name: string, more: Partial<MirrorEntry> = {}) => entryWith({ name, ...more });
+import { entryOf } from "./entries.ts";
 
 const HOUR = 3_600_000;
 const MINUTE = 60_000;
