@@ -12,7 +12,7 @@ import { written } from "./references.ts";
 import type { HeldTag, MissingEntry, ReleasedTag } from "./tags-answers.ts";
 import type { TagParts } from "./tags-list.ts";
 import type { TagHoldInput } from "./tags-operations.ts";
-import { type NamedTag, otherThan, parseTag, pastOf, stateNamed } from "./tags-state.ts";
+import { movesOf, type NamedTag, otherThan, parseTag, pastOf, stateNamed } from "./tags-state.ts";
 import { type Looked, lookAt } from "./tags-whole.ts";
 
 export interface HoldParts extends TagParts {
@@ -34,7 +34,8 @@ export const hold = async (
 ): Promise<HeldTag> => {
   const { facts, blobs, clock, log } = parts;
   const named = parseTag(reference, parts.sites);
-  const past = await pastOf(facts, named);
+  // a name of one's own may be given to what is here, as a mirror gives its backups theirs
+  const past = kind === "pin" && wanted !== undefined ? await movesOf(facts, named) : await pastOf(facts, named);
   const from = past.fact?.digest;
   const byDefault = kind === "pin" ? from : otherThan(past, from);
   const to = wanted === undefined ? byDefault : await stateNamed(facts, named, past, wanted);

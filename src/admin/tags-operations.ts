@@ -40,7 +40,7 @@ export interface TagOperations {
   tagHistory(input: TagInput, call: Call): Promise<TagHistory>;
   /** From what is held alone. */
   tagDiff(input: TagDiffInput, call: Call): Promise<TagDiff>;
-  /** Keeps the tag at what it stands for now, or at `to`. Throws NOT_HELD, INCOMPLETE. */
+  /** Keeps the tag at what it stands for now, or at `to`, also where there was no such tag before. Throws NOT_HELD, INCOMPLETE. */
   tagPin(input: TagHoldInput, call: Call): Promise<HeldTag>;
   /** Moves the tag back, by default to the newest other digest in its history, and keeps it there. Asks nobody. Throws NOT_HELD, INCOMPLETE. */
   tagRollback(input: TagHoldInput, call: Call): Promise<HeldTag>;

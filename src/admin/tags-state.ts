@@ -7,7 +7,7 @@ import { AdminError } from "./error.ts";
 import { parseImage, referenceOf, written } from "./references.ts";
 
 /** Moves that are looked at: far more than anybody goes back. */
-export const MAX_MOVES = 200;
+const MAX_MOVES = 200;
 /** Digests that begin alike: more than are told of. */
 const FEW = 20;
 
@@ -35,12 +35,16 @@ export interface Past {
   readonly moves: readonly TagMove[];
 }
 
+export const movesOf = async (facts: FactStore, { key }: NamedTag, limit = MAX_MOVES): Promise<Past> => ({
+  fact: await facts.tag(key),
+  moves: await facts.tagHistory(key, limit),
+});
+
 /** Throws NOT_HELD where nothing was ever known of it. */
-export const pastOf = async (facts: FactStore, { key, name }: NamedTag, limit = MAX_MOVES): Promise<Past> => {
-  const fact = await facts.tag(key);
-  const moves = await facts.tagHistory(key, limit);
-  if (fact?.digest === undefined && moves.length === 0) throw new AdminError("NOT_HELD", `nothing is known of ${name}`);
-  return { fact, moves };
+export const pastOf = async (facts: FactStore, named: NamedTag, limit?: number): Promise<Past> => {
+  const past = await movesOf(facts, named, limit);
+  if (past.fact?.digest !== undefined || past.moves.length > 0) return past;
+  throw new AdminError("NOT_HELD", `nothing is known of ${named.name}`);
 };
 
 /** The newest digest in it that is another; of what came before `other` where that is in it. */

@@ -170,6 +170,12 @@ export const tagOperationsSuite = (open: () => Promise<Operations>): void => {
     });
     await expect(operations.tagPin({ reference: at("app:gone") }, quiet)).rejects.toMatchObject({ code: "NOT_HELD" });
     expect(await operations.tagPin({ reference: at("app:gone"), to: "2" }, quiet)).toMatchObject({ to: ONE });
+    // a name that only this Layover knows
+    for (const to of [undefined, "1"])
+      await expect(operations.tagPin({ reference: at("app:mine"), to }, quiet)).rejects.toThrow(/nothing is known|no line 1/);
+    const mine = await operations.tagPin({ reference: at("app:mine"), to: ONE.slice(7, 30) }, quiet);
+    expect(mine).toMatchObject({ to: ONE, hold: { kind: "pin" } });
+    expect(mine).not.toHaveProperty("from");
   });
 
   it("forgets nothing that is held", async () => {
