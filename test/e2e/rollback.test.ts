@@ -37,12 +37,12 @@ const expectPulled = async (image: Image, tag = "v1"): Promise<void> => {
     for (const repository of REPOSITORIES) {
       const name = `${repository}:${tag}`;
       expect([kind, name, outcome(await engines[kind].pull(name, undefined, 60_000))]).toEqual([kind, name, "success"]);
-      // the engine forgets it all: what it pulls next is what it is given
       const { out } = await engines[kind].docker(["image", "inspect", "-f", "{{index .RepoDigests 0}}", name]);
       expect(out.trim()).toBe(`${repository}@${image.manifest.digest}`);
       expect(await engines[kind].docker(["run", "--rm", "--network=none", name, "sh", "-c", "exit 42"])).toMatchObject({
         code: 42,
       });
+      // it forgets it all: what it pulls next is what it is given
       await engines[kind].docker(["image", "rm", "-f", name]);
     }
 };
