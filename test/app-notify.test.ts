@@ -1,10 +1,7 @@
 // Webhooks over real sockets: what goes out, by which way, and what becomes of it when the other side is ill.
 import { createHmac } from "node:crypto";
-import { once } from "node:events";
 import { writeFileSync } from "node:fs";
-import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from "node:http";
-import { createServer as createTlsServer } from "node:https";
-import type { AddressInfo } from "node:net";
+import type { ServerResponse } from "node:http";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { openNotices } from "../src/app-notify.ts";
@@ -18,48 +15,17 @@ import { emptyFolder } from "./cli/command.ts";
 import { fakeResolver } from "./dns/resolver.ts";
 import { faultProxy } from "./faults/proxy.ts";
 import { digestOf, failed, reportOf, synced } from "./mirror/synced.ts";
+import { type Behave, receiver } from "./receiver.ts";
 import { transportFor } from "./upstream/asking.ts";
 import { answering } from "./upstream/names.ts";
 import { certified, rootPem } from "./upstream/secure.ts";
 
-interface Heard {
-  readonly method: string;
-  readonly path: string;
-  readonly headers: IncomingHttpHeaders;
-  readonly body: string;
-}
-type Behave = (req: IncomingMessage, res: ServerResponse, nth: number) => void;
-
-const ok: Behave = (_req, res) => void res.writeHead(204).end();
 const answer =
   (...all: readonly (readonly [number, Record<string, string>?])[]): Behave =>
   (_req, res, nth) => {
     const [status, headers = {}] = all[Math.min(nth, all.length - 1)]!;
     res.writeHead(status, headers).end("what it says");
   };
-
-/** Hears everything, and then does as it is told. */
-const receiver = async (behave: Behave = ok, tls?: { cert: string; key: string }) => {
-  const heard: Heard[] = [];
-  const handle = (req: IncomingMessage, res: ServerResponse) => {
-    const chunks: Buffer[] = [];
-    req.on("data", (chunk: Buffer) => chunks.push(chunk));
-    req.on("error", () => undefined);
-    req.on("end", () => {
-      heard.push({ method: req.method!, path: req.url!, headers: req.headers, body: Buffer.concat(chunks).toString() });
-      behave(req, res, heard.length - 1);
-    });
-  };
-  const server = (tls === undefined ? createServer(handle) : createTlsServer(tls, handle)).listen(0, "127.0.0.1");
-  await once(server, "listening");
-  onTestFinished(async () => {
-    server.closeAllConnections();
-    server.close();
-    await once(server, "close");
-  });
-  const { port } = server.address() as AddressInfo;
-  return { heard, port, url: (path = "/hook") => new URL(`http://127.0.0.1:${port}${path}`) };
-};
 
 const logged = () => {
   const lines: { text: string; [field: string]: unknown }[] = [];
@@ -220,7 +186,7 @@ describe("a webhook that is ill", () => {
 
 describe("the way to a webhook", () => {
   it("is found by our own resolvers, and trusts what upstreams are trusted by", async () => {
-    const { heard, port } = await receiver(ok, certified(["hooks.example"]));
+    const { heard, port } = await receiver(undefined, certified(["hooks.example"]));
     const hook = hookAt(new URL(`https://hooks.example:${port}/hook`));
     const trusted = await setUp([hook], { trust: rootPem });
     trusted.events.failed(failed("1"), "1");
