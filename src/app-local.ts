@@ -9,6 +9,7 @@ import { Turns } from "./lib/turns.ts";
 import type { MirrorSource } from "./mirror/engine.ts";
 import { hostedTarget } from "./mirror/hosted-target.ts";
 import type { Target } from "./mirror/target.ts";
+import type { Mirrored } from "./mirrors.ts";
 import type { Hosted } from "./oci/hosted.ts";
 import type { Repository } from "./oci/reference.ts";
 import type { Registry } from "./oci/registry.ts";
@@ -36,6 +37,8 @@ export interface LocalSiteParts {
   readonly flights: Flights;
   /** The secret under which credentials are hashed. */
   readonly subjectKey: Uint8Array;
+  /** `undefined`: nothing is. */
+  readonly mirrored?: Mirrored | undefined;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -54,7 +57,7 @@ export interface LocalSite {
 
 export const openLocal = (site: Site, parts: LocalSiteParts): LocalSite => {
   const { blobs, disk, facts, flights, subjectKey, clock, log } = parts;
-  const policy = policyOf(site);
+  const policy = policyOf(site, parts.mirrored);
   const bcrypt = new Bcrypt();
   const { host, users: file } = site;
   const uploads = new Uploads(blobs, clock, file === undefined ? STRANGERS : LIMITS);

@@ -45,8 +45,18 @@ export const openReading = (site: Site, upstream: OpenUpstream, parts: ReadingPa
     const realm = (await challenges.of(site.host))?.realm;
     return site.tokenKeys !== undefined || (realm !== undefined && parts.isHijacked(realm.hostname));
   };
-  const cacheOver = (asked: Registry, by = rights) =>
-    siteRegistry({ ...parts, site, upstream: asked, rights: by, publicity: finder, health, realmAnswers, tellsTokens });
+  const cacheOver = (asked: Registry, by = rights, isForSync = false) =>
+    siteRegistry({
+      ...parts,
+      site,
+      upstream: asked,
+      rights: by,
+      publicity: finder,
+      health,
+      realmAnswers,
+      tellsTokens,
+      isForSync,
+    });
   const asClient = heed(upstream.registry, { site: site.host, subjects, challenges });
   const registry = cacheOver(isShared ? upstream.registry : openly({ asClient, anonymous, rights, health }));
   // with a token of anybody's, unlike a client's first question without one: what is refused to it is public no more
@@ -66,7 +76,7 @@ export const openReading = (site: Site, upstream: OpenUpstream, parts: ReadingPa
     },
     source: {
       upstream: forSync.registry,
-      cache: cacheOver(forSync.registry, forSyncRights),
+      cache: cacheOver(forSync.registry, forSyncRights, true),
       listRepositories: forSync.listRepositories,
     },
     close: () => finder.close(),

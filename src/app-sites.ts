@@ -20,6 +20,7 @@ import type { Logger } from "./lib/log.ts";
 import { doorAddresses, ownAddresses } from "./lib/own-addresses.ts";
 import type { MirrorSource } from "./mirror/engine.ts";
 import type { Target } from "./mirror/target.ts";
+import type { Mirrored } from "./mirrors.ts";
 import { OciError } from "./oci/error.ts";
 import type { Credential } from "./oci/registry.ts";
 import type { OciRequest } from "./oci/request.ts";
@@ -49,6 +50,8 @@ export interface SharedParts {
   readonly flights: Flights;
   /** The secret under which credentials are hashed. */
   readonly subjectKey: Uint8Array;
+  /** `undefined`: nothing is. */
+  readonly mirrored?: Mirrored | undefined;
   readonly clock: Clock;
   readonly log: Logger;
   /** Our `Via` value. */
@@ -142,7 +145,7 @@ const openSite = (site: Site, resolver: UpstreamResolver, shared: Common): Opene
   const upstream = site.offline ? noUpstream(site.host) : openUpstream(site, { ...shared, way, subjectOf });
   const challenges = siteChallenges(site, upstream, shared);
   const subjects = siteSubjects(site, upstream, { ...shared, challenges });
-  const policy = policyOf(site);
+  const policy = policyOf(site, shared.mirrored);
   const { health, realmAnswers } = upstream;
   const reading = openReading(site, upstream, { ...shared, policy, subjects, challenges });
   const { rights, registry, registryFor } = reading;

@@ -37,10 +37,10 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   "app-notify": ["lib", "mirror", "mirrors", "upstream", "config", "app-names"],
   "app-setup": ["lib", "config", "http", "setup"],
   "app-sites": [
-    ...["lib", "oci", "store", "upstream", "registry", "mirror", "config", "http", "sites"],
+    ...["lib", "oci", "store", "upstream", "registry", "mirror", "config", "http", "sites", "mirrors"],
     ...["app-below", "app-local", "app-names", "app-reading", "app-source", "app-subjects", "app-upstream"],
   ],
-  "app-local": ["lib", "oci", "store", "registry", "mirror", "http", "sites"],
+  "app-local": ["lib", "oci", "store", "registry", "mirror", "http", "sites", "mirrors"],
   "app-reading": ["lib", "oci", "store", "upstream", "registry", "mirror", "sites", "app-upstream"],
   "app-source": ["oci", "registry", "mirror"],
   "app-subjects": ["lib", "oci", "store", "registry", "sites", "app-upstream"],

@@ -6,6 +6,7 @@ import { isOciError, type OciError } from "../oci/error.ts";
 import { isDigestReference } from "../oci/reference.ts";
 import type { BlobQuery, Context, ManifestQuery, Operation, Registry, Tally } from "../oci/registry.ts";
 import { intercept } from "./intercept.ts";
+import { NotMirrored } from "./not-mirrored.ts";
 import type { Rights } from "./rights.ts";
 import type { Tags } from "./tags.ts";
 
@@ -55,7 +56,7 @@ export const alike = (cache: Registry, parts: AlikeParts): Registry => {
     // a question of our own tells nobody anything, and for a list upstream is asked the same whatever is held
     if (ctx.client === "" || operation === "listTags" || operation === "listReferrers") return answer;
     return answer.catch(async (error: unknown) => {
-      if (ctx.signal.aborted || !isAnswer(error)) throw error;
+      if (ctx.signal.aborted || !isAnswer(error) || error instanceof NotMirrored) throw error;
       const thing = query as unknown as Thing;
       const settled = "reference" in thing ? await tags.settled(thing) : thing;
       await rest(operation, settled, ctx, error);

@@ -1,6 +1,6 @@
 // Blobs of one site: from the store through a right and a link, from the flight that is filling it, or from upstream.
 import { type RangeRequest, resolveRange } from "../oci/range.ts";
-import type { Blob, BlobQuery, BlobRead, BlobStat, Context, Descriptor } from "../oci/registry.ts";
+import type { Blob, BlobQuery, BlobRead, BlobStat, Context, Descriptor, Registry } from "../oci/registry.ts";
 import { type BlobStore, StoreFull } from "../store/blobs.ts";
 import { alone } from "./alone.ts";
 import { type Confirmation, type ConfirmParts, confirm, provenanceOf } from "./confirm.ts";
@@ -17,6 +17,8 @@ const FAR_AHEAD = 16 * 1024 * 1024;
 export interface BlobCacheParts extends ConfirmParts {
   readonly blobs: BlobStore;
   readonly flights: Flights;
+  /** Upstream, as far as anything is fetched from it. */
+  readonly source: Registry;
 }
 
 export interface BlobCache {
@@ -29,7 +31,7 @@ interface BlobSize {
 }
 
 export const blobCache = (parts: BlobCacheParts): BlobCache => {
-  const { blobs, flights, upstream, site, policy, facts, rights } = parts;
+  const { blobs, flights, upstream, source, site, policy, facts, rights } = parts;
   const allow = async ({ repo, digest }: BlobQuery, ctx: Context): Promise<Confirmation> => {
     const link = told(await facts.link({ site: site.host, repo, digest }));
     const { onGone } = policy.of(repo, digest);
@@ -49,11 +51,11 @@ export const blobCache = (parts: BlobCacheParts): BlobCache => {
     ({ repo, digest }: BlobRead, ctx: Context): Open =>
     async (offset, signal, end) => {
       const range = offset === 0 && end === undefined ? {} : { range: { start: offset, ...(end === undefined ? {} : { end }) } };
-      const blob = await upstream.getBlob({ repo, digest, ...range }, { ...ctx, signal });
+      const blob = await source.getBlob({ repo, digest, ...range }, { ...ctx, signal });
       return { body: blob.body, start: blob.range?.start ?? 0, total: blob.descriptor.size };
     };
 
-  const fromFlight = async (flight: Flight, query: BlobRead, ctx: Context, source: "miss" | "hit"): Promise<Blob> => {
+  const fromFlight = async (flight: Flight, query: BlobRead, ctx: Context, provenance: "miss" | "hit"): Promise<Blob> => {
     if (isFarAhead(query.range, flight.head)) return straight(query, ctx);
     const { repo, digest } = query;
     const joining = {
@@ -64,7 +66,7 @@ export const blobCache = (parts: BlobCacheParts): BlobCache => {
     };
     try {
       const { total, range, body } = await flight.join(joining, query.range, ctx.signal);
-      return { descriptor: descriptorOf({ repo, digest }, total), body, range, provenance: { source }, metadata: {} };
+      return { descriptor: descriptorOf({ repo, digest }, total), body, range, provenance: { source: provenance }, metadata: {} };
     } catch (error) {
       if (error instanceof StoreFull) return straight(query, ctx);
       throw error;
@@ -73,7 +75,7 @@ export const blobCache = (parts: BlobCacheParts): BlobCache => {
 
   /** Past the store, as one reader of its own. */
   const straight = async (query: BlobRead, ctx: Context): Promise<Blob> => {
-    const blob = await upstream.getBlob(query, ctx);
+    const blob = await source.getBlob(query, ctx);
     const { start = 0, end } = blob.range ?? {};
     const total = blob.descriptor.size;
     const first = { body: blob.body, start, total };
@@ -103,7 +105,7 @@ export const blobCache = (parts: BlobCacheParts): BlobCache => {
     },
     async statBlob(query, ctx) {
       const held = await blobs.stat(query.digest);
-      if (held === undefined) return upstream.statBlob(query, ctx);
+      if (held === undefined) return source.statBlob(query, ctx);
       const confirmation = await allow(query, ctx);
       return { descriptor: descriptorOf(query, held.size), provenance: provenanceOf(confirmation), metadata: {} };
     },

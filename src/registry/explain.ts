@@ -6,9 +6,11 @@ import type { Rule, Site, TagPolicy } from "../sites.ts";
 import type { BlobStore } from "../store/blobs.ts";
 import type { FactStore, Hold, TagFact } from "../store/facts.ts";
 import { type Freshness, freshnessOf } from "./freshness.ts";
+import { mirroredFor } from "./mirrored-for.ts";
+import { notMirrored } from "./not-mirrored.ts";
 import type { Policy, Ruling } from "./policy.ts";
 import type { Rights, Standing } from "./rights.ts";
-import { aHold } from "./staying.ts";
+import { aHold, stays } from "./staying.ts";
 import type { Health } from "./witness.ts";
 
 export interface ExplainParts {
@@ -75,7 +77,7 @@ export const explain = async (parts: ExplainParts, repo: Repository, reference: 
   const upstream = site.offline ? "offline" : health.up ? "up" : "away";
   const freshness = fact === undefined ? undefined : freshnessOf(fact, ruling, clock());
   const isReady = bytes !== undefined && link?.mediaType !== undefined;
-  const refusal = policy.refusal(repo, reference);
+  const refusal = policy.refusal(repo, reference) ?? (await unmirrored(parts, { repo, reference, fact, ruling, isReady }));
   return {
     site: site.host,
     repository: repo,
@@ -99,6 +101,23 @@ export const explain = async (parts: ExplainParts, repo: Repository, reference: 
         ? outcomeOf({ digest, ruling, hold: fact?.hold, isReady, freshness, isUp: upstream === "up", standing: anonymous })
         : { outcome: "refused", why: refusal.message },
   };
+};
+
+interface Asked {
+  readonly repo: Repository;
+  readonly reference: Reference;
+  readonly fact: TagFact | undefined;
+  readonly ruling: Ruling;
+  /** Its bytes are here, and this repository is known to have it. */
+  readonly isReady: boolean;
+}
+
+/** What whoever may read it is told where only what is mirrored is to be had (only-mirrored.ts). */
+const unmirrored = async (parts: ExplainParts, { repo, reference, fact, ruling, isReady }: Asked) => {
+  if (ruling.onMissing !== "refuse") return undefined;
+  if (!isDigestReference(reference)) return stays(fact, ruling) ? undefined : notMirrored(parts.site, repo, reference);
+  const found = isReady ? "mirrored" : await mirroredFor(parts, repo, reference);
+  return found === "mirrored" ? undefined : notMirrored(parts.site, repo, reference, found);
 };
 
 const ruleOf = (rules: readonly Rule[], { rule }: Ruling): Pick<Explanation, "rule"> =>

@@ -4,6 +4,7 @@ import { TimedOut, within } from "../lib/abort.ts";
 import { isOciError, OciError } from "../oci/error.ts";
 import type { Context, Registry } from "../oci/registry.ts";
 import { intercept } from "./intercept.ts";
+import { NotMirrored } from "./not-mirrored.ts";
 
 /** How long a client waits for the word on what it asks for. A body may take its time, as upstream's queue is no reason to go round us. Milliseconds. */
 const PATIENCE = 5_000;
@@ -37,7 +38,8 @@ const nobody = (ctx: Context): Context => ({
  */
 const quickNo = (error: unknown, image: string, site: string): unknown => {
   if (error instanceof TimedOut) return new OciError("UPSTREAM_UNREACHABLE", `${site} does not answer in time`, { cause: error });
-  if (!isOciError(error) || !error.isRefusal) return error;
+  // whoever is told so is anybody; that clients go to the registry itself then is theirs to decide, or their network's
+  if (!isOciError(error) || !error.isRefusal || error instanceof NotMirrored) return error;
   if (isOciError(error.cause) && error.cause.isOutage) return error.cause;
   const message = `not for everybody to read, or not there: try it under its own name, ${image}`;
   return new OciError("NAME_UNKNOWN", message, { cause: error });

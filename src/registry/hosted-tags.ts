@@ -1,5 +1,5 @@
-// The tags of a hosted site: moved and taken away against the generation that was read, with their history. One that is pinned or held
-// stays, and so does what its image is made of.
+// The tags of a hosted site: moved and taken away against the generation that was read, with their history. One that is pinned, held
+// or moved by a sync stays, and so does what its image is made of.
 import { setImmediate as turn } from "node:timers/promises";
 import type { Digest } from "../oci/digest.ts";
 import { OciError } from "../oci/error.ts";
@@ -43,7 +43,11 @@ export const refuseMoving = (
   tag: Tag,
   fact: TagFact | undefined,
 ): void => {
-  if (!stays(fact, policy.of(repo, tag))) return;
+  const ruling = policy.of(repo, tag);
+  // also before the first sync has brought it
+  if (ruling.mirrored !== undefined && fact?.hold === undefined)
+    throw new OciError("DENIED", `${repo}:${tag} is moved by the mirror alone, by its entry "${ruling.mirrored.name}"`);
+  if (!stays(fact, ruling)) return;
   throw new OciError("DENIED", `${repo}:${tag} ${whyStays(fact, `${site.host}/${repo}:${tag}`)}`);
 };
 

@@ -29,7 +29,7 @@ export interface LocalParts {
 }
 
 const HIT: Provenance = { source: "hit" };
-const INDEX = "application/vnd.oci.image.index.v1+json";
+export const INDEX = "application/vnd.oci.image.index.v1+json";
 /** Entries of one page, where the client wants no fewer. */
 const PAGE = 1_000;
 /** Of one page of referrers: entries, and bytes; and entries that are read at once. */

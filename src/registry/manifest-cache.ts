@@ -11,18 +11,24 @@ import {
   type ManifestQuery,
   type ManifestStat,
   type Provenance,
+  type Registry,
 } from "../oci/registry.ts";
 import type { BlobStore } from "../store/blobs.ts";
 import type { TagFact } from "../store/facts.ts";
 import { type ConfirmParts, confirm, provenanceOf, stillThere } from "./confirm.ts";
 import type { ManifestFetch } from "./manifest-fetch.ts";
 import { meanwhile, NOT_HELD } from "./meanwhile.ts";
+import { stays } from "./staying.ts";
 import type { FetchLate, Resolved, Tags } from "./tags.ts";
 import { told } from "./told.ts";
 
 export interface ManifestCacheParts extends ConfirmParts {
   readonly blobs: BlobStore;
   readonly tags: Tags;
+  /** Upstream, as far as anything is fetched from it. */
+  readonly source: Registry;
+  /** Whether only what is mirrored may be had, where the policy says so. */
+  readonly isRefusing: boolean;
   readonly fetch: ManifestFetch;
   readonly clock: Clock;
   readonly log: Logger;
@@ -34,13 +40,16 @@ export interface ManifestCache {
 }
 
 export const manifestCache = (parts: ManifestCacheParts): ManifestCache => {
-  const { upstream, tags, fetch } = parts;
+  const { source, tags, fetch, policy } = parts;
   const served = meanwhile(parts);
 
   const byTag = async (repo: Repository, tag: Tag, ctx: Context): Promise<Manifest | undefined> => {
     const fact = await tags.fact(repo, tag);
     // a tag that nothing is known of is fetched at once: a HEAD before it would be a question more
     if (fact?.digest === undefined) return undefined;
+    const ruling = policy.of(repo, tag);
+    // what is only cached is none of the mirror's
+    if (parts.isRefusing && ruling.onMissing === "refuse" && !stays(fact, ruling)) return undefined;
     const early = served(repo, tag, fact, ctx);
     const resolved = (early && (await early)) ?? (await resolveOrKeep(parts, repo, tag, fact, ctx));
     const manifest = await held(parts, { repo, reference: tag }, resolved.digest, ctx);
@@ -61,7 +70,9 @@ export const manifestCache = (parts: ManifestCacheParts): ManifestCache => {
       const manifest = await find(query, ctx);
       if (manifest !== undefined) return statOf(manifest);
       const { repo, reference } = await tags.settled(query);
-      return isDigestReference(reference) ? upstream.statManifest({ repo, reference }, ctx) : tags.ask(repo, reference, ctx);
+      if (isDigestReference(reference)) return source.statManifest({ repo, reference }, ctx);
+      const isRefused = parts.isRefusing && policy.of(repo, reference).onMissing === "refuse";
+      return isRefused ? source.statManifest({ repo, reference }, ctx) : tags.ask(repo, reference, ctx);
     },
   };
 };

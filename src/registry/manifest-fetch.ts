@@ -10,7 +10,7 @@ import { type KeepParts, keepManifest } from "./keep-manifest.ts";
 import type { Tags } from "./tags.ts";
 
 export interface ManifestFetchParts extends KeepParts {
-  readonly upstream: Registry;
+  readonly source: Registry;
   readonly tags: Tags;
 }
 
@@ -75,9 +75,9 @@ const fetchAndKeep = async (
   generation: number,
   ctx: Context,
 ): Promise<Manifest> => {
-  const { tags, upstream } = parts;
+  const { tags, source } = parts;
   const { repo, reference } = query;
-  const manifest = await upstream.getManifest(query, ctx);
+  const manifest = await source.getManifest(query, ctx);
   if (!(await keepManifest(parts, manifest))) return { ...manifest, provenance: { source: "uncached" } };
   const { digest } = manifest.descriptor;
   const created = createdOfManifest(manifest.bytes);

@@ -3,6 +3,7 @@
 import { isOciError } from "../oci/error.ts";
 import { accepts } from "../oci/media.ts";
 import type { Context, ManifestQuery, ManifestStat, Registry } from "../oci/registry.ts";
+import { NotMirrored } from "./not-mirrored.ts";
 import type { Tags } from "./tags.ts";
 
 export interface NegotiateParts {
@@ -18,10 +19,13 @@ export const negotiate = (inner: Registry, { upstream, tags }: NegotiateParts): 
     ask: (exact: ManifestQuery) => Promise<T>,
   ): Promise<T> => {
     try {
-      return { ...(await ask({ ...(await tags.settled(query)), isExact: true })), provenance: { source: "uncached" } };
+      const settled = await tags.settled(query);
+      // whoever looks before a push may have been told another than everybody pulls
+      const isSettled = settled.reference === answer.descriptor.digest;
+      return { ...(await ask({ ...(isSettled ? settled : query), isExact: true })), provenance: { source: "uncached" } };
     } catch (error) {
       // many registries do not look at Accept either: that is better than nothing
-      if (isOciError(error) && error.isOutage) return answer;
+      if (isOciError(error) && (error.isOutage || error instanceof NotMirrored)) return answer;
       throw error;
     }
   };

@@ -25,6 +25,8 @@ export interface Ruling extends TagPolicy {
 
 export interface Policy {
   of(repo: Repository, reference: Reference): Ruling;
+  /** What is so for everything of the repository that has no tag. */
+  ofDigests(repo: Repository): Ruling;
   /** What is to be said to whoever asks for it, read or write; `undefined`: nothing stands against it. */
   refusal(repo: Repository, reference?: Reference): OciError | undefined;
 }
@@ -92,6 +94,7 @@ export const policyOf = (site: PolicySite, mirrored: Mirrored = NOTHING_MIRRORED
       if (rules.length === 0 && mirrored.version === NOTHING_MIRRORED.version) return otherwise;
       return isDigestReference(reference) ? forDigest(repo) : forTag(repo, reference);
     },
+    ofDigests: (repo) => (rules.length === 0 ? otherwise : forDigest(repo)),
     refusal(repo, reference) {
       if (!allows(repo)) return new OciError("DENIED", `this site is not configured to serve ${repo}`);
       if (!denies) return undefined;

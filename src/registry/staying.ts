@@ -57,7 +57,7 @@ export const stayingFor = async (parts: StayingParts, repo: Repository, digest: 
   return undefined;
 };
 
-const stayingAs = async (
+export const stayingAs = async (
   { site, policy, facts }: StayingParts,
   repo: Repository,
   digest: Digest,

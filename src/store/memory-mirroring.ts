@@ -24,6 +24,13 @@ export const memoryMirroring = (): { mirroring: Mirroring; isKept: (digest: Dige
       kept.set(place(key), { key: { site: key.site, repo: key.repo, tag: key.tag }, roots });
     },
     kept: async (key) => [...(kept.get(place(key))?.roots.values() ?? [])].sort(newestFirst),
+    keptFor: async ({ site, repo, digest }) =>
+      [...kept.values()]
+        .filter(({ key }) => key.site === site && key.repo === repo)
+        .flatMap(({ key: { tag }, roots }) =>
+          [...roots.values()].flatMap(({ root, digests }) => (digests.includes(digest) ? [{ tag, root }] : [])),
+        )
+        .sort((a, b) => (`${a.tag} ${a.root}` < `${b.tag} ${b.root}` ? -1 : 1)),
     letGo: async (key, root) => {
       const roots = kept.get(place(key))?.roots;
       const wasKept = roots?.delete(root) ?? false;

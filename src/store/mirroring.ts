@@ -1,6 +1,7 @@
 // The part of the fact stores that the managed mirror goes by: what it keeps, since when it has seen upstream say what, and how its syncs went.
 import type { Digest } from "../oci/digest.ts";
-import type { TagKey } from "./facts.ts";
+import type { Tag } from "../oci/reference.ts";
+import type { LinkKey, TagKey } from "./facts.ts";
 import type { Page } from "./inventory.ts";
 
 /** One of the images that a tag stood for, which does not make way. */
@@ -31,6 +32,8 @@ export interface Mirroring {
   keep(key: TagKey, root: Digest, digests: readonly Digest[], at: number): Promise<void>;
   /** Newest first. */
   kept(key: TagKey): Promise<KeptRoot[]>;
+  /** For what it is kept in its repository, by tag and root. */
+  keptFor(key: LinkKey): Promise<{ readonly tag: Tag; readonly root: Digest }[]>;
   /** They may make way again, as far as this root is concerned. Durable. True: anything was kept for it. */
   letGo(key: TagKey, root: Digest): Promise<boolean>;
   /** Tags for which anything is kept, by site, repository and name. */

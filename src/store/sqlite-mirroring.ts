@@ -26,6 +26,10 @@ export const sqliteMirroring = (hot: Connection, durable: Connection): Mirroring
       .map(rootOf)
       .sort((a, b) => b.at - a.at || (a.root < b.root ? -1 : 1));
   },
+  keptFor: async ({ site, repo, digest }) => {
+    const sql = "SELECT tag, root FROM keeps WHERE digest = ? AND site = ? AND repo = ? ORDER BY tag, root";
+    return hot.all(sql, digest, site, repo).map((row) => ({ tag: row["tag"] as Tag, root: row["root"] as Digest }));
+  },
   letGo: async ({ site, repo, tag }, root) =>
     durable.atomically(() => {
       const sql = "DELETE FROM keeps WHERE site = ? AND repo = ? AND tag = ? AND root = ?";

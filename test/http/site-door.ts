@@ -10,6 +10,7 @@ import { dispatcher } from "../../src/http/dispatch.ts";
 import { openDoor } from "../../src/http/server.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { silent } from "../../src/lib/log.ts";
+import type { Mirrored } from "../../src/mirrors.ts";
 import { parseRepository } from "../../src/oci/reference.ts";
 import { flights } from "../../src/registry/flights.ts";
 import { grants } from "../../src/registry/grants.ts";
@@ -27,22 +28,19 @@ export const SITE = "registry.test";
 export const OWN = "layover.test";
 const KEY = Buffer.alloc(32, 7);
 
-interface Stores {
-  readonly blobs: BlobStore;
-  readonly facts: FactStore;
+interface DoorParts {
+  readonly blobs?: BlobStore;
+  readonly facts?: FactStore;
+  readonly mirrored?: Mirrored;
 }
 
-/** `others` are further sites by name; `stores` are its caller's. */
-export const siteDoor = async (
-  upstream: FaultUpstream,
-  settings: object = {},
-  others: object = {},
-  stores: Stores = { blobs: memoryBlobs(), facts: memoryFacts() },
-) => {
+/** `others` are further sites by name; the stores in `parts` are its caller's to close. */
+export const siteDoor = async (upstream: FaultUpstream, settings: object = {}, others: object = {}, parts: DoorParts = {}) => {
   const cwd = mkdtempSync(join(tmpdir(), "layover-site-"));
   const sites = JSON.stringify({ [SITE]: { upstream: upstream.url.origin, ...settings }, ...others });
   const config = await loadConfig({ env: { LAYOVER_SITES: sites, LAYOVER_RESOLVERS: "127.0.0.1:9" }, cwd });
-  const [{ blobs, facts }, clock] = [stores, systemClock];
+  const { blobs = memoryBlobs(), facts = memoryFacts(), mirrored } = parts;
+  const clock = systemClock;
   const flying = flights(blobs, silent);
   const granted = grants(facts, silent, { clock, keepFor: 1_000 });
   const kept = { blobs, disk: blobs, facts, grants: granted, flights: flying };
@@ -53,6 +51,7 @@ export const siteDoor = async (
     log: silent,
     via: "1.1 layover-test",
     version: "test",
+    mirrored,
   });
   const table = siteTable(config.sites);
   const door = await openDoor({

@@ -112,6 +112,19 @@ export const mirroringSuite = (name: string, make: () => Promise<FactStore>): vo
       expect(await mirroring.keptTags({ after: KEY, limit: 9 })).toEqual([OTHER]);
       expect(await mirroring.kept({ ...KEY, site: "t.example" })).toEqual([]);
     });
+
+    it("is found by its digest, in its own repository", async () => {
+      const { mirroring } = await make();
+      await mirroring.keep(KEY, A, [A, C], 5);
+      await mirroring.keep(KEY, B, [B, C], 9);
+      const { site, repo, tag } = KEY;
+      const roots = sorted(A, B).map((root) => ({ tag, root }));
+      expect(await mirroring.keptFor({ site, repo, digest: C })).toEqual(roots);
+      expect(await mirroring.keptFor({ site, repo, digest: A })).toEqual([{ tag, root: A }]);
+      expect(await mirroring.keptFor({ site: "t.example", repo, digest: C })).toEqual([]);
+      await mirroring.letGo(KEY, A);
+      expect(await mirroring.keptFor({ site, repo, digest: C })).toEqual([{ tag, root: B }]);
+    });
   });
 
   describe(`${name}: what a sync goes by`, () => {
