@@ -12,17 +12,19 @@ import { configOrExit } from "./config.ts";
 export interface ImportOptions {
   readonly output?: string;
   readonly config?: string;
+  readonly inPlace?: boolean;
 }
 
 const MAX_BYTES = 4 * 2 ** 20;
 
 /** Exit status 1: a step was left behind; 2: there is nothing to read, or nowhere to write. */
-export const mirrorImport = async (file: string, { output, config: named }: ImportOptions): Promise<void> => {
+export const mirrorImport = async (file: string, { output, config: named, inPlace = false }: ImportOptions): Promise<void> => {
   const config = await configOrExit(named);
   if (config === undefined) return;
   try {
     const given = file === "-" ? await textOf(process.stdin) : await readTextFile(file, MAX_BYTES);
-    const converted = convertRegsync(file === "-" ? "stdin" : file, given, siteTable(config.sites, config), process.env);
+    const how = { sites: siteTable(config.sites, config), env: process.env, inPlace };
+    const converted = convertRegsync(file === "-" ? "stdin" : file, given, how);
     await write(converted, output);
     for (const note of converted.notes) process.stderr.write(`${note}\n`);
     process.stderr.write(`${summary(converted)}\n`);

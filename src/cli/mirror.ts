@@ -45,6 +45,7 @@ export const mirrorCommand = (program: Command): void => {
     .argument("<file>", "a regsync.yml, or - for standard input")
     .description("turn a regsync configuration into `mirror` and `sites` of ours; what cannot be is told line by line (exit 1)")
     .option("-o, --output <file>", "write the list there; standard output gets what names it")
+    .option("--in-place", "leave the targets out: what is copied keeps its name, for who pulls from there")
     .option("-c, --config <file>", "whose sites are there already (default: LAYOVER_CONFIG, else ./layover.yaml)")
     .action(async (file: string, options: ImportOptions) => (await import("./mirror-import.ts")).mirrorImport(file, options));
 };

@@ -4,7 +4,7 @@ import { mirror } from "../config/mirror-schema.ts";
 import { ConfigError, type KeyPath, type Problem, problemsOf } from "../config/problems.ts";
 import { type Site, type Sites, siteTable } from "../sites.ts";
 import { isPlain, takeCreds } from "./creds.ts";
-import { type Step, stepsOf } from "./entries.ts";
+import { type Step, type StepContext, stepsOf } from "./entries.ts";
 import { type Host, hostsIn } from "./hosts.ts";
 import { type Part, readRegsync } from "./reading.ts";
 import { sharedOf, type Written } from "./shared.ts";
@@ -19,13 +19,13 @@ export interface Converted {
   readonly lostCount: number;
 }
 
-/** `sites`: those that there are. Throws ConfigError for what is no regsync.yml. */
-export const convertRegsync = (
-  name: string,
-  text: string,
-  sites: Sites,
-  env: Readonly<Record<string, string | undefined>>,
-): Converted => {
+export interface Conversion extends Omit<StepContext, "hosts"> {
+  /** Those that there are. */
+  readonly sites: Sites;
+}
+
+/** Throws ConfigError for what is no regsync.yml. */
+export const convertRegsync = (name: string, text: string, { sites, ...how }: Conversion): Converted => {
   const { root, notes, where, offset } = readRegsync(name, text);
   const version = root.text("version") ?? "1";
   if (version !== "1") throw new ConfigError([`${where(["version"])} version: expected 1, found ${JSON.stringify(version)}`]);
@@ -37,10 +37,11 @@ export const convertRegsync = (
   const given = root.part("defaults");
   const defaults = defaultsOf(given);
   const parts = root.parts("sync");
-  const steps = parts.flatMap((part) => stepsOf(part, hosts, env));
-  const added = hosts.all();
+  const steps = parts.flatMap((part) => stepsOf(part, { hosts, ...how }));
+  const added = hosts.all().filter(isUsedBy(steps));
   const kept = accepted(named(steps), defaults, withHosts(sites, added));
-  tellUnread(root, [...creds, ...(given === undefined ? [] : [given]), ...parts]);
+  const asked = creds.filter((part) => part.text("registry") !== undefined);
+  tellUnread(root, [...asked, ...(given === undefined ? [] : [given]), ...parts]);
   const inOrder = notes.toSorted((a, b) => offset(a.path) - offset(b.path));
   return {
     mirror: { ...(Object.keys(defaults).length > 0 && { defaults }), entries: kept.map(({ entry }) => entry) },
@@ -50,6 +51,15 @@ export const convertRegsync = (
     lostCount: parts.filter((part) => !kept.some((step) => step.part === part)).length,
   };
 };
+
+/** What is only logged in to, and never copied from or to, needs no new site. */
+const isUsedBy =
+  (steps: readonly Step[]) =>
+  ({ name, site }: Host): boolean =>
+    site !== undefined ||
+    steps.some(({ entry: { source, target } }) =>
+      [source, target].some((place) => place === name || (typeof place === "string" && place.startsWith(`${name}/`))),
+    );
 
 const lineOf = (place: string, path: KeyPath, text: string): string =>
   `${[place, path.join(".")].filter((one) => one !== "").join(" ")}: ${text}`;
@@ -114,8 +124,13 @@ const withHosts = (sites: Sites, hosts: readonly Host[]): Sites => {
   return { ...table, byLookup: (name) => table.byLookup(name) ?? sites.byLookup(name) };
 };
 
+/** Of a step that is lost already nobody asks what it would have selected. */
+const SELECTING = new Set(["tags", "tagSets", "repos"]);
+
 /** Anchors for the rest of the file stand in keys of their own. */
 const tellUnread = (root: Part, parts: readonly Part[]): void => {
-  for (const key of root.unread()) if (!key.startsWith("x-")) root.note(key, "not carried over: unknown to regsync as well");
-  for (const part of parts) for (const key of part.unread()) part.note(key, "not carried over: unknown to regsync as well");
+  for (const part of [root, ...parts]) {
+    const unknown = part.unread().filter((key) => !SELECTING.has(key) && !(part === root && key.startsWith("x-")));
+    for (const key of unknown) part.note(key, "not carried over: unknown to regsync as well");
+  }
 };

@@ -1,6 +1,6 @@
 // One step of regsync's `sync` as entries of ours.
 import { parsePlatform } from "../config/mirror-values.ts";
-import type { Host, Hosts } from "./hosts.ts";
+import type { Hosts } from "./hosts.ts";
 import { placeOf, type RegsyncPlace, registryOf } from "./places.ts";
 import type { Part } from "./reading.ts";
 import { sharedOf, type Written } from "./shared.ts";
@@ -14,46 +14,81 @@ export interface Step {
   readonly entry: Written & { readonly source: string };
 }
 
+export interface StepContext {
+  readonly hosts: Hosts;
+  readonly env: Env;
+  /** Without targets: what is copied keeps its name. */
+  readonly inPlace: boolean;
+}
+
+/** `type` of a step. */
+const PARSE: Record<string, (text: string) => RegsyncPlace> = { image: placeOf, repository: placeOf, registry: registryOf };
+
 /** Empty where it is not carried over, which is told. */
-export const stepsOf = (part: Part, hosts: Hosts, env: Env): Step[] => {
-  const shared = sharedOf(part);
-  const common = { ...platformsOf(part), ...shared };
-  const type = part.text("type");
-  const [source, target] = [part.text("source"), part.text("target")];
-  if (source === undefined || target === undefined) return lost(part, "", "expected a source and a target");
-  const from = filled(part, "source", source, { env, source });
-  const to = from === undefined ? undefined : filled(part, "target", target, { env, source: from });
-  if (from === undefined || to === undefined) return [];
-  const parse = type === "registry" ? registryOf : placeOf;
-  const [here, there] = [attempt(part, "source", () => parse(from)), attempt(part, "target", () => parse(to))];
-  const [sourceHost, targetHost] = [here && hostOf(part, "source", hosts, here), there && hostOf(part, "target", hosts, there)];
-  if (here === undefined || there === undefined || sourceHost === undefined || targetHost === undefined) return [];
-  const at = (host: Host, repo: string, tag?: string) =>
-    [host.name, repo].filter((one) => one !== "").join("/") + (tag === undefined ? "" : `:${tag}`);
-  if (type === "image") {
-    const tag = here.tag ?? "latest";
-    if (part.has("tags") || part.has("tagSets")) part.note("tags", "without a meaning where the source is one image");
-    return [
-      {
-        part,
-        entry: { source: at(sourceHost, here.repo, tag), target: at(targetHost, there.repo, there.tag ?? "latest"), ...common },
-      },
-    ];
-  }
-  if (type !== "repository" && type !== "registry")
-    return lost(part, "type", `expected image, repository or registry, found ${JSON.stringify(type ?? "")}`);
-  const choices = choicesOf(part);
+export const stepsOf = (part: Part, context: StepContext): Step[] => {
+  const common = { ...platformsOf(part), ...sharedOf(part) };
+  const type = part.text("type") ?? "";
+  const parse = PARSE[type];
+  const places = placesOf(part, parse ?? placeOf, context);
+  if (parse === undefined) return lost(part, "type", `expected image, repository or registry, found ${JSON.stringify(type)}`);
+  if (places === undefined) return [];
+  if (type === "image") return [{ part, entry: { ...imageOf(part, places), ...common } }];
   const repos = type === "registry" ? reposOf(part) : {};
+  const choices = choicesOf(part);
   if (choices === undefined || repos === undefined) return [];
-  const place = {
-    source: type === "registry" ? `${sourceHost.name}/**` : at(sourceHost, here.repo),
-    target: at(targetHost, there.repo),
-  };
+  const source = type === "registry" ? `${places.source.name}/**` : written(places.source);
+  const place = { source, ...(places.target && { target: written(places.target) }) };
   return choices.map((tags) => ({
     part,
     entry: { ...place, ...(Object.keys(tags).length > 0 && { tags }), ...repos, ...common },
   }));
 };
+
+/** In our words. */
+interface Named {
+  readonly name: string;
+  readonly repo: string;
+  readonly tag: string | undefined;
+}
+
+interface Places {
+  readonly source: Named;
+  readonly target: Named | undefined;
+}
+
+const written = ({ name, repo }: Named, tag?: string): string =>
+  [name, repo].filter((one) => one !== "").join("/") + (tag === undefined ? "" : `:${tag}`);
+
+/** Without a tag it is `latest`, here and there. */
+const imageOf = (part: Part, { source, target }: Places): Step["entry"] => {
+  if (part.has("tags") || part.has("tagSets")) part.note("tags", "without a meaning where the source is one image");
+  return {
+    source: written(source, source.tag ?? "latest"),
+    ...(target && { target: written(target, target.tag ?? "latest") }),
+  };
+};
+
+const placesOf = (
+  part: Part,
+  parse: (text: string) => RegsyncPlace,
+  { hosts, env, inPlace }: StepContext,
+): Places | undefined => {
+  const [source, target] = [part.text("source"), part.text("target")];
+  const from = source === undefined ? missing(part, "source") : filled(part, "source", source, { env, source });
+  if (from === undefined) return undefined;
+  const named = (key: string, text: string) =>
+    attempt(part, key, (): Named => {
+      const { registry, repo, tag } = parse(text);
+      return { name: hosts.find(registry).name, repo, tag };
+    });
+  const here = named("source", from);
+  if (inPlace) return here && { source: here, target: undefined };
+  const to = target === undefined ? missing(part, "target") : filled(part, "target", target, { env, source: from });
+  const there = to === undefined ? undefined : named("target", to);
+  return here && there && { source: here, target: there };
+};
+
+const missing = (part: Part, key: string): undefined => void lost(part, key, "there is none");
 
 const lost = (part: Part, key: string, why: string): [] => {
   part.note(key, `not carried over: ${why}`);
@@ -68,9 +103,6 @@ const attempt = <T>(part: Part, key: string, work: () => T): T | undefined => {
     return undefined;
   }
 };
-
-const hostOf = (part: Part, key: string, hosts: Hosts, { registry }: RegsyncPlace): Host | undefined =>
-  attempt(part, key, () => hosts.find(registry));
 
 const filled = (part: Part, key: string, text: string, { env, source }: { env: Env; source: string }): string | undefined => {
   if (!hasActions(text)) return text;

@@ -1,5 +1,5 @@
 // Go's durations and regsync's schedules.
-import { parseSchedule } from "../config/mirror-values.ts";
+import { nextOf, parseSchedule, parseTimezone } from "../config/mirror-values.ts";
 
 const UNITS: Record<string, number> = { ns: 1e-6, us: 1e-3, µs: 1e-3, ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
 
@@ -32,5 +32,7 @@ export const scheduleOf = (text: string): When => {
     if (ms === undefined) throw new Error(`${JSON.stringify(every)} is no duration`);
     return { every: ms };
   }
-  return { cron: parseSchedule(NAMED[rest] ?? rest), ...(timezone !== undefined && { timezone }) };
+  const cron = parseSchedule(NAMED[rest] ?? rest);
+  if (nextOf(cron, parseTimezone(timezone ?? "UTC")) === undefined) throw new Error("a time that never comes");
+  return { cron, ...(timezone !== undefined && { timezone }) };
 };

@@ -40,6 +40,7 @@ export const layover = (args: readonly string[], cwd: string, env: NodeJS.Proces
     "doctor",
     "explain",
     "health",
+    "mirror",
     "refresh",
     "setup",
     "status",
