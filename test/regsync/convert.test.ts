@@ -300,7 +300,7 @@ describe("what comes out", () => {
       parallel: fc.constantFrom(0, 4, 1e6, "x"),
       referrers: fc.boolean(),
       digestTags: fc.constantFrom(true, "maybe"),
-      hooks: fc.anything(),
+      hooks: fc.constantFrom("x", { pre: { type: "x" } }, ["x"]),
     },
     { requiredKeys: [] },
   );
