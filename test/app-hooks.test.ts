@@ -22,14 +22,21 @@ const setUp = async () => {
   // what it scans it pulls through the very Layover, by a digest that no tag stands for yet
   const manifest = `http://127.0.0.1:${http}/v2/$LAYOVER_SITE/$LAYOVER_REPOSITORY/manifests/$LAYOVER_NEW_DIGEST`;
   const pre = `curl -fsS --max-time 10 -o ${path("scanned")} "${manifest}" && echo "scanned $LAYOVER_IMAGE" && test -e ${path("allowed")}`;
-  const hooks = { pre, post: ["sh", "-c", `cat > ${path("moved")}`], timeout: "20s" };
-  const mirror = [{ name: "app", source: `${HOST}/acme/app`, hooks }];
   const notify = [{ url: url("/hook").href, secret: "s3cret" }];
-  await front.start({ listen: { http: [`127.0.0.1:${http}`] }, more: { mirror, notify } });
-  const operations = remoteOperations({ url: new URL(urlOf(front)), token: tokenOf(front) });
+  const start = (command: string) => {
+    const hooks = { pre: command, post: ["sh", "-c", `cat > ${path("moved")}`], timeout: "20s" };
+    const mirror = [{ name: "app", source: `${HOST}/acme/app`, hooks }];
+    return front.start({ listen: { http: [`127.0.0.1:${http}`] }, more: { mirror, notify } });
+  };
+  await start(pre);
+  const operations = () => remoteOperations({ url: new URL(urlOf(front)), token: tokenOf(front) });
   return {
-    ...{ upstream, front, path },
-    sync: async (run: string) => (await operations.mirrorSync({ entries: ["app"], run }, quiet)).entries[0]!.report!,
+    ...{ upstream, front, path, operations },
+    restart: async (command: string) => {
+      await front.stop();
+      await start(command);
+    },
+    sync: async (run: string) => (await operations().mirrorSync({ entries: ["app"], run }, quiet)).entries[0]!.report!,
     served: async () => (await front.ask(MIRRORED)).headers["docker-content-digest"],
     told: () => heard.map(({ body }) => JSON.parse(body) as MirrorMessage),
     counted: async (name: string) => {
@@ -90,4 +97,30 @@ describe("a tag of the mirror", () => {
     expect(await counted("fetched_bytes_total")).toBeGreaterThan(3_000);
     expect((await counted("last_good_timestamp_seconds"))! * 1_000).toBeGreaterThan(Date.now() - 60_000);
   }, 30_000);
+
+  it("stays what it is when Layover is stopped while its hook runs; the hook ends with it, and the next sync begins it anew", async () => {
+    const { upstream, front, path, restart, operations, served } = await setUp();
+    upstream.content.seed({ repo: "acme/app", tag: "v1", layers: 1_000 });
+    await restart(`sleep 300 & echo $! > ${path("pid")}; wait`);
+    const cut = operations().mirrorSync({ entries: ["app"] }, quiet);
+    cut.catch(() => undefined);
+    await expect.poll(() => existsSync(path("pid")) && readFileSync(path("pid"), "utf8")).toMatch(/^\d+\n$/);
+    const pid = Number(readFileSync(path("pid"), "utf8"));
+    await front.stop();
+    await expect.poll(() => isAlive(pid)).toBe(false);
+    await restart("true");
+    await operations().mirrorSync({ entries: ["app"] }, quiet);
+    expect(await served()).toBeDefined();
+    expect(existsSync(path("moved"))).toBe(true);
+  }, 30_000);
 });
+
+const isAlive = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0);
+    // one that its reaper has not come to yet is none
+    return !readFileSync(`/proc/${pid}/stat`, "utf8").includes(") Z ");
+  } catch {
+    return false;
+  }
+};
