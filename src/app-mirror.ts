@@ -19,6 +19,7 @@ import { Standings } from "./mirror/standing.ts";
 import type { LiveMirrors } from "./mirrors/live.ts";
 import type { MirrorEntry } from "./mirrors.ts";
 import { OciError } from "./oci/error.ts";
+import { pinnedBy } from "./registry/policy.ts";
 import type { Site, Sites } from "./sites.ts";
 
 export interface MirrorEndParts extends Pick<EngineParts, "blobs" | "flights" | "facts" | "clock" | "log"> {
@@ -114,6 +115,7 @@ const engineOf = ({ sites, doors, ...parts }: MirrorEndParts, events: MirrorEven
     events,
     sourceOf: (host) => doors.sourceOf(siteCalled(host)),
     targetOf: (host) => doors.targetOf(siteCalled(host)),
+    isPinned: pinnedBy(sites),
     hook: (command, about, call) => runHook(command, about, { ...call, log }),
   });
 };

@@ -32,7 +32,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   "app-below": ["lib", "oci", "registry", "sites"],
   "app-ca": ["lib", "tls", "config", "sites"],
   "app-dns": ["lib", "dns", "config", "sites"],
-  "app-mirror": ["oci", "mirror", "mirrors", "config", "admin", "sites", "app-notify", "app-sites"],
+  "app-mirror": ["oci", "mirror", "mirrors", "config", "admin", "sites", "app-notify", "app-sites", "registry"],
   "app-names": ["lib", "dns", "upstream", "config"],
   "app-notify": ["lib", "mirror", "mirrors", "upstream", "config", "app-names"],
   "app-setup": ["lib", "config", "http", "setup"],

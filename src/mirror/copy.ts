@@ -5,6 +5,7 @@ import type { Platforms } from "../oci/choice.ts";
 import type { Digest } from "../oci/digest.ts";
 import { OciError } from "../oci/error.ts";
 import { isSchema1 } from "../oci/media.ts";
+import type { Tag } from "../oci/reference.ts";
 import type { Context, Descriptor, Manifest } from "../oci/registry.ts";
 import { createdOf } from "./created.ts";
 import { type Image, readImage } from "./image.ts";
@@ -65,15 +66,19 @@ export class Copying {
   }
 
   async #signature({ digest, tag }: Signature): Promise<readonly Digest[]> {
+    const { manifests } = await this.#tree(digest, "all");
+    if (tag !== undefined) await this.#nameSignature(tag, digest);
+    return manifests.map((manifest) => manifest.digest);
+  }
+
+  /** Another tag of the same image may be doing the same. */
+  async #nameSignature(tag: Tag, digest: Digest): Promise<void> {
     const { target } = this.#run;
     const { repo } = this.#place.target;
-    const { manifests } = await this.#tree(digest, "all");
-    if (tag !== undefined) {
-      const now = await target.tag(repo, tag, this.#ctx);
-      const isMoved = now?.digest === digest || (await target.moveTag(repo, tag, now?.digest, { digest }, this.#ctx));
-      if (!isMoved) throw new OciError("UNAVAILABLE", `${tag} was moved by somebody else, or is held`);
-    }
-    return manifests.map((manifest) => manifest.digest);
+    const there = async () => (await target.tag(repo, tag, this.#ctx))?.digest;
+    const now = await there();
+    if (now === digest || (await target.moveTag(repo, tag, now, { digest }, this.#ctx)) || (await there()) === digest) return;
+    throw new OciError("UNAVAILABLE", `${tag} was moved by somebody else, or is held`);
   }
 }
 

@@ -6,6 +6,7 @@ import type { HookCommand, MirrorEntry } from "../mirrors.ts";
 import type { CatalogQuery } from "../oci/hosted.ts";
 import type { Context, Listing, Registry } from "../oci/registry.ts";
 import type { Flights } from "../registry/flights.ts";
+import type { pinnedBy } from "../registry/policy.ts";
 import { failureOf } from "../registry/warm.ts";
 import type { BlobStore } from "../store/blobs.ts";
 import type { FactStore } from "../store/facts.ts";
@@ -61,6 +62,8 @@ export interface EngineParts {
   readonly flights: Pick<Flights, "get">;
   readonly facts: FactStore;
   readonly events: MirrorEvents;
+  /** Whether a rule of a site pins the tag (registry/policy.ts). */
+  readonly isPinned: ReturnType<typeof pinnedBy>;
   /** Never rejects. `timeout` in milliseconds. */
   readonly hook: (
     command: HookCommand,

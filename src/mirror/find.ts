@@ -24,6 +24,7 @@ export const findTag = async (run: Run, place: Place, now: TargetTag | undefined
   const created = delay > 0 && now === undefined ? await readCreated(run, place, digest, ctx) : undefined;
   const verdict = judge({
     ...{ now, upstream: digest, delay, seenSince, created, at },
+    isPinned: run.target.isElsewhere !== true && parts.isPinned(place.target.site, place.target.repo, place.target.tag),
     isWhole: !isNew && (await isWhole(run, place, digest, ctx)),
   });
   return found(run, place, now, digest, verdict, { created, seenSince });

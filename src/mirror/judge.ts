@@ -6,6 +6,8 @@ import type { TargetTag } from "./target.ts";
 /** Times in ms since the epoch. */
 export interface Case {
   readonly now: TargetTag | undefined;
+  /** A rule of the configuration says that it never moves once it is held. */
+  readonly isPinned: boolean;
   readonly upstream: Digest;
   /** Of what is there: everything that is wanted of it is there as well. */
   readonly isWhole: boolean;
@@ -28,9 +30,10 @@ const HELD = {
   backup: "it is the name of a backup",
 } as const;
 
-export const judge = ({ now, upstream, isWhole, delay, seenSince, created, at }: Case): Verdict => {
+export const judge = ({ now, isPinned, upstream, isWhole, delay, seenSince, created, at }: Case): Verdict => {
   if (now?.digest === upstream) return { change: isWhole ? "same" : "incomplete" };
   if (now?.heldBy !== undefined) return { change: "held", why: HELD[now.heldBy] };
+  if (now !== undefined && isPinned) return { change: "held", why: "a rule of its site pins it" };
   const dueAt = dueOf(delay, now === undefined ? created : undefined, seenSince ?? at);
   if (dueAt > at) return { change: "young", dueAt, why: "it has not stood there for long enough" };
   return { change: now === undefined ? "missing" : "moved" };

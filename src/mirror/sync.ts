@@ -57,7 +57,8 @@ const bring = async (run: Run, work: Found, number: string): Promise<SyncedTag> 
   const end = (outcome: Outcome): SyncedTag => ({ ...planned, ...outcome, fetched: ctx.tally.upstreamBytes });
   try {
     await new Copying(run, place, digest!, ctx, telling).copy();
-    const created = await readCreated(run, place, digest!, ctx);
+    // it is there whether it says when it was made or not
+    const created = await readCreated(run, place, digest!, ctx).catch(() => undefined);
     if (created !== undefined) planned = { ...planned, created: isoOf(created) };
     if (planned.change === "incomplete") return end({ outcome: "done" });
     const to = { digest: digest!, ...(created !== undefined && { created }) };

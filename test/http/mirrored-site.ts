@@ -72,6 +72,7 @@ export const mirroredSite = async (
     flights: door.flights,
     facts: door.facts,
     events: { changed: () => undefined, failed: () => undefined, ended: () => undefined },
+    isPinned: () => false,
     hook: async () => ({ ok: true, output: "" }),
     clock: Date.now,
     log: silent,

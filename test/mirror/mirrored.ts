@@ -40,6 +40,7 @@ export const mirrored = async ({ kept, faults = {}, parts = {} }: MirroredOption
       ended: () => undefined,
     },
     hook: async () => ({ ok: true, output: "" }),
+    isPinned: () => false,
     clock: made.clock,
     log: silent,
     ...parts,

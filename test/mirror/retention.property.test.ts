@@ -106,7 +106,7 @@ describe("a tag", () => {
     const held = fc.record({ digest, heldBy: fc.constantFrom("pin", "rollback", "backup") });
     const now = fc.option(fc.oneof(fc.record({ digest }), held), { nil: undefined });
     const one = fc.record({
-      ...{ now, upstream: digest, isWhole: fc.boolean(), delay: fc.nat(500), at: time },
+      ...{ now, upstream: digest, isWhole: fc.boolean(), isPinned: fc.boolean(), delay: fc.nat(500), at: time },
       ...{ seenSince: fc.option(time, { nil: undefined }), created: fc.option(time, { nil: undefined }) },
     });
     fc.assert(
@@ -116,7 +116,7 @@ describe("a tag", () => {
         expect(change === "same" || change === "incomplete").toBe(isSame);
         if (isSame) expect(change).toBe(given.isWhole ? "same" : "incomplete");
         if (isSame) return;
-        expect(change === "held").toBe(given.now !== undefined && "heldBy" in given.now);
+        expect(change === "held").toBe(given.now !== undefined && ("heldBy" in given.now || given.isPinned));
         if (change === "young") expect(dueAt).toBeGreaterThan(given.at);
         const since = Math.min(given.seenSince ?? given.at, given.now === undefined ? (given.created ?? 1e9) : 1e9);
         const isOld = given.delay === 0 || since + given.delay <= given.at;

@@ -90,6 +90,30 @@ describe("a sync", () => {
     expect(outcomes((await world.sync()).tags)).toEqual(["v1 same skipped"]);
   });
 
+  it("brings what several tags are at once, with the signature that is all of theirs", async () => {
+    const world = await mirrored();
+    const { content } = world.upstream;
+    const image = content.seed({ repo: REPO, tag: "v1", layers: [50_000, 60_000] });
+    const tags = ["v1", "v1.0", "v1.0.0", "latest"];
+    for (const tag of tags) content.moveTag(REPO, tag, image.top.digest);
+    const signature = content.seed({ repo: REPO, tag: `${image.top.digest.replace(":", "-")}.sig` });
+    const report = await world.sync(entryOf({ parallel: 4 }));
+    expect(report.isGood).toBe(true);
+    for (const tag of tags) expect(await world.tagOf(tag)).toBe(image.top.digest);
+    expect(await world.tagOf(signature.tag!)).toBe(signature.top.digest);
+    const blobs = [image.config, ...image.layers, signature.config, ...signature.layers];
+    expect(world.upstream.bytes(/blobs/)).toBe(blobs.reduce((sum, { bytes }) => sum + bytes.length, 0));
+  });
+
+  it("leaves what a rule pins once it is there", async () => {
+    const world = await mirrored({ parts: { isPinned: (_site, _repo, tag) => tag === "v1" } });
+    const first = world.upstream.content.seed({ repo: REPO, tag: "v1" });
+    expect(outcomes((await world.sync()).tags)).toEqual(["v1 missing done"]);
+    world.upstream.content.seed({ repo: REPO, tag: "v1" });
+    expect(outcomes((await world.sync()).tags)).toEqual(["v1 held skipped"]);
+    expect(await world.tagOf("v1")).toBe(first.top.digest);
+  });
+
   it("leaves out the platforms that are not wanted, and keeps the index as it is", async () => {
     const world = await mirrored();
     const { content } = world.upstream;

@@ -65,6 +65,7 @@ const engine = mirrorEngine({
     failed: ({ source, failure }) => say(`failed ${source.tag} ${failure?.message}`),
     ended: ({ isGood }) => say(`ended ${isGood}`),
   },
+  isPinned: () => false,
   hook: () => Promise.resolve({ ok: true, output: "" }),
 });
 say("open");
