@@ -15,6 +15,8 @@ import type { Config } from "./config/config.ts";
 import { systemClock } from "./lib/clock.ts";
 import { silent } from "./lib/log.ts";
 import { SetupError } from "./lib/setup-error.ts";
+import { LiveMirrors } from "./mirrors/live.ts";
+import type { Mirrored } from "./mirrors.ts";
 import type { Reference, Repository } from "./oci/reference.ts";
 import { type ExplainParts, type Explanation, explain } from "./registry/explain.ts";
 import { type Grants, grants } from "./registry/grants.ts";
@@ -42,6 +44,7 @@ export const openAlone = async (config: Config, { isNew = false } = {}): Promise
     throw new SetupError(`${config.data} holds nothing yet: no Layover has run with this configuration`);
   const { data: folder, maxSize } = config;
   const { entries, file } = config.mirror;
+  const mirrored = new LiveMirrors(entries);
   const sites = siteTable(config.sites, config);
   const kept = await openKept({
     ...{ folder, maxSize, maxAge: undefined, lockWait: LOCK_WAIT },
@@ -50,12 +53,16 @@ export const openAlone = async (config: Config, { isNew = false } = {}): Promise
   const rights = grants(kept.facts, silent, { clock: systemClock, keepFor: Number.MAX_SAFE_INTEGER });
   return {
     operations: {
-      ...storeOperations({ sites, kept, log: silent }),
+      ...storeOperations({ sites, kept, mirrored, log: silent }),
       ...bypassAlone(config),
       content: contentOf(kept.blobs),
       verify: (_, call) => verify(kept, call),
       explain: (input) =>
-        explainImage(sites, (image) => explainOne(partsOf(image.site, kept, rights), image.repo, referenceOf(image)), input),
+        explainImage(
+          sites,
+          (image) => explainOne(partsOf(image.site, kept, rights, mirrored), image.repo, referenceOf(image)),
+          input,
+        ),
       status: needsServer,
       warm: needsServer,
       refresh: needsServer,
@@ -91,9 +98,9 @@ const UP: Health = { up: true, answersPings: true, late: () => undefined };
 const explainOne = (parts: ExplainParts, repo: Repository, reference: Reference): Promise<Explanation> =>
   parts.site.kind === "local" ? explainLocal(parts, repo, reference) : explain(parts, repo, reference);
 
-const partsOf = (site: Site, { disk, facts }: Kept, granted: Grants): ExplainParts => ({
+const partsOf = (site: Site, { disk, facts }: Kept, granted: Grants, mirrored: Mirrored): ExplainParts => ({
   site,
-  policy: policyOf(site),
+  policy: policyOf(site, mirrored),
   blobs: disk,
   facts,
   // only what anybody may read is looked at: the secret under which others' credentials are hashed is not needed

@@ -23,8 +23,7 @@ export interface StoreParts {
   readonly sites: Sites;
   readonly kept: Kept;
   readonly log: Logger;
-  /** What is mirrored just now; nothing, where it is left out. */
-  readonly mirrored?: Mirrored;
+  readonly mirrored: Mirrored;
 }
 
 type StoreOperations = TagOperations &

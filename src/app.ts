@@ -143,6 +143,7 @@ export const frontEnd = async (config: Config, log: Logger): Promise<FrontEnd> =
       condition: now,
       bypass,
       mirror,
+      mirrored: live,
       log,
     }));
   const { listen } = config;

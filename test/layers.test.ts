@@ -28,7 +28,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     ...["app-admin", "app-ca", "app-mirror", "app-setup", "app-sites", "app-store", "app-tunnels"],
   ],
   "app-admin": ["lib", "oci", "store", "registry", "mirror", "config", "admin", "sites", "app-sites", "app-store"],
-  "app-alone": ["lib", "oci", "store", "registry", "config", "admin", "sites", "app-store"],
+  "app-alone": ["lib", "oci", "store", "registry", "config", "admin", "sites", "mirrors", "app-store"],
   "app-below": ["lib", "oci", "registry", "sites"],
   "app-ca": ["lib", "tls", "config", "sites"],
   "app-dns": ["lib", "dns", "config", "sites"],

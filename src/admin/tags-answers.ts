@@ -71,6 +71,8 @@ export interface HeldTag {
   readonly to: string;
   readonly created?: string;
   readonly hold: HoldEntry;
+  /** While no front end is healthy, or in a bypass, the site's names lead to the registry itself: what that says then holds. */
+  readonly failOpen: boolean;
   /** What is not here of it; at most 100. */
   readonly missing: readonly MissingEntry[];
   readonly missingCount: number;

@@ -18,8 +18,7 @@ import { type Looked, lookAt } from "./tags-whole.ts";
 export interface HoldParts extends TagParts {
   readonly clock: Clock;
   readonly log: Logger;
-  /** What is mirrored: nothing, where it is left out. */
-  readonly mirrored?: Mirrored | undefined;
+  readonly mirrored: Mirrored;
 }
 
 /** Of what is missing. */
@@ -53,6 +52,7 @@ export const hold = async (
     to,
     ...(created !== undefined && { created: isoOf(created) }),
     hold: { kind, since: isoOf(at) },
+    failOpen: named.site.failOpen,
     missing: looked.missing.slice(0, MAX_TOLD),
     missingCount: looked.missing.length,
   };

@@ -26,7 +26,9 @@ export const tagsUnpin = (reference: string, options: ReachOptions): Promise<voi
     return undefined;
   });
 
-export const printHeld = ({ reference, from, to, missing, missingCount }: HeldTag): string => {
+const ASIDE = "but while Layover is down or bypassed clients get what upstream says: failOpen: false of its site ends that\n";
+
+export const printHeld = ({ reference, from, to, failOpen, missing, missingCount }: HeldTag): string => {
   const move = from === undefined || from === to ? short(to) : `${short(from)}  →  ${short(to)}`;
   const lacks = missing.map(
     ({ role, digest, platform, why }) => `  ${[role, digest, ...((platform ?? "") ? [platform] : []), why].join("  ")}\n`,
@@ -34,7 +36,7 @@ export const printHeld = ({ reference, from, to, missing, missingCount }: HeldTa
   const rest = missingCount > missing.length ? `  and ${missingCount - missing.length} more\n` : "";
   const warning =
     missingCount === 0 ? "" : `not all of it is here; what is missing has to come from upstream:\n${lacks.join("")}${rest}`;
-  return `${reference}  ${move}\nit stays so until: layover tags unpin ${reference}\n${warning}`;
+  return `${reference}  ${move}\nit stays so until: layover tags unpin ${reference}\n${failOpen ? ASIDE : ""}${warning}`;
 };
 
 export const printReleased = ({ reference, digest, released, next }: ReleasedTag, now: number): string => {

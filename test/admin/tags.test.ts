@@ -3,6 +3,7 @@ import { pino } from "pino";
 import { describe, expect, it } from "vitest";
 import { hold, release } from "../../src/admin/tags-hold.ts";
 import { loadConfig } from "../../src/config/load.ts";
+import { NOTHING_MIRRORED } from "../../src/mirrors.ts";
 import { digestOf } from "../../src/oci/digest.ts";
 import type { Repository, Tag } from "../../src/oci/reference.ts";
 import { siteTable } from "../../src/sites.ts";
@@ -34,7 +35,7 @@ const world = async (settings: object = {}) => {
   for (const [at, digest] of [ONE, TWO].entries()) await facts.moveTag(key, { digest, at, reason: "pull" }, 0);
   const lines: Record<string, unknown>[] = [];
   const log = pino({ base: null }, { write: (line: string) => void lines.push(JSON.parse(line) as Record<string, unknown>) });
-  return { parts: { sites: siteTable(sites), facts, blobs, log, clock: () => 5 }, lines, key };
+  return { parts: { sites: siteTable(sites), facts, blobs, log, clock: () => 5, mirrored: NOTHING_MIRRORED }, lines, key };
 };
 
 describe("a tag that is held", () => {
@@ -44,7 +45,7 @@ describe("a tag that is held", () => {
     await hold(parts, "pin", { reference: NAME });
     await release(parts, NAME);
     await release(parts, NAME);
-    expect(lines.map(({ level, time, ...line }) => line)).toEqual([
+    expect(lines.map(({ level: _level, time: _time, ...line }) => line)).toEqual([
       { site: HOST, repo: REPO, tag: TAG, from: TWO, to: ONE, kind: "rollback", missing: 0, msg: "a tag is held by a rollback" },
       { site: HOST, repo: REPO, tag: TAG, from: ONE, to: ONE, kind: "pin", missing: 0, msg: "a tag is held by a pin" },
       { site: HOST, repo: REPO, tag: TAG, digest: ONE, kind: "pin", msg: "a tag is held no more" },

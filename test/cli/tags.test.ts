@@ -46,7 +46,9 @@ describe("tags, of the store alone", () => {
     );
     const rolled = await layover(["tags", "rollback", `${APP}:1`, "2"], cwd);
     expect(rolled).toMatchObject({ code: 0, stderr: "" });
-    expect(rolled.stdout).toBe(`${APP}:1  ${short(V2)}  →  ${short(V1)}\nit stays so until: layover tags unpin ${APP}:1\n`);
+    expect(rolled.stdout).toBe(
+      `${APP}:1  ${short(V2)}  →  ${short(V1)}\nit stays so until: layover tags unpin ${APP}:1\nbut while Layover is down or bypassed clients get what upstream says: failOpen: false of its site ends that\n`,
+    );
     expect((await layover(["tags", "history", `${APP}:1`], cwd)).stdout).toMatch(
       new RegExp(`^${APP}:1\nheld by rollback, \\d+ s ago; until: layover tags unpin ${APP}:1\n\n.*\n1  ${short(V1)} \\(now\\)`),
     );

@@ -74,7 +74,7 @@ export const tagOperationsSuite = (open: () => Promise<Operations>): void => {
     const rolled = await operations.tagRollback({ reference: at("app:1") }, quiet);
     expect(rolled).toEqual({
       ...{ reference: at("app:1"), from: TWO, to: ONE, created: "2025-01-01T00:00:00.000Z" },
-      ...{ hold: { kind: "rollback", since: expect.any(String) }, missing: [], missingCount: 0 },
+      ...{ hold: { kind: "rollback", since: expect.any(String) }, failOpen: true, missing: [], missingCount: 0 },
     });
     const { hold, moves } = await operations.tagHistory({ reference: at("app:1") }, quiet);
     expect(hold).toEqual(rolled.hold);
