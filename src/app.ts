@@ -78,7 +78,7 @@ export const frontEnd = async (config: Config, log: Logger): Promise<FrontEnd> =
   const viaToken = `layover-${randomBytes(6).toString("hex")}`;
   const shared = { blobs, facts, flights: flying, clock, log, via: `1.1 ${viaToken}`, version: VERSION };
   const live = new LiveMirrors(config.mirror.entries);
-  const doors = openSites(config, { ...shared, disk: kept.disk, grants: granted, subjectKey });
+  const doors = openSites(config, { ...shared, disk: kept.disk, grants: granted, subjectKey, mirrored: live });
   const mirror = openMirror(config, { ...shared, sites, doors, live });
   const passing = openTunnels(config, log);
   let draining = false;
