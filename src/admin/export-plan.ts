@@ -2,6 +2,7 @@
 import { anatomyOf, type NamedPart } from "../oci/anatomy.ts";
 import { isFetchable, MAX_DEPTH, noneOf, wantedOf } from "../oci/choice.ts";
 import type { Digest } from "../oci/digest.ts";
+import { digestNamedBy } from "../oci/digest-tag.ts";
 import { isDigestReference, type Reference, type Tag } from "../oci/reference.ts";
 import { MAX_MANIFEST } from "../oci/registry.ts";
 import type { Sites } from "../sites.ts";
@@ -12,7 +13,7 @@ import type { BundleRoot, DockerImage, ExportPlan } from "./answers.ts";
 import { AdminError } from "./error.ts";
 import type { ExportInput } from "./operations.ts";
 import { calledIn, type Image, parseImage, referenceOf } from "./references.ts";
-import { isSignatureTag, type Referring, referrersWithin } from "./referring.ts";
+import { type Referring, referrersWithin } from "./referring.ts";
 
 export interface ExportParts {
   readonly sites: Sites;
@@ -71,7 +72,7 @@ class Planning {
     for await (const row of everyRow((page: { after?: { tag: Tag } | undefined; limit: number }) =>
       this.#parts.facts.inventory.tags(image.site.host, image.repo, { after: page.after?.tag, limit: page.limit }),
     ))
-      if (row.isHeld && !isSignatureTag(row.tag)) tags.push(row.tag);
+      if (row.isHeld && digestNamedBy(row.tag) === undefined) tags.push(row.tag);
     return tags.length === 0 ? [referenceOf(image)] : tags;
   }
 

@@ -9,6 +9,7 @@ import { MAX_MANIFEST } from "../oci/registry.ts";
 import { parseSubmitted, type Submitted } from "../oci/submitted.ts";
 import { storeManifest } from "../registry/keep-manifest.ts";
 import { policyOf } from "../registry/policy.ts";
+import { aHold } from "../registry/staying.ts";
 import { goneAgain, refusingFull } from "../registry/upload.ts";
 import type { Site, Sites } from "../sites.ts";
 import type { BlobStore } from "../store/blobs.ts";
@@ -168,7 +169,7 @@ const move = async (
 };
 
 const keptBy = (site: Site, repo: Repository, tag: Tag, fact: TagFact | undefined): string | undefined => {
-  if (fact?.hold !== undefined) return `a ${fact.hold.kind} holds it`;
+  if (fact?.hold !== undefined) return `${aHold(fact.hold)} holds it`;
   if (fact?.digest !== undefined && policyOf(site).of(repo, tag).pin) return "a rule of this site pins it";
   return undefined;
 };

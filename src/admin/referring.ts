@@ -1,5 +1,6 @@
 // What of a repository belongs to given digests without being named by them: manifests with a `subject`, and cosign's tags.
-import { type Digest, hexOf } from "../oci/digest.ts";
+import type { Digest } from "../oci/digest.ts";
+import { digestNamedBy } from "../oci/digest-tag.ts";
 import { parseObject } from "../oci/json.ts";
 import type { Tag } from "../oci/reference.ts";
 import { MAX_MANIFEST } from "../oci/registry.ts";
@@ -20,10 +21,6 @@ interface Parts {
   readonly facts: FactStore;
 }
 
-const SIGNATURE = /^sha256-([0-9a-f]{64})(?:\.[a-z0-9]+)?$/;
-
-export const isSignatureTag = (tag: string): boolean => SIGNATURE.test(tag);
-
 /** What is held in the repository for these digests, and for what belongs to them in turn. */
 export const referrersWithin = async (
   parts: Parts,
@@ -39,7 +36,7 @@ export const referrersWithin = async (
       found.set(one.digest, one);
       todo.push(one.digest);
     }
-  const tagged = await signaturesIn(parts, place, new Set([...digests, ...found.keys()].map(hexOf)));
+  const tagged = await signaturesIn(parts, place, new Set([...digests, ...found.keys()]));
   return [...found.values(), ...tagged];
 };
 
@@ -58,13 +55,13 @@ const subjectsIn = async ({ blobs, facts }: Parts, { site, repo }: Pick<Image, "
   return bySubject;
 };
 
-const signaturesIn = async ({ facts }: Parts, { site, repo }: Pick<Image, "site" | "repo">, hexes: ReadonlySet<string>) => {
+const signaturesIn = async ({ facts }: Parts, { site, repo }: Pick<Image, "site" | "repo">, digests: ReadonlySet<Digest>) => {
   const found: Referring[] = [];
   for await (const row of everyRow((page: { after?: { tag: Tag } | undefined; limit: number }) =>
     facts.inventory.tags(site.host, repo, { after: page.after?.tag, limit: page.limit }),
   )) {
-    const hex = SIGNATURE.exec(row.tag)?.[1];
-    if (hex !== undefined && hexes.has(hex) && row.isHeld) found.push({ digest: row.digest, mediaType: "", tag: row.tag });
+    const named = digestNamedBy(row.tag);
+    if (named !== undefined && digests.has(named) && row.isHeld) found.push({ digest: row.digest, mediaType: "", tag: row.tag });
   }
   return found;
 };

@@ -1,5 +1,6 @@
 // What the images of a bundle are to be called here: what their annotations say, or what the administrator does.
 import type { Digest } from "../oci/digest.ts";
+import { digestNamedBy } from "../oci/digest-tag.ts";
 import type { LayoutRoot } from "../oci/image-layout.ts";
 import type { Contents } from "./contents.ts";
 
@@ -30,11 +31,13 @@ const imageOf = (reference: string, digest: Digest): NamedImage => ({ reference,
 
 const repositoryOf = (reference: string): string => reference.replace(/@.*$/s, "").replace(/:[^/:]*$/, "");
 
-const SIGNATURE = /(?:^|:)(sha256-[0-9a-f]{64}(?:\.[a-z0-9]+)?)$/;
+const tagIn = (name: string): string => name.slice(name.lastIndexOf(":") + 1);
+
+const isOfDigest = (tag: string): boolean => digestNamedBy(tag) !== undefined;
 
 /** The one image under another name, and its signatures' tags beside it. */
 function* renamed({ roots, manifests }: Contents, as: string): Generator<NamedImage> {
-  const signatures = roots.filter(({ names }) => names.some((name) => SIGNATURE.test(name)));
+  const signatures = roots.filter(({ names }) => names.some((name) => isOfDigest(tagIn(name))));
   const images = roots.filter((root) => !signatures.includes(root) && manifests.get(root.digest)?.subject === undefined);
   const digests = new Set(images.map(({ digest }) => digest));
   if (digests.size !== 1)
@@ -47,10 +50,7 @@ function* renamed({ roots, manifests }: Contents, as: string): Generator<NamedIm
   const image = imageOf(as, images[0]!.digest);
   yield image;
   for (const { digest, names } of signatures)
-    for (const name of names) {
-      const tag = SIGNATURE.exec(name)?.[1];
-      if (tag !== undefined) yield imageOf(`${image.repository}:${tag}`, digest);
-    }
+    for (const tag of new Set(names.map(tagIn))) if (isOfDigest(tag)) yield imageOf(`${image.repository}:${tag}`, digest);
 }
 
 /** What is named by nothing but its `subject` goes where that goes. */
