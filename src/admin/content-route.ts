@@ -1,5 +1,6 @@
 // `/api/v1/content/<digest>`: a bundle's bytes over the admin listener. GET gives them from a byte on (Range: bytes=N-), PUT takes them whole.
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { type Digest, isDigest } from "../oci/digest.ts";
 import type { Content } from "./content.ts";
@@ -51,7 +52,9 @@ export class ContentRoute {
     if (this.#puts >= PUTS_AT_ONCE) throw new AdminError("BUSY", `${PUTS_AT_ONCE} others are being sent`);
     this.#puts += 1;
     try {
-      await this.#content.put(digest, size, req, gone);
+      // a request whose body is destroyed takes its answer with it
+      const body = Readable.from(req.iterator({ destroyOnReturn: false }), { objectMode: false });
+      await this.#content.put(digest, size, body, gone);
     } finally {
       this.#puts -= 1;
     }

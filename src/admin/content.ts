@@ -1,5 +1,5 @@
-// The bytes of a bundle, by their digests: read for an export, put for an import. Who has the admin token can have every byte of the data folder anyway;
-// what is put is kept only where it is what it is called, nobody's until a manifest is imported that names it, and makes way like anything else.
+// The bytes of a bundle, by their digests: read for an export, put for an import. So whoever has the admin token reads every image that is held.
+// What is put is kept only where it is what it is called, is nobody's until a manifest is imported that names it, and makes way like anything else.
 import type { Readable } from "node:stream";
 import { algorithmOf, type Digest } from "../oci/digest.ts";
 import { fillFrom } from "../registry/filling.ts";

@@ -1,7 +1,7 @@
 // What a bundle says that it holds: its roots, and below them manifests and blobs as far as they are in it. Every manifest is verified before it is believed.
 import { anatomyOf } from "../oci/anatomy.ts";
 import { algorithmOf, type Digest, digestOf } from "../oci/digest.ts";
-import { blobPath, checkLayout, INDEX, LAYOUT, type LayoutRoot, rootsIn } from "../oci/image-layout.ts";
+import { blobPath, checkLayout, DOCKER, INDEX, LAYOUT, type LayoutRoot, rootsIn } from "../oci/image-layout.ts";
 import { MAX_MANIFEST } from "../oci/registry.ts";
 import { parseSubmitted } from "../oci/submitted.ts";
 import { type Bundle, readSmall } from "./read.ts";
@@ -30,12 +30,21 @@ const MAX_DEPTH = 5;
 
 /** Throws Error, with what is wrong with it. */
 export const contentsOf = async (bundle: Bundle): Promise<Contents> => {
+  await refuseDocker(bundle);
   checkLayout(await readSmall(bundle, LAYOUT, 1_024));
   const roots = rootsIn(await readSmall(bundle, INDEX, MAX_MANIFEST));
   if (roots.length === 0) throw new Error("the bundle is empty");
   const looking = new Looking(bundle);
   for (const { digest, mediaType } of roots) await looking.manifest(digest, mediaType, 0);
   return { roots, manifests: looking.manifests, sizes: looking.sizes };
+};
+
+/** Before Docker 25 an image was saved without its manifest: what would be made of it had another digest than the registry's. */
+const refuseDocker = async (bundle: Bundle): Promise<void> => {
+  if ((await bundle.size(LAYOUT)) !== undefined || (await bundle.size(DOCKER)) === undefined) return;
+  throw new Error(
+    "this is an archive of `docker save`, which has no manifests: `skopeo copy docker-archive:FILE oci-archive:BUNDLE:ghcr.io/acme/app:1` makes a bundle of it",
+  );
 };
 
 class Looking {

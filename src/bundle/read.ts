@@ -5,7 +5,7 @@ import { type FileHandle, open, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { BLOCK, parseHeader, parsePax, spanOf, TarError, type TarHeader } from "../lib/tar.ts";
-import { digestAt, INDEX, LAYOUT } from "../oci/image-layout.ts";
+import { DOCKER, digestAt, INDEX, LAYOUT } from "../oci/image-layout.ts";
 
 export interface Bundle {
   /** `undefined`: there is no such file in it. Bytes. */
@@ -45,7 +45,7 @@ const folderBundle = (folder: string): Bundle => ({
   close: async () => undefined,
 });
 
-const isKnown = (path: string): boolean => path === LAYOUT || path === INDEX || digestAt(path) !== undefined;
+const isKnown = (path: string): boolean => path === LAYOUT || path === INDEX || path === DOCKER || digestAt(path) !== undefined;
 
 const known = (path: string): string => {
   if (!isKnown(path)) throw new Error(`${path} is no file of a layout`);

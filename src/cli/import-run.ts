@@ -38,6 +38,7 @@ const opened = (path: string): Promise<Bundle> =>
 
 /** What is read here and there has to lie somewhere: in a file without a name, which goes with this process. */
 const spooled = async (signal: AbortSignal): Promise<Bundle> => {
+  if (process.stdin.isTTY) throw new Failure(2, "- is for a bundle that comes in by a pipe: `… | layover import -`");
   const path = join(tmpdir(), `layover-import-${randomUUID()}`);
   const file = await open(path, "wx+", 0o600);
   try {

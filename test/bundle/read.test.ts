@@ -97,6 +97,7 @@ describe("a bundle", () => {
     ["a pax size beyond its end", [pax(`25 size=9007199254740991\n`), ...GOOD], /not whole/],
     ["an index twice", [...GOOD, indexOf(image("two"))], /twice/],
     ["no index", [LAYOUT], /no index.json/],
+    ["what docker save wrote once", [entry("manifest.json", "[]"), entry("1/layer.tar", "x")], /skopeo copy docker-archive/],
     ["another version", [entry("oci-layout", '{"imageLayoutVersion":"9"}'), indexOf(one)], /version/],
     ["an index that is none", [LAYOUT, entry("index.json", "[]")], /no index/],
     ["an index without images", [LAYOUT, entry("index.json", '{"manifests":[]}')], /empty/],

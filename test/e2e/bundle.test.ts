@@ -2,7 +2,7 @@
 // from which real clients then pull under the real names.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readdir, readFile, stat } from "node:fs/promises";
+import { mkdir, readdir, readFile, stat } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, onTestFailed, test } from "vitest";
 import { Place } from "./clients/client.ts";
@@ -12,7 +12,7 @@ import { CLIENTS } from "./clients/every.ts";
 import { ENTER, Far } from "./far.ts";
 import { Image, Index } from "./image.ts";
 import { SCRIPT } from "./layover.ts";
-import { outcome, type Ran } from "./part.ts";
+import { must, outcome, type Ran } from "./part.ts";
 import { Upstream } from "./upstream.ts";
 import { OPEN, QUAY, World } from "./world.ts";
 
@@ -136,7 +136,16 @@ describe("a bundle", () => {
       const engine = await world.engine(kind, world.direct);
       good(await engine.docker(["load", "-i", at("app.tar")]));
       expect(good(await engine.docker(["image", "inspect", "--format={{.RepoTags}}", APP]))).toContain(APP);
+      if (kind === "containerd") good(await engine.docker(["save", "-o", at("docker.tar"), APP]));
     }
+  });
+
+  test("for which there is no room is told before a byte of it is written", async () => {
+    await mkdir(at("small"));
+    await must(["mount", "-t", "tmpfs", "-o", "size=256k", "small", at("small")]);
+    const ran = await world.layover.command("export", APP, "-o", at("small/app.tar"));
+    await must(["umount", at("small")]);
+    expect([ran.code, ran.err]).toEqual([1, expect.stringMatching(/needs .* more, and .* are free/)]);
   });
 
   test("that was killed in its middle is gone on with", async () => {
@@ -201,6 +210,8 @@ describe("the far side", () => {
     expect(good(await far.command("import", at("regctl.tar"), "--as", named))).toContain(`${named}  new`);
     const other = `${OPEN}/others/podman:1`;
     expect(good(await far.command("import", at("podman.tar"), "--as", other))).toContain(`${other}  new`);
+    const docker = `${OPEN}/others/docker:1`;
+    expect(good(await far.command("import", at("docker.tar"), "--as", docker))).toContain(`${docker}  new`);
     const regctl = await world.client(CLIENTS.regctl, far.around([OPEN], world.authority.certificate));
     expect(await regctl.pull(`${OPEN}/others/skopeo:1`)).toBe(app.manifest.digest);
     expect(good(await far.command("cache", "show", named))).toContain(multi.manifest.digest);

@@ -163,6 +163,18 @@ export const bundlesSuite = (open: () => Promise<Asked>): void => {
     expect(report.readers).toEqual([{ site: "online.test", readers: "upstream" }]);
   });
 
+  it("moves no tag that is pinned, and moves it when nobody holds it any more", async () => {
+    const asked = await open();
+    const reference = `${NEAR}/acme/app:1`;
+    const [one, two] = [image("one"), image("two")];
+    await take(asked, layout([[reference, one]]));
+    await asked.tagPin({ reference }, quiet);
+    const report = await take(asked, layout([[reference, two]]));
+    expect(report.images).toMatchObject([{ outcome: "held", before: digestOf(one.manifest), why: "a pin holds it" }]);
+    await asked.tagUnpin({ reference }, quiet);
+    expect((await take(asked, layout([[reference, two]]))).images).toMatchObject([{ outcome: "moved" }]);
+  });
+
   it("takes no name of a site that it has not, and then nothing at all", async () => {
     const asked = await open();
     const folder = layout([
