@@ -13,8 +13,7 @@ export const notifyOf = async (
   const webhooks = all.map(async ({ url, on, secret, secretFile }, i): Promise<MirrorWebhook | undefined> => {
     const path: KeyPath = ["notify", i];
     const parsed = urlOf(url);
-    if (parsed === undefined)
-      report({ path: [...path, "url"], text: "expected an http:// or https:// URL without user and password" });
+    if (parsed === undefined) report({ path: [...path, "url"], text: "expected an http:// or https:// URL" });
     if (on?.length === 0) report({ path: [...path, "on"], text: "expected change or failure: leave it out to mean both" });
     if (secret !== undefined && secretFile !== undefined)
       report({ path: [...path, "secret"], text: "beside `secretFile`: leave out one of the two" });
@@ -34,6 +33,5 @@ export const notifyOf = async (
 
 const urlOf = (text: string): URL | undefined => {
   const url = URL.parse(text);
-  const isRight = url !== null && /^https?:$/.test(url.protocol) && url.username === "" && url.password === "";
-  return isRight ? url : undefined;
+  return url !== null && /^https?:$/.test(url.protocol) ? url : undefined;
 };

@@ -53,7 +53,7 @@ const escaped = (value: unknown): unknown => {
 /** Behind the host of many a webhook stands what only its owner knows. */
 export const showNotify = (webhooks: readonly MirrorWebhook[]) =>
   webhooks.map(({ url, on, secret, secretFile }) => ({
-    url: url.pathname === "/" && url.search === "" ? url.href : `${url.origin}/***`,
+    url: url.href === `${url.origin}/` ? url.href : `${url.origin}/***`,
     on,
     ...(secret !== undefined && { secret: "<set>" }),
     ...(secretFile !== undefined && { secretFile }),

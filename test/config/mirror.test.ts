@@ -307,7 +307,7 @@ describe("who is notified", () => {
 
   it.each([
     ["{ url: 'ftp://hunter2.example' }", "notify.0.url: expected an http:// or https:// URL"],
-    ["{ url: 'https://me:hunter2@example' }", "notify.0.url: expected an http:// or https:// URL without user and password"],
+    ["{ url: 'me:hunter2@example' }", "notify.0.url: expected an http:// or https:// URL"],
     ["{ url: 'https://a.example', on: [] }", "notify.0.on: expected change or failure"],
     ["{ url: 'https://a.example', on: [chnge] }", "did you mean change?"],
     ["{ url: 'https://a.example', secret: hunter2, secretFile: layover.yaml }", "notify.0.secret: beside `secretFile`"],

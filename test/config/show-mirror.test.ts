@@ -6,7 +6,7 @@ import { load } from "./folder.ts";
 const DOLLAR = "$";
 const EVERYTHING = `
 sites: { images.build.example: { kind: local, access: anonymous }, quay.io: { onMissing: refuse, rules: [{ match: "a/**", onMissing: cache }] } }
-notify: [{ url: "https://hooks.example/T0/hunter2", secret: hunter2 }, { url: "http://127.0.0.1:9/", on: failure }]
+notify: [{ url: "https://hooks.example/T0/hunter2", secret: hunter2 }, { url: "http://127.0.0.1:9/", on: failure }, { url: "http://me:hunter2@127.0.0.1:9/" }]
 mirror:
   - source: docker.io/node
     tags: { semver: ">=22", newest: 3 }
