@@ -54,6 +54,7 @@ class Looking {
   async manifest(part: NamedPart, depth: number): Promise<readonly MissingEntry[]> {
     const before = this.#seen.get(part.digest);
     if (before !== undefined) return before;
+    if (this.#seen.size >= MAX_LOOKED_AT) return [];
     const own = await this.#lacking(part, true);
     const lacks = own.length > 0 || depth < 0 ? own : await this.#within(part, depth);
     this.#seen.set(part.digest, lacks);
@@ -77,13 +78,13 @@ class Looking {
   }
 
   async #blob(part: NamedPart): Promise<readonly MissingEntry[]> {
+    if (this.#seen.size >= MAX_LOOKED_AT) return [];
     const lacking = this.#seen.get(part.digest) ?? (await this.#lacking(part, false));
     this.#seen.set(part.digest, lacking);
     return lacking;
   }
 
   async #lacking({ role, digest, platform }: NamedPart, isManifest: boolean): Promise<MissingEntry[]> {
-    if (this.#seen.size >= MAX_LOOKED_AT) return [];
     const { site, repo } = this.#place;
     const entry = { digest, role, ...(platform !== undefined && { platform }) };
     if ((await this.#parts.blobs.stat(digest)) === undefined) return [{ ...entry, why: "not held" }];

@@ -1,6 +1,8 @@
 // What holding a tag leaves in the log, and what moves it once it is let go.
+import fc from "fast-check";
 import { pino } from "pino";
 import { describe, expect, it } from "vitest";
+import { AdminError } from "../../src/admin/error.ts";
 import { hold, release } from "../../src/admin/tags-hold.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { NOTHING_MIRRORED } from "../../src/mirrors.ts";
@@ -69,6 +71,22 @@ describe("a tag that is held", () => {
       movedBy: "sync",
       next: expect.stringContaining("sync of acme apps"),
     });
+  });
+
+  it("is moved nowhere by what names no state, whatever that is", async () => {
+    const { parts, key } = await world();
+    const text = fc.oneof(fc.string(), fc.string({ unit: fc.constantFrom(..."0123456789abcdef:#sha256.-") }));
+    await fc.assert(
+      fc.asyncProperty(text, async (to) => {
+        const error = await hold(parts, "rollback", { reference: NAME, to }).then(
+          () => undefined,
+          (reason: unknown) => reason,
+        );
+        if (error !== undefined) expect(error).toBeInstanceOf(AdminError);
+        const { digest } = (await parts.facts.tag(key))!;
+        expect([ONE, TWO]).toContain(digest);
+      }),
+    );
   });
 
   it("goes on a hosted site to what is hosted there, not to what was once mirrored under its name", async () => {
