@@ -39,6 +39,39 @@ describe("the first rule that matches", () => {
   });
 });
 
+describe("what is missing", () => {
+  const site = { host: "registry.example", policy: POLICY, allow: [], offline: false, onMissing: "cache" } as const;
+  const missing = (settings: object, repo: string, reference: string) =>
+    policyOf({ ...site, rules: [], ...settings }).of(parseRepository(repo), parseReference(reference)).onMissing;
+
+  it.each([
+    [{}, "a", "v1", "cache"],
+    [{ onMissing: "refuse" }, "a", "v1", "refuse"],
+    [{ onMissing: "refuse" }, "a", DIGEST, "refuse"],
+    [{ rules: [{ match: "acme/**", onMissing: "refuse" }] }, "acme/app", "v1", "refuse"],
+    [{ rules: [{ match: "acme/**", onMissing: "refuse" }] }, "acme/app", DIGEST, "refuse"],
+    [{ rules: [{ match: "acme/**", onMissing: "refuse" }] }, "other", DIGEST, "cache"],
+    // what is let through by its tag is pulled by its digests
+    [{ onMissing: "refuse", rules: [{ match: "a:dev-*", onMissing: "cache" }] }, "a", "dev-1", "cache"],
+    [{ onMissing: "refuse", rules: [{ match: "a:dev-*", onMissing: "cache" }] }, "a", "v1", "refuse"],
+    [{ onMissing: "refuse", rules: [{ match: "a:dev-*", onMissing: "cache" }] }, "a", DIGEST, "cache"],
+    [{ onMissing: "refuse", rules: [{ match: "a:dev-*", onMissing: "cache" }] }, "b", DIGEST, "refuse"],
+    [{ rules: [{ match: "a:v*", onMissing: "refuse" }] }, "a", DIGEST, "cache"],
+    [{ onMissing: "refuse", rules: [{ match: "**:latest", freshFor: 1 }] }, "a", DIGEST, "refuse"],
+  ])("by %j of %s %s", (settings, repo, reference, want) => expect(missing(settings, repo, reference)).toBe(want));
+
+  it("is asked of the list once for each of its versions", () => {
+    const asked: string[] = [];
+    const list = { version: 1, covers: (_site: string, repo: string, tag: string) => void asked.push(`${repo}:${tag}`) };
+    const policy = policyOf({ ...site, rules: [] }, list);
+    const ask = () => policy.of(parseRepository("a"), parseReference("v1"));
+    expect([ask(), ask(), asked]).toEqual([ask(), ask(), ["a:v1"]]);
+    list.version = 2;
+    ask();
+    expect(asked).toEqual(["a:v1", "a:v1"]);
+  });
+});
+
 describe("deny", () => {
   const world = (rules: readonly Rule[]) => {
     const made = stack({ rules });
