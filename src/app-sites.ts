@@ -5,7 +5,7 @@ import { DoorsBelow } from "./app-below.ts";
 import { openLocal } from "./app-local.ts";
 import { namesOf } from "./app-names.ts";
 import { openReading } from "./app-reading.ts";
-import { sourceBelow } from "./app-source.ts";
+import { sourceBelow, targetBelow } from "./app-source.ts";
 import { siteChallenges, siteSubjects } from "./app-subjects.ts";
 import { noUpstream, openUpstream } from "./app-upstream.ts";
 import type { Config } from "./config/config.ts";
@@ -19,6 +19,7 @@ import type { Clock } from "./lib/clock.ts";
 import type { Logger } from "./lib/log.ts";
 import { doorAddresses, ownAddresses } from "./lib/own-addresses.ts";
 import type { MirrorSource } from "./mirror/engine.ts";
+import { pushTarget } from "./mirror/push-target.ts";
 import type { Target } from "./mirror/target.ts";
 import type { Mirrored } from "./mirrors.ts";
 import { OciError } from "./oci/error.ts";
@@ -121,9 +122,8 @@ export const openSites = (config: Config, shared: SharedParts): SiteDoors => {
   return {
     of: (site, response) => (site.wildcard === undefined ? named(site) : below.of(site, response)),
     targetOf(site) {
-      const { target } = site.wildcard === undefined ? named(site) : below.of(site);
-      if (target === undefined) throw new OciError("UNSUPPORTED", `${site.host} is offline here: nothing is pushed to it`);
-      return target;
+      if (site.offline) throw offline(site.host, "UNSUPPORTED");
+      return site.wildcard === undefined ? named(site).target! : targetBelow(() => below.enter(site));
     },
     sourceOf: (site) => (site.wildcard === undefined ? named(site).source : sourceBelow(() => below.enter(site))),
     opened: () => [...[...opened.values()].map(({ door }) => door), ...below.opened()],
@@ -145,6 +145,7 @@ const openSite = (site: Site, resolver: UpstreamResolver, shared: Common): Opene
   const upstream = site.offline ? noUpstream(site.host) : openUpstream(site, { ...shared, way, subjectOf });
   const challenges = siteChallenges(site, upstream, shared);
   const subjects = siteSubjects(site, upstream, { ...shared, challenges });
+  const { pushing } = upstream.forSync;
   const policy = policyOf(site, shared.mirrored);
   const { health, realmAnswers } = upstream;
   const reading = openReading(site, upstream, { ...shared, policy, subjects, challenges });
@@ -176,7 +177,7 @@ const openSite = (site: Site, resolver: UpstreamResolver, shared: Common): Opene
     registry,
     mirror: reading.mirror,
     source: reading.source,
-    target: undefined,
+    target: pushing && pushTarget({ site: site.host, ...pushing }),
     standing: upstream.standing,
     care: care({ ...shared, blobs: shared.disk, site, policy, rights, health, registryFor }),
     ping:

@@ -2,6 +2,7 @@
 import type { Clock } from "./lib/clock.ts";
 import type { Logger } from "./lib/log.ts";
 import { ownContext } from "./oci/own-context.ts";
+import type { Pusher } from "./oci/pusher.ts";
 import type { Context, Credential, Registry } from "./oci/registry.ts";
 import type { OriginStanding } from "./oci/standing.ts";
 import { noSource, offline, offlineHealth, offlineRegistry } from "./registry/offline.ts";
@@ -18,11 +19,12 @@ import { Limits } from "./upstream/limits.ts";
 import { ownRealms } from "./upstream/own-realms.ts";
 import { Passing } from "./upstream/passing.ts";
 import { lookAt, type PingAnswer, pingUpstream } from "./upstream/ping.ts";
+import { pusherTo } from "./upstream/push.ts";
 import { realmProbe } from "./upstream/realm.ts";
 import { realmWatch } from "./upstream/realm-watch.ts";
 import { Tokens } from "./upstream/token.ts";
 import { Transport } from "./upstream/transport.ts";
-import type { Upstream } from "./upstream/turn.ts";
+import type { AskingParts, Upstream } from "./upstream/turn.ts";
 import type { Way } from "./upstream/way.ts";
 
 export interface UpstreamParts {
@@ -47,6 +49,8 @@ export interface OpenUpstream {
     readonly isOwn: boolean;
     readonly registry: Registry;
     readonly listRepositories: Catalogue;
+    /** What it writes with; `undefined`: nobody is to be asked. */
+    readonly pushing: { readonly registry: Registry; readonly pusher: Pusher } | undefined;
   };
   readonly ping: (ctx: Context) => Promise<PingAnswer>;
   /** A text at any URL, by the same ways and under the same roots. */
@@ -83,7 +87,12 @@ export const openUpstream = (site: Site, parts: UpstreamParts): OpenUpstream => 
   return {
     registry: upstreamRegistry(asSite),
     anonymous: upstreamRegistry(asAny),
-    forSync: { isOwn, registry: upstreamRegistry(asOurselves), listRepositories: catalogueOf(asOurselves) },
+    forSync: {
+      isOwn,
+      registry: upstreamRegistry(asOurselves),
+      listRepositories: catalogueOf(asOurselves),
+      pushing: pushingTo({ ...asOurselves, actions: "pull,push", payer: () => "pushes" }),
+    },
     withLogin: (login, credential) =>
       upstreamRegistry({
         ...asking,
@@ -111,7 +120,7 @@ export const noUpstream = (host: string): OpenUpstream => {
     registry,
     anonymous: registry,
     withLogin: () => registry,
-    forSync: { isOwn: false, ...noSource(host) },
+    forSync: { isOwn: false, pushing: undefined, ...noSource(host) },
     ping: () => Promise.reject(offline(host, "UPSTREAM_UNREACHABLE")),
     document: () => Promise.reject(offline(host, "UPSTREAM_UNREACHABLE")),
     realmAnswers: () => Promise.resolve(false),
@@ -126,6 +135,12 @@ export const noUpstream = (host: string): OpenUpstream => {
     close: () => Promise.resolve(),
   };
 };
+
+/** Both at the first alone: what is read of a target is of where it is written. */
+const pushingTo = (asking: AskingParts) => ({
+  registry: upstreamRegistry({ ...asking, upstreams: asking.upstreams.slice(0, 1) }),
+  pusher: pusherTo(asking),
+});
 
 const upstreamAt = (site: Site, url: URL, transport: Transport, { clock, log }: UpstreamParts): Upstream => {
   const name = url.origin;

@@ -35,8 +35,8 @@ const SAME_AGAIN = 1_000;
 /** A question that has waited for so long makes upstream late when its client loses patience. Milliseconds. */
 const LATE = 1_500;
 
-/** `look`: our own, by which an upstream that is away is found again. `question`: a manifest, a list, a HEAD. `blob`: the body of one. `pass`: a client's own. */
-export type Kind = "look" | "ping" | "token" | "question" | "blob" | "pass";
+/** `look`: our own, by which an upstream that is away is found again. `question`: a manifest, a list, a HEAD. `blob`: the body of one. `pass`: a client's own. `upload`: a write of ours. */
+export type Kind = "look" | "ping" | "token" | "question" | "blob" | "pass" | "upload";
 
 export interface BreakerOptions {
   readonly site: string;

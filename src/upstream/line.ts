@@ -61,7 +61,7 @@ export class Line {
     send: (over: () => void) => Promise<Received>,
   ): Promise<Received> {
     // our own look must not wait behind what waits for its outcome
-    const release = kind === "look" ? () => undefined : await this.slots.take(kind === "blob" ? "bulk" : "first", signal, client);
+    const release = kind === "look" ? () => undefined : await this.slots.take(isBulk(kind) ? "bulk" : "first", signal, client);
     let answered: (() => void) | undefined;
     const over = () => {
       answered?.();
@@ -76,7 +76,8 @@ export class Line {
     } catch (error) {
       // nothing is under way (any more): no body will say that it is over
       over();
-      this.#failed(error);
+      // a write that breaks off, maybe for want of what is to be written, is no outage for those who read
+      if (kind !== "upload") this.#failed(error);
       throw error;
     }
   }
@@ -88,6 +89,8 @@ export class Line {
     if (this.#breaker.isUnreachable) this.slots.refuse(error);
   }
 }
+
+const isBulk = (kind: Kind): boolean => kind === "blob" || kind === "upload";
 
 const headOf = (answer: Received): Heard => ({
   status: answer.status,

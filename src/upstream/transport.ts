@@ -1,4 +1,5 @@
 // Requests to upstreams: own name resolution, own roots, redirects followed here with the credential left behind, idle limits only.
+import type { Readable } from "node:stream";
 import type { Dispatcher } from "undici";
 import request from "undici/lib/api/api-request.js";
 import { abortable } from "../lib/abort.ts";
@@ -16,10 +17,10 @@ const CONCURRENCY = 64;
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 
 export interface Sent {
-  readonly method: "GET" | "HEAD" | "POST";
+  readonly method: "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
   readonly url: URL;
-  /** Of a POST, which may hold a secret: it goes nowhere else, whatever redirects say. */
-  readonly body?: string | undefined;
+  /** It may hold a secret, and goes nowhere else, whatever redirects say. Destroyed when it is not wanted any more. */
+  readonly body?: string | Buffer | Readable | undefined;
   /** Names in lower case. */
   readonly headers: Readonly<Record<string, string>>;
   readonly signal: AbortSignal;
@@ -62,7 +63,7 @@ export class Transport {
     this.lines = new Lines(options.concurrency ?? CONCURRENCY);
   }
 
-  /** Follows redirects, but for a POST's. Throws UPSTREAM_UNREACHABLE, LOOP_DETECTED, or the signal's reason. */
+  /** Follows redirects of reads. Throws UPSTREAM_UNREACHABLE, LOOP_DETECTED, or the signal's reason. */
   async send(sent: Sent): Promise<Received> {
     let { url, headers } = sent;
     for (let hops = 0; ; hops += 1) {
@@ -72,7 +73,7 @@ export class Transport {
         this.#options.resolver.refuseOurs(url);
       };
       const received = await this.lines.of(url.origin).ask(hop, check, (over) => this.#once(hop, over));
-      const isFollowed = sent.method !== "POST" && REDIRECTS.has(received.status);
+      const isFollowed = isRead(sent.method) && REDIRECTS.has(received.status);
       const location = isFollowed ? received.header("location") : undefined;
       if (location === undefined || location === "") return received;
       drop(received.body);
@@ -103,8 +104,8 @@ export class Transport {
         tally.upstreamRequests += 1;
         return request.call(this.#agents.for(url, keepAlive), question);
       };
-      // a POST is not ours to repeat, so no connection that may just be closing is used for it
-      const asking = method === "POST" ? ask(false) : twiceIfLost(ask);
+      // a write is not ours to repeat, so no connection that may just be closing is used for it
+      const asking = isRead(method) ? twiceIfLost(ask) : ask(false);
       const response = await leavable(asking, signal);
       response.body.once("close", over);
       if (response.statusCode !== 508) return receivedOf(response, url);
@@ -116,6 +117,8 @@ export class Transport {
     }
   }
 }
+
+const isRead = (method: Sent["method"]): boolean => method === "GET" || method === "HEAD";
 
 const LOST = new Set(["UND_ERR_SOCKET", "ECONNRESET", "EPIPE"]);
 

@@ -1,4 +1,5 @@
 // One question put to a site's upstreams: in their order, those that are away left out, each as its breaker and its budgets allow.
+import type { Readable } from "node:stream";
 import type { Clock } from "../lib/clock.ts";
 import { type ErrorCode, isOciError } from "../oci/error.ts";
 import type { Context } from "../oci/registry.ts";
@@ -9,7 +10,7 @@ import { repositoryIn } from "./holds.ts";
 import type { Limits } from "./limits.ts";
 import { refusalOf } from "./refusal.ts";
 import { TokensThrottled } from "./token.ts";
-import type { Received, Transport } from "./transport.ts";
+import type { Received, Sent, Transport } from "./transport.ts";
 
 export interface Upstream {
   readonly url: URL;
@@ -25,15 +26,21 @@ export interface AskingParts {
   readonly payer: (ctx: Context) => string;
   /** That dates which upstream says are held against. */
   readonly clock: Clock;
+  /** What tokens are to be for, where upstream does not say; `pull` unless told. */
+  readonly actions?: "pull" | "pull,push";
 }
 
 export interface Question {
-  readonly method: "GET" | "HEAD";
+  readonly method: Sent["method"];
   readonly kind: Kind;
   readonly path: string;
   readonly headers?: Readonly<Record<string, string>>;
-  /** What a token for it is to be for, where upstream does not say; by default the pulling of the repository that it is about. */
+  /** What a token for it is to be for, where upstream does not say; by default the repository that it is about. */
   readonly scope?: string;
+  /** Made anew each time that it is sent. */
+  readonly body?: () => Promise<Readable | Buffer>;
+  /** The statuses that are a success, where they are not those of a read. */
+  readonly expects?: readonly number[];
   /** The code for a 404. */
   readonly unknown: ErrorCode;
 }
@@ -85,15 +92,18 @@ export const firstOf = async <T>(upstreams: readonly Upstream[], ask: (upstream:
   throw failure;
 };
 
-const askOne = async (
+/** Throws what this one says. */
+export const askOne = async (
   parts: AskingParts,
   { url: origin, limits }: Upstream,
   question: Question,
   ctx: Context,
 ): Promise<Received> => {
   const { transport, asker, clock } = parts;
-  const { method, kind, path, headers, unknown, scope = pullOf(repositoryIn(path)) } = question;
-  const account = await limits.enter(parts.payer(ctx), ctx.client === "", ctx.signal);
+  const { method, kind, path, headers, unknown, body, expects, scope = scopeOf(parts, path) } = question;
+  // who pushes takes nothing from those who pull
+  const isLeftToClients = ctx.client === "" && parts.actions !== "pull,push";
+  const account = await limits.enter(parts.payer(ctx), isLeftToClients, ctx.signal);
   const url = new URL(path, origin);
   const weight = method === "GET" && kind === "question" ? "full" : "light";
   try {
@@ -103,6 +113,7 @@ const askOne = async (
           method,
           url,
           kind,
+          body: await body?.(),
           headers: { accept: "*/*", ...headers, ...(authorization === undefined ? {} : { authorization }) },
           signal: ctx.signal,
           client: ctx.client,
@@ -118,7 +129,7 @@ const askOne = async (
       scope,
     );
     const isPart = answer.status === 206 && headers?.["range"] !== undefined;
-    if (answer.status === 200 || isPart) return answer;
+    if (expects === undefined ? answer.status === 200 || isPart : expects.includes(answer.status)) return answer;
     const refusal = await refusalOf(answer, unknown, origin, clock);
     if (answer.status === 429 && answer.url.origin === url.origin && refusal.upstream !== undefined)
       account.said(refusal.upstream);
@@ -131,5 +142,7 @@ const askOne = async (
   }
 };
 
-const pullOf = (repository: string | undefined): string | undefined =>
-  repository === undefined ? undefined : `repository:${repository}:pull`;
+const scopeOf = ({ actions = "pull" }: AskingParts, path: string): string | undefined => {
+  const repository = repositoryIn(path);
+  return repository === undefined ? undefined : `repository:${repository}:${actions}`;
+};

@@ -49,6 +49,8 @@ export const digestOf = (bytes: Buffer, algorithm: Algorithm = "sha256"): string
 
 export class Content {
   readonly repos = new Map<string, Repo>();
+  /** The connection of the next upload that has so many bytes is torn. */
+  tearUploadAt: number | undefined;
 
   /** Made on first use. */
   repo(name: string): Repo {

@@ -17,6 +17,7 @@ export const routeOf = (path: string): Route | undefined => {
 };
 
 export const answerRead = (content: Content, { repo: name, noun, last }: Route, url: URL): Answer => {
+  if (noun === "blobs" && last.startsWith("uploads/")) return statusOf(name, last);
   const repo = content.repos.get(name);
   if (repo === undefined) return refuse(404, "NAME_UNKNOWN");
   if (noun === "manifests") return manifestOf(repo, last);
@@ -78,7 +79,7 @@ export const answerWrite = async (
   req: IncomingMessage,
   url: URL,
 ): Promise<Answer> => {
-  const body = await read(req);
+  const body = req.method === "PATCH" ? await readPart(content, last, req) : await read(req);
   if (req.method === "DELETE") return deleted(content, repo, noun, last);
   if (noun === "manifests") {
     const isDigest = last.includes(":");
@@ -108,6 +109,28 @@ const mountedOf = (content: Content, repo: string, query: URLSearchParams): Answ
 
 const uploads = new Map<string, Buffer>();
 let nextUpload = 0;
+
+/** How far it has come (end-13). */
+const statusOf = (name: string, id: string): Answer => {
+  const size = uploads.get(id)?.length;
+  if (size === undefined) return refuse(404, "BLOB_UPLOAD_UNKNOWN");
+  return answerWith(204, "", { location: `/v2/${name}/blobs/${id}?_state=a%2Fb`, range: `0-${Math.max(0, size - 1)}` });
+};
+
+/** What has come of a body stays, also where its connection is torn. */
+const readPart = async (content: Content, id: string, req: IncomingMessage): Promise<Buffer> => {
+  const [, start] = /^(\d+)-\d+$/.exec(req.headers["content-range"] ?? "") ?? [];
+  const before = uploads.get(id) ?? Buffer.alloc(0);
+  if (start !== undefined && Number(start) !== before.length) throw new Error("it does not go there");
+  for await (const chunk of req as AsyncIterable<Buffer>) {
+    const whole = Buffer.concat([uploads.get(id) ?? Buffer.alloc(0), chunk]);
+    uploads.set(id, whole);
+    if (content.tearUploadAt === undefined || whole.length < content.tearUploadAt) continue;
+    content.tearUploadAt = undefined;
+    req.socket.destroy();
+  }
+  return Buffer.alloc(0);
+};
 
 const uploaded = (content: Content, repo: string, last: string, body: Buffer, digest: string | null): Answer => {
   const id = last === "uploads/" ? `uploads/${++nextUpload}` : last;
