@@ -20,9 +20,9 @@ export const printChecked = ({ entries }: MirrorCheckAnswer, all: boolean, now: 
   const told = tags.filter(({ change }) => all || change !== "same");
   const failures = entries.flatMap(({ entry, failures: failed }) => failed.map((one) => failureLine(entry, one)));
   return [
-    ...(told.length === 0 ? [] : [table(checkColumns(now), told)]),
+    ...(told.length === 0 ? [] : [tagTable(checkColumns(now), told)]),
     ...failures,
-    `${entries.length} entries: ${countsText(
+    `${entries.length === 1 ? "1 entry" : `${entries.length} entries`}: ${countsText(
       countBy(tags, ({ change }) => change),
       tags.length,
     )}\n`,
@@ -43,7 +43,7 @@ export const printSynced = ({ entries }: MirrorSyncAnswer, all: boolean): string
   const tags = entries.flatMap(({ report }) => report?.tags ?? []);
   const told = tags.filter(({ outcome, change }) => all || outcome !== "skipped" || (change !== "same" && change !== "young"));
   return [
-    ...(told.length === 0 ? [] : [table(SYNC_COLUMNS, told)]),
+    ...(told.length === 0 ? [] : [tagTable(SYNC_COLUMNS, told)]),
     ...tags.flatMap(hookLines),
     ...entries.flatMap(endLines),
   ].join("");
@@ -133,6 +133,17 @@ const resultText = ({ good, counts = {}, fetched = 0 }: MirrorRun): string => {
 
 const heldLine = ({ reference, digest, kind, since }: HeldEntry, now: number): string =>
   `held: ${reference} stays ${short(digest)} since ${ago(since, now)} (${kind}) until \`layover tags unpin ${reference}\`\n`;
+
+/** Without columns that say nothing: no dates, no backups, and entries that are called as their images are. */
+const tagTable = <T extends PlannedTag>(columns: readonly Column<T>[], tags: readonly T[]): string => {
+  const isSaid = ({ head, cell }: Column<T>) =>
+    head === "ENTRY"
+      ? tags.some(({ entry, source }) => entry !== placeOf(source))
+      : tags.some((tag) => !["", "-"].includes(cell(tag)));
+  return table(columns.filter(isSaid), tags);
+};
+
+const placeOf = ({ site, repository }: TagName): string => `${site}/${repository}`;
 
 const nameOf = ({ site, repository, tag }: TagName): string => `${site}/${repository}:${tag}`;
 

@@ -13,10 +13,13 @@ export const mirrorSync = (entries: readonly string[], options: MirrorSyncOption
     options,
     async (operations, { signal }) => {
       const input = inputOf(entries, options);
-      const goOn = () => void process.stderr.write(`layover: ${TO_GO_ON}\n`);
-      if (input.waitMs === undefined) signal.addEventListener("abort", goOn, { once: true });
-      const answer = await bars("mirror sync", (progress) => operations.mirrorSync(input, { signal, progress }));
-      signal.removeEventListener("abort", goOn);
+      const answer = await bars("mirror sync", (progress) => operations.mirrorSync(input, { signal, progress })).catch(
+        (error) => {
+          // behind the bars, which are gone by now
+          if (signal.aborted && input.waitMs !== 0) process.stderr.write(`layover: ${TO_GO_ON}\n`);
+          throw error;
+        },
+      );
       print(options, answer, (synced) => printSynced(synced, options.all === true));
       return exitOf(answer, input.waitMs === 0);
     },
