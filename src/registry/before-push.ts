@@ -57,15 +57,11 @@ const mayPush = async ({ credential, agent = "" }: Context, challenges: () => Pr
 };
 
 /**
- * Whoever pulls a mirrored tag asks in the same way, and is to hear of what is held: it is a pusher who shows a token for that, or asks for the
- * one type of what it has, as containerd and what is built of it, crane and ko do before they push.
+ * Whoever pulls a mirrored tag asks in the same way, and is to hear of what is held: it is a pusher who shows a token for that, or takes the one
+ * type of what it has before all others, as containerd and what is built of it do. Others cannot be told apart, crane and regctl among them.
  */
-const seemsToPush = ({ credential, accept, agent = "" }: Context): boolean => {
-  if (credential !== undefined && showsPush(credential)) return true;
-  const types = accept.filter((range) => range !== "*/*");
-  return types.length === 1 && (accept.length === 2 || PUSHES_ONE_TYPE.test(agent));
-};
-const PUSHES_ONE_TYPE = /\bgo-containerregistry\//;
+const seemsToPush = ({ credential, accept }: Context): boolean =>
+  (credential !== undefined && showsPush(credential)) || (accept.length === 2 && accept[0] !== "*/*" && accept[1] === "*/*");
 
 const statAtUpstream = async (
   upstream: Registry,
