@@ -8,7 +8,7 @@ import type { OciRequest, WriteRequest } from "../oci/request.ts";
 import type { Deletes } from "../registry/deletes.ts";
 import type { Policy } from "../registry/policy.ts";
 import type { Push, Pushed, Watch } from "../registry/pushed.ts";
-import { stayingFor, stays } from "../registry/staying.ts";
+import { isKept, stayingFor, stays } from "../registry/staying.ts";
 import type { Site } from "../sites.ts";
 import type { FactStore, MoveReason, TagKey } from "../store/facts.ts";
 import { tagsFor } from "../store/hosting.ts";
@@ -161,7 +161,8 @@ const settleTag = async (
 const forgetDigest = async (parts: ObserveParts, repo: Repository, digest: Digest): Promise<void> => {
   const { facts, site, policy, clock } = parts;
   // without the link, what stays could be served to nobody: upstream has it no more
-  if ((await stayingFor(parts, repo, digest)) === undefined) await facts.removeLink({ site: site.host, repo, digest });
+  const isNeeded = (await stayingFor(parts, repo, digest)) !== undefined || (await isKept(parts, repo, digest));
+  if (!isNeeded) await facts.removeLink({ site: site.host, repo, digest });
   for await (const tag of tagsFor(facts.hosting, { site: site.host, repo, digest })) {
     const key = { site: site.host, repo, tag };
     const fact = await facts.tag(key);

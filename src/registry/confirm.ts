@@ -8,7 +8,7 @@ import type { Site } from "../sites.ts";
 import type { FactStore } from "../store/facts.ts";
 import type { Policy } from "./policy.ts";
 import type { Rights, Standing } from "./rights.ts";
-import { stayingFor } from "./staying.ts";
+import { isKept, stayingFor } from "./staying.ts";
 import { AWAY, unlessAway } from "./unless-away.ts";
 import type { Health } from "./witness.ts";
 
@@ -91,6 +91,7 @@ export const stillThere = async (
     throw isOciError(error) ? gone : error;
   });
   if (held.onGone === "keep" || (await stayingFor(parts, held.repo, held.digest)) !== undefined) return ASKED;
+  if (await isKept(parts, held.repo, held.digest)) return ASKED;
   await parts.facts.removeLink({ site: parts.site.host, repo: held.repo, digest: held.digest });
   await dropped();
   throw gone;

@@ -71,3 +71,22 @@ export const stayingAs = async (
   }
   return undefined;
 };
+
+/** Whether it is kept for a rollback, or part of what is: the repository goes on having it, though no tag stands for it now. */
+export const isKept = async (
+  { site, facts }: Omit<StayingParts, "policy">,
+  repo: Repository,
+  digest: Digest,
+): Promise<boolean> => {
+  const looked = new Set<Digest>([digest]);
+  let level: readonly Digest[] = [digest];
+  for (let depth = 0; depth <= MAX_DEPTH && level.length > 0; depth += 1) {
+    const above: Digest[] = [];
+    for (const each of level) {
+      if ((await facts.mirroring.keptFor({ site: site.host, repo, digest: each })).length > 0) return true;
+      above.push(...(await facts.holdings.neededBy(each, MAX_LOOKED_AT)));
+    }
+    level = above.filter((one) => looked.size < MAX_LOOKED_AT && !looked.has(one) && looked.add(one));
+  }
+  return false;
+};

@@ -55,6 +55,23 @@ describe.each(["cache", "refuse"])("with onMissing: %s", (onMissing) => {
     }
   });
 
+  it("what is kept for a rollback stays by its digests, though upstream deletes it and knows it no more", async () => {
+    const { seed, sync, ask, upstream, door, authorization } = await mirroredSite({ onMissing });
+    const old = seed("v1");
+    await sync();
+    seed("v1");
+    await sync();
+    await ask(`manifests/${old.top.digest}`, { method: "DELETE" });
+    const repo = upstream.content.repo(REPO);
+    for (const part of [repo.manifests, repo.blobs]) part.clear();
+    for (let round = 0; round < 2; round += 1) {
+      for (const path of [`manifests/${old.top.digest}`, `manifests/${old.manifest.digest}`, `blobs/${old.config.digest}`]) {
+        door.grant(REPO, authorization("ann"), 1_000, 1);
+        expect([path, (await ask(path)).status]).toEqual([path, 200]);
+      }
+    }
+  });
+
   it("pushes and deletes that go through to upstream leave it as it is", async () => {
     const { seed, sync, pull, whole, ask, upstream, door, keyOf } = await mirroredSite({ onMissing });
     const old = seed("v1");
