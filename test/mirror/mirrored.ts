@@ -1,11 +1,13 @@
 // An engine over one site put together with real stores and a fault upstream on a real socket, and whatever it told its listeners.
 
 import { silent } from "../../src/lib/log.ts";
-import { type EngineParts, mirrorEngine, type SyncCall } from "../../src/mirror/engine.ts";
+import { type EngineParts, type MirrorSource, mirrorEngine, type SyncCall } from "../../src/mirror/engine.ts";
 import type { SyncedTag } from "../../src/mirror/outcome.ts";
+import type { Target } from "../../src/mirror/target.ts";
 import type { MirrorEntry } from "../../src/mirrors.ts";
 import { digestOf } from "../../src/oci/digest.ts";
 import type { Repository, Tag } from "../../src/oci/reference.ts";
+import type { Flights } from "../../src/registry/flights.ts";
 import { asClient } from "../../src/upstream/asker.ts";
 import { type FaultOptions, faultUpstream } from "../faults/upstream.ts";
 import { stack } from "../registry/stack.ts";
@@ -18,18 +20,22 @@ export interface MirroredOptions {
   readonly kept?: Keeping;
   readonly faults?: FaultOptions;
   readonly parts?: Partial<EngineParts>;
+  readonly listRepositories?: NonNullable<MirrorSource["listRepositories"]>;
+  /** Of another target than the site itself. */
+  readonly targetOf?: (parts: Pick<EngineParts, "clock"> & { readonly flights: Flights }) => Target;
 }
 
-export const mirrored = async ({ kept, faults = {}, parts = {} }: MirroredOptions = {}) => {
+export const mirrored = async ({ kept, faults = {}, parts = {}, listRepositories, targetOf }: MirroredOptions = {}) => {
   const store = kept ?? (await keeping());
   const upstream = await faultUpstream(faults);
   const straight = registryAt(upstream.url, asClient, transportFor({ idle: 5_000 }));
   const made = stack({}, store.blobs, SCALED, straight, store.facts);
   const told: { readonly changed: SyncedTag[]; readonly failed: SyncedTag[] } = { changed: [], failed: [] };
   const engine = mirrorEngine({
-    sourceOf: () => ({ upstream: straight, cache: made.registry }),
+    sourceOf: () => ({ upstream: straight, cache: made.registry, listRepositories }),
     targetOf: () => {
-      throw new Error("there is no other target");
+      if (targetOf === undefined) throw new Error("there is no other target");
+      return targetOf(made);
     },
     blobs: store.blobs,
     flights: made.flights,
