@@ -43,6 +43,6 @@ export const refresh = async (parts: RefreshParts, repo: Repository, tag: Tag, c
     ...(before !== undefined && { before }),
     ...(after !== undefined && { after }),
     upstream,
-    pinned: ruling.pin || fact?.hold !== undefined,
+    pinned: ruling.pin || stays(fact, ruling),
   };
 };

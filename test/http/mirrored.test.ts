@@ -359,7 +359,7 @@ describe("with onMissing: refuse", () => {
   });
 
   it("explains what it does", async () => {
-    const { seed, sync, door } = await mirroredSite(REFUSE);
+    const { seed, sync, door, authorization } = await mirroredSite(REFUSE);
     seed("v1");
     await sync();
     door.grant(REPO, undefined, 0, 60_000);
@@ -370,6 +370,11 @@ describe("with onMissing: refuse", () => {
       now: { outcome: "served", why: "it is mirrored: it moves by a sync alone; anybody may read it" },
     });
     expect(await told("v2")).toMatchObject({ mirroredBy: REPO, now: { outcome: "refused" } });
+    const now = seed("v1");
+    const options = { signal: AbortSignal.timeout(5_000), credential: authorization("ann") };
+    const refreshed = await door.site.care.refresh(REPO as Repository, "v1" as never, options);
+    expect(refreshed).toMatchObject({ upstream: now.top.digest, pinned: true });
+    expect(refreshed.after).toBe(refreshed.before);
     expect((await told("v2")).now.why).toContain("is not in this mirror");
   });
 });
