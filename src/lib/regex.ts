@@ -133,7 +133,8 @@ const parse = (text: string, foldsCase: boolean): Piece => {
     const isNegated = text[at] === "^";
     if (isNegated) at += 1;
     const sets: Set[] = [];
-    for (let isFirst = true; text[at] !== "]" || isFirst; isFirst = false) {
+    if (text[at] === "]") throw new Error("a ] that stands first is written as \\]"); // engines differ over what it means
+    while (text[at] !== "]") {
       if (at >= text.length) throw new Error("a [ that is not closed");
       if (text.startsWith("[:", at)) throw new Error("no expression of a name needs [:…:]");
       sets.push(rangeOrSet());

@@ -49,6 +49,8 @@ describe("an expression", () => {
     ["*a", "nothing to repeat"],
     ["a**", "nothing to repeat"],
     ["a{2,1}", "the wrong way round"],
+    ["[]a]", "is written as"],
+    ["[^]a]", "is written as"],
     ["[b-a]", "the wrong way round"],
     ["(?=a)", "no expression of a name needs"],
     ["(?!a)", "no expression of a name needs"],
