@@ -1,5 +1,5 @@
 // The managed mirror of a whole front end, asked over its admin listener, with the fault upstream as the registry that it mirrors.
-import { renameSync, writeFileSync } from "node:fs";
+import { renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { Progress } from "../src/admin/answers.ts";
@@ -164,6 +164,21 @@ describe("the mirror of a server", () => {
     expect((await restarted.mirrorStatus({}, quiet)).entries[0]!.last).toMatchObject({ counts: { done: 1 } });
     await restarted.mirrorSync({}, quiet);
     expect((await restarted.show({ reference: `${HOST}/acme/app:v1` }, quiet)).digest).toBe(young.top.digest);
+  });
+
+  it("is restored by a sync when the data folder is lost, and what was only cached comes with the next pull", async () => {
+    const { front, upstream, operations } = await serve([APP]);
+    const image = upstream.content.seed({ repo: "acme/app", tag: "v1" });
+    const cached = upstream.content.seed({ repo: "acme/other", tag: "v1" });
+    await operations.mirrorSync({}, quiet);
+    await front.stop();
+    rmSync(join(front.folder, "data"), { recursive: true });
+    await front.start({ more: { mirror: [APP] } });
+    const { entries } = await asked(front).mirrorSync({}, quiet);
+    expect(entries[0]!.report!.tags).toMatchObject([{ change: "missing", outcome: "done" }]);
+    expect(await digestAt(front, "v1", "acme/other")).toBe(cached.top.digest);
+    upstream.content.seed({ repo: "acme/app", tag: "v1" });
+    expect(await digestAt(front)).toBe(image.top.digest);
   });
 
   it("tells of what fails, and comes with the rest", async () => {
