@@ -2,11 +2,12 @@
 
 import { globOf } from "../lib/glob.ts";
 import type { MirrorEntry, TagSelection } from "../mirrors.ts";
+import { digestNamedBy } from "../oci/digest-tag.ts";
 import { chosenBy, isLiteral } from "./patterns.ts";
 import { inRange, newestFirst } from "./versions.ts";
 
-/** `sha256-….sig`, `.att`, `.sbom` and the referrers tag: they belong to an image, and come and go with it (`digestTags`). */
-export const isDigestTag = (tag: string): boolean => /^[a-z0-9]+-[0-9a-f]{32,}(?:\.[\w.-]+)?$/.test(tag);
+/** They belong to an image, and come and go with it (`digestTags`). */
+export const isDigestTag = (tag: string): boolean => digestNamedBy(tag) !== undefined;
 
 /** All but `newest`, which needs to know the others. */
 export const selectsTag = (selection: TagSelection): ((tag: string) => boolean) => {

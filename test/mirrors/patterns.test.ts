@@ -22,8 +22,8 @@ describe("a pattern", () => {
   it.each([
     ["", "found nothing"],
     ["x".repeat(501), "at most 500 characters"],
-    ["/(/", "a bracket that is not closed"],
-    ["/(?=a)b/", "no expression of a name needs"],
+    ["/(/", "missing closing )"],
+    ["/(?=a)b/", "unsupported Perl syntax"],
   ])("%s is refused", (pattern, message) => expect(() => patternOf(pattern)).toThrow(message));
 
   it("is no more than its own name where it has no star and is no expression", () => {
