@@ -1,5 +1,5 @@
 // The values that only `mirror:` knows. Each parser's error is what the user reads.
-import { Cron } from "croner";
+import { cronOf } from "../lib/cron.ts";
 import { BACKUP_VARIABLES, backupName, variablesOf } from "../mirrors/backup.ts";
 import { patternOf } from "../mirrors/patterns.ts";
 import { rangeOf } from "../mirrors/versions.ts";
@@ -24,7 +24,7 @@ export const parseSchedule = (text: string): string => {
   const count = text.trim().split(/\s+/).length;
   if (count !== 5 && count !== 6) throw new Error(`${expected}, found ${found} with ${count} fields`);
   try {
-    new Cron(text, { paused: true, mode: "5-or-6-parts" }).stop();
+    cronOf(text, { mode: "5-or-6-parts" });
   } catch (error) {
     throw new Error(`${expected}, found ${found} (${(error as Error).message.replace(/^CronPattern: /, "")})`);
   }
@@ -32,12 +32,8 @@ export const parseSchedule = (text: string): string => {
 };
 
 /** `undefined`: never. */
-export const nextOf = (cron: string, timezone: string): Date | undefined => {
-  const job = new Cron(cron, { paused: true, mode: "5-or-6-parts", timezone });
-  const next = job.nextRun() ?? undefined;
-  job.stop();
-  return next;
-};
+export const nextOf = (cron: string, timezone: string): Date | undefined =>
+  cronOf(cron, { mode: "5-or-6-parts", timezone }).nextRun() ?? undefined;
 
 export const parseTimezone = (text: string): string => {
   try {

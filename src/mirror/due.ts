@@ -1,5 +1,5 @@
 // When an entry of the mirror is to be synced: by its schedule, when it ran last, and a clock that may jump in either direction.
-import { Cron } from "croner";
+import { cronOf } from "../lib/cron.ts";
 import type { MirrorEntry, MirrorSchedule } from "../mirrors.ts";
 
 /** So far back a clock is put right without an occurrence coming twice. */
@@ -25,13 +25,15 @@ export const nextDue = (schedule: MirrorSchedule, { endedAt, taken }: Before, no
 
 const nextOccurrence = ({ cron, timezone }: { cron: string; timezone: string }, taken: number | undefined, now: number) => {
   const isTaken = taken !== undefined && taken >= now && taken - now <= PUT_RIGHT;
-  return new Cron(cron, { timezone }).nextRun(new Date(isTaken ? taken : now))?.getTime();
+  return cronOf(cron, { timezone })
+    .nextRun(new Date(isTaken ? taken : now))
+    ?.getTime();
 };
 
 /** The longest time between two runs, in ms; `undefined`: it is not known, or there are no two. */
 export const periodOf = (schedule: MirrorSchedule, now: number): number | undefined => {
   if (!("cron" in schedule)) return schedule.every;
-  const times = new Cron(schedule.cron, { timezone: schedule.timezone }).nextRuns(LOOKED_AT, new Date(now));
+  const times = cronOf(schedule.cron, { timezone: schedule.timezone }).nextRuns(LOOKED_AT, new Date(now));
   const gaps = times.slice(1).map((time, i) => time.getTime() - times[i]!.getTime());
   return gaps.length === 0 ? undefined : Math.max(...gaps);
 };

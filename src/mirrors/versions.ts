@@ -1,10 +1,19 @@
 // Tags as versions. A version is `v` or nothing, numbers (of the first three, those left out are 0), and maybe a suffix. `-alpha`, `-beta`,
 // `-rc` and the like make a pre-release, which comes before its release, as npm has it; any other suffix is a variant (`-alpine`) of the same
 // version. Further numbers (`1.2.3.4`) order what is the same version otherwise.
-import semver from "semver";
+import { createRequire } from "node:module";
+import type { Range, SemVer } from "semver";
+
+const load = createRequire(import.meta.url);
+let loaded: typeof import("semver") | undefined;
+/** With the first version that there is: most installations compare none. */
+const npm = (): typeof import("semver") => {
+  loaded ??= load("semver") as typeof import("semver");
+  return loaded;
+};
 
 export interface Version {
-  readonly version: semver.SemVer;
+  readonly version: SemVer;
   readonly isPreRelease: boolean;
   /** Without the `-`; empty where there is none. */
   readonly variant: string;
@@ -22,7 +31,7 @@ export const versionOf = (tag: string): Version | undefined => {
   if (major === undefined) return undefined;
   const release = [major, minor ?? "0", patch ?? "0"].map(Number).join(".");
   const isPreRelease = PRE_RELEASE.test(suffix);
-  const version = semver.parse(isPreRelease ? `${release}-${identifiers(suffix)}` : release);
+  const version = npm().parse(isPreRelease ? `${release}-${identifiers(suffix)}` : release);
   if (version === null) return undefined;
   const numbers = [major, minor, patch].filter((part) => part !== undefined).length;
   return { version, isPreRelease, variant: isPreRelease ? "" : suffix, numbers, further };
@@ -33,10 +42,10 @@ const identifiers = (suffix: string): string =>
   (suffix.match(/\d+|[a-z]+/gi) ?? []).map((part) => (/^\d{1,15}$/.test(part) ? String(Number(part)) : part)).join(".");
 
 /** Throws an Error that says what is wrong with it. */
-export const rangeOf = (text: string): semver.Range => {
-  if (text.length > 200 || semver.validRange(text) === null)
+export const rangeOf = (text: string): Range => {
+  if (text.length > 200 || npm().validRange(text) === null)
     throw new Error(`expected a range of versions such as ">=22 <25" or "^1.2", found ${JSON.stringify(text.slice(0, 80))}`);
-  return new semver.Range(text);
+  return new (npm().Range)(text);
 };
 
 /**
@@ -44,7 +53,7 @@ export const rangeOf = (text: string): semver.Range => {
  * not, and pre-releases where the range itself names one of the same numbers.
  */
 export const inRange = (range: string, withSuffixes: boolean): ((tag: string) => boolean) => {
-  const within = new semver.Range(rangeOf(range).raw, { includePrerelease: withSuffixes });
+  const within = new (npm().Range)(rangeOf(range).raw, { includePrerelease: withSuffixes });
   return (tag) => {
     const found = versionOf(tag);
     return found !== undefined && (withSuffixes || found.variant === "") && within.test(found.version);
@@ -57,7 +66,7 @@ export const newestFirst = (a: string, b: string): number => {
   if (one === undefined && other === undefined) return -natural(a, b);
   if (one === undefined || other === undefined) return one === undefined ? 1 : -1;
   return (
-    semver.rcompare(one.version, other.version) ||
+    npm().rcompare(one.version, other.version) ||
     -natural(one.further, other.further) ||
     Number(one.variant !== "") - Number(other.variant !== "") ||
     other.numbers - one.numbers ||

@@ -10,7 +10,7 @@ import { emptyFolder, run } from "./command.ts";
 const MAIN = join(import.meta.dirname, "../../src/main.ts");
 const SHIM = join(import.meta.dirname, "../../scripts/layover.mjs");
 /** What only some starts need, or a part of one. */
-const SELDOM = ["@prometheus-io/client", "bcryptjs", "commander", "jose", "tldts", "yaml", "zod"];
+const SELDOM = ["@prometheus-io/client", "bcryptjs", "commander", "croner", "jose", "re2js", "semver", "tldts", "yaml", "zod"];
 const HEAVY = ["http", "https", "http2", "tls", "crypto"];
 
 it("loads neither HTTP nor TLS for the sake of commands that were not given", async () => {
