@@ -2,6 +2,7 @@
 // kept, then it moves from just what it was found as, and nothing is lost where it is something else by then.
 
 import { backupName } from "../mirrors/backup.ts";
+import type { Digest } from "../oci/digest.ts";
 import { OciError } from "../oci/error.ts";
 import { isTag, type Tag } from "../oci/reference.ts";
 import type { Context } from "../oci/registry.ts";
@@ -83,39 +84,37 @@ const putAside = async (run: Run, work: Found, now: TargetTag, number: string, c
   const key = work.place.target;
   const { digest } = now;
   if (target.isElsewhere !== true && entry.keep.count > 0) await parts.facts.mirroring.keep(key, digest, [digest], parts.clock());
-  if (entry.backup === undefined) return undefined;
-  const name = await freeName(run, work, entry.backup, now, number, ctx);
-  if (name.isFree) {
-    const created = target.isElsewhere === true ? undefined : await createdOf(run, work, now);
-    await target.backup(key.repo, name.tag, { digest, ...(created !== undefined && { created }) }, ctx);
-  }
-  return name.tag;
+  return entry.backup === undefined ? undefined : backUp(run, work, entry.backup, now, number, ctx);
 };
 
-const createdOf = async ({ parts }: Run, { place }: Found, now: TargetTag): Promise<number | undefined> => {
+const createdOf = async ({ parts }: Run, { place }: Found, digest: Digest): Promise<number | undefined> => {
   const history = await parts.facts.tagHistory(place.target, HISTORY);
-  return history.find(({ digest, created }) => digest === now.digest && created !== undefined)?.created;
+  return history.find((move) => move.digest === digest && move.created !== undefined)?.created;
 };
 
-/** Neither a tag that is there already, unless it is the same backup, nor one that upstream has. */
-const freeName = async (
+/** Under neither a tag that is there already, unless it is the same backup, nor one that upstream has. The name. */
+const backUp = async (
   run: Run,
-  { place }: Found,
+  work: Found,
   template: string,
   { digest }: TargetTag,
   number: string,
   ctx: Context,
-): Promise<{ readonly tag: Tag; readonly isFree: boolean }> => {
-  const { repo, tag } = place.target;
-  const values = { tag, now: run.parts.clock(), digest, run: number };
+): Promise<Tag> => {
+  const { entry, target, parts } = run;
+  const { repo, tag } = work.place.target;
+  const created = target.isElsewhere === true ? undefined : await createdOf(run, work, digest);
+  const to = { digest, ...(created !== undefined && { created }) };
+  const values = { tag, now: parts.clock(), digest, run: number };
   for (let nth = 1; nth <= MAX_NAMES; nth += 1) {
     const name = backupName(template, values, nth);
     if (!isTag(name)) throw new OciError("NAME_INVALID", `no tag for what is replaced: ${name.slice(0, 200)}`);
-    if (name === tag || (run.entry.target === undefined && place.names?.has(name) === true)) continue;
-    const there = await run.target.tag(repo, name, ctx);
-    if (there === undefined) return { tag: name, isFree: true };
-    const isSame = there.digest === digest && (there.heldBy === "backup" || run.target.isElsewhere === true);
-    if (isSame) return { tag: name, isFree: false };
+    if (name === tag || (entry.target === undefined && work.place.names?.has(name) === true)) continue;
+    let there = await target.tag(repo, name, ctx);
+    // another tag's may be taking the same name
+    if (there === undefined && (await target.backup(repo, name, to, ctx))) return name;
+    there ??= await target.tag(repo, name, ctx);
+    if (there?.digest === digest && (there.heldBy === "backup" || target.isElsewhere === true)) return name;
   }
   throw new OciError("UNAVAILABLE", `${MAX_NAMES} names for what is replaced are all taken`);
 };

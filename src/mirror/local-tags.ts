@@ -28,14 +28,10 @@ export const localTags = ({
     return facts.moveTag(key, move, fact?.generation ?? 0);
   },
   async backup(repo, tag, { digest, created }) {
-    const hold = { digest, at: clock(), kind: "backup", ...(created !== undefined && { created }) } as const;
-    await facts.holdTag({ site, repo, tag }, hold);
+    const hold = { digest, at: clock(), kind: "backup", onlyFree: true, ...(created !== undefined && { created }) } as const;
+    return facts.holdTag({ site, repo, tag }, hold);
   },
   async removeBackup(repo, tag) {
-    const key = { site, repo, tag };
-    if ((await facts.tag(key))?.hold?.kind !== "backup") return;
-    await facts.releaseTag(key);
-    const { generation = 0 } = (await facts.tag(key)) ?? {};
-    await facts.moveTag(key, { digest: undefined, at: clock(), reason: "expire" }, generation);
+    await facts.expireTag({ site, repo, tag }, clock());
   },
 });

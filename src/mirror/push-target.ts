@@ -76,7 +76,12 @@ export const pushTarget = ({ site, registry, pusher }: PushTargetParts): Target 
       if (from !== digest) await putTag(repo, tag, digest, ctx);
       return true;
     },
-    backup: (repo, tag, { digest }, ctx) => putTag(repo, tag, digest, ctx),
+    backup: (repo, tag, { digest }, ctx) =>
+      turns.take(`${repo}:${tag}`, async () => {
+        if ((await digestOf(repo, tag, ctx)) !== undefined) return false;
+        await putTag(repo, tag, digest, ctx);
+        return true;
+      }),
     removeBackup: (repo, tag, ctx) => pusher.deleteTag(repo, tag, ctx),
   };
 };

@@ -38,8 +38,8 @@ export interface Target {
   putManifest(repo: Repository, manifest: Manifest, ctx: Context): Promise<void>;
   /** False: it is not what it was when `from` was read (`undefined`: it was not there), or somebody holds it. */
   moveTag(repo: Repository, tag: Tag, from: Digest | undefined, to: TargetMove, ctx: Context): Promise<boolean>;
-  /** The name of what was replaced; does not move any more. */
-  backup(repo: Repository, tag: Tag, to: TargetMove, ctx: Context): Promise<void>;
+  /** The name of what was replaced; does not move any more. False: it stands for something by now. */
+  backup(repo: Repository, tag: Tag, to: TargetMove, ctx: Context): Promise<boolean>;
   /** Takes a backup name away; what it stood for stays as long as anything else names it. */
   removeBackup(repo: Repository, tag: Tag, ctx: Context): Promise<void>;
   /**

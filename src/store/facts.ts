@@ -48,6 +48,8 @@ export interface NewHold {
   readonly at: number;
   readonly kind: Hold["kind"];
   readonly created?: number;
+  /** Only where the tag stands for nothing. */
+  readonly onlyFree?: true;
 }
 
 export interface LinkKey {
@@ -129,11 +131,13 @@ export interface FactStore {
   raiseTag(key: TagKey): Promise<number>;
   /**
    * Moves the tag there whatever it was, and holds it: nothing but this and `releaseTag` changes that from now on. A move is written to its
-   * history with the kind as reason, and raises its generation. Durable when it returns.
+   * history with the kind as reason, and raises its generation. Durable when it returns. False: it was to be free, and is not.
    */
-  holdTag(key: TagKey, hold: NewHold): Promise<void>;
+  holdTag(key: TagKey, hold: NewHold): Promise<boolean>;
   /** Nobody holds it any more, and it is doubted: whoever may move it does so with the next answer. What it was held by. Durable. */
   releaseTag(key: TagKey): Promise<Hold | undefined>;
+  /** The name of a backup stands for nothing from now on, and nobody holds it. Durable. False: it is none. */
+  expireTag(key: TagKey, at: number): Promise<boolean>;
   /** Newest first. */
   tagHistory(key: TagKey, limit: number): Promise<TagMove[]>;
 

@@ -88,7 +88,10 @@ const sweep = <Fact>(facts: Map<string, Fact>, isOver: (fact: Fact) => boolean, 
   return over.length;
 };
 
-type Tagging = Pick<FactStore, "tag" | "moveTag" | "touchTag" | "raiseTag" | "holdTag" | "releaseTag" | "tagHistory">;
+type Tagging = Pick<
+  FactStore,
+  "tag" | "moveTag" | "touchTag" | "raiseTag" | "holdTag" | "releaseTag" | "expireTag" | "tagHistory"
+>;
 
 const memoryTags = (): Tagging & { readonly tags: ReadonlyMap<string, TagFact> } => {
   const tags = new Map<string, TagFact>();
@@ -114,16 +117,25 @@ const memoryTags = (): Tagging & { readonly tags: ReadonlyMap<string, TagFact> }
       tags.set(tagId(key), { ...now, generation: now.generation + 1, doubted: true });
       return now.generation + 1;
     },
-    holdTag: async (key, { digest, at, kind, created }) => {
+    holdTag: async (key, { digest, at, kind, created, onlyFree }) => {
       const now = tags.get(tagId(key)) ?? UNKNOWN;
+      if (onlyFree === true && now.digest !== undefined) return false;
       const hold: Hold = { kind, since: at };
       tags.set(tagId(key), { digest, checkedAt: at, generation: now.generation + 1, doubted: false, hold });
       if (now.digest !== digest) note(key, { digest, at, reason: kind, ...(created !== undefined && { created }) });
+      return true;
     },
     releaseTag: async (key) => {
       const { hold, ...now } = tags.get(tagId(key)) ?? UNKNOWN;
       if (hold !== undefined) tags.set(tagId(key), { ...now, doubted: true });
       return hold;
+    },
+    expireTag: async (key, at) => {
+      const { hold, generation } = tags.get(tagId(key)) ?? UNKNOWN;
+      if (hold?.kind !== "backup") return false;
+      tags.set(tagId(key), { digest: undefined, checkedAt: at, generation: generation + 1, doubted: false });
+      note(key, { digest: undefined, at, reason: "expire" });
+      return true;
     },
     tagHistory: async (key, limit) => (history.get(tagId(key)) ?? []).slice(0, limit),
   };

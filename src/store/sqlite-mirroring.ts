@@ -60,17 +60,21 @@ export const sqliteMirroring = (hot: Connection, durable: Connection): Mirroring
   runs: async (entry) => {
     const rows = hot.all("SELECT is_good, started_at, ended_at, report FROM runs WHERE entry = ?", entry).map(runOf);
     const lastGood = rows.find(({ isGood }) => isGood);
-    return { last: rows.toSorted((a, b) => b.startedAt - a.startedAt)[0], lastGood };
+    return { last: rows.find(({ isGood }) => !isGood) ?? lastGood, lastGood };
   },
   putRun: async (entry, { startedAt, endedAt, isGood, report }) =>
-    void hot.run(
-      "INSERT OR REPLACE INTO runs (entry, is_good, started_at, ended_at, report) VALUES (?, ?, ?, ?, ?)",
-      entry,
-      isGood ? 1 : 0,
-      wholeMs(startedAt),
-      wholeMs(endedAt),
-      report,
-    ),
+    hot.atomically(() => {
+      // one that is not good stays only until one is: which was the last is no matter of clocks, which may be turned
+      hot.run("DELETE FROM runs WHERE entry = ? AND is_good = 0", entry);
+      hot.run(
+        "INSERT OR REPLACE INTO runs (entry, is_good, started_at, ended_at, report) VALUES (?, ?, ?, ?, ?)",
+        entry,
+        isGood ? 1 : 0,
+        wholeMs(startedAt),
+        wholeMs(endedAt),
+        report,
+      );
+    }),
   keepRuns: async (entries) =>
     void hot.run("DELETE FROM runs WHERE entry NOT IN (SELECT value FROM json_each(?))", JSON.stringify(entries)),
 });

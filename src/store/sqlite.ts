@@ -104,10 +104,11 @@ class SqliteFacts implements FactStore {
     });
   }
 
-  async holdTag(key: TagKey, { digest, at, kind, created }: NewHold): Promise<void> {
+  async holdTag(key: TagKey, { digest, at, kind, created, onlyFree }: NewHold): Promise<boolean> {
     const { site, repo, tag } = key;
-    this.#durable.atomically(() => {
+    return this.#durable.atomically(() => {
       const now = tagOf(this.#durable.get(TAG, site, repo, tag));
+      if (onlyFree === true && now?.digest !== undefined) return false;
       this.#durable.run(
         `INSERT INTO tags (site, repo, tag, digest, checked_at, generation, doubted, hold, held_since) VALUES (?, ?, ?, ?, ?, 1, 0, ?, ?)
          ON CONFLICT DO UPDATE SET digest = excluded.digest, checked_at = excluded.checked_at, generation = generation + 1, doubted = 0,
@@ -121,6 +122,7 @@ class SqliteFacts implements FactStore {
         at,
       );
       if (now?.digest !== digest) this.#note(key, { digest, at, reason: kind, ...(created !== undefined && { created }) });
+      return true;
     });
   }
 
@@ -131,6 +133,17 @@ class SqliteFacts implements FactStore {
       const sql = "UPDATE tags SET hold = NULL, held_since = NULL, doubted = 1 WHERE site = ? AND repo = ? AND tag = ?";
       this.#durable.run(sql, site, repo, tag);
       return now.hold;
+    });
+  }
+
+  async expireTag(key: TagKey, at: number): Promise<boolean> {
+    const { site, repo, tag } = key;
+    return this.#durable.atomically(() => {
+      const sql = `UPDATE tags SET digest = NULL, checked_at = ?, generation = generation + 1, doubted = 0, hold = NULL, held_since = NULL
+         WHERE site = ? AND repo = ? AND tag = ? AND hold = 'backup'`;
+      if (this.#durable.run(sql, at, site, repo, tag) === 0) return false;
+      this.#note(key, { digest: undefined, at, reason: "expire" });
+      return true;
     });
   }
 

@@ -69,6 +69,25 @@ describe("what is replaced", () => {
     expect((await world.sync(entry, { run: "7" })).tags[0]).toMatchObject({ outcome: "done", backup: "v1-old7-3" });
   });
 
+  it("is each tag's own where the template would give several the same name at once", async () => {
+    const tags = ["v1", "v2", "v3", "v4"];
+    let left = tags.length;
+    const all = Promise.withResolvers<void>();
+    const hook: EngineParts["hook"] = async () => {
+      if (--left === 0) all.resolve();
+      await all.promise;
+      return { ok: true, output: "" };
+    };
+    const world = await mirrored({ parts: { hook } });
+    const seed = () => tags.map((tag) => world.upstream.content.seed({ repo: REPO, tag }).top.digest);
+    const before = seed();
+    await world.sync();
+    seed();
+    const report = await world.sync(entryOf({ ...hooks({ pre: "meet" }), backup: "{{run}}", parallel: 4 }), { run: "r7" });
+    expect(new Set(report.tags.map(({ backup }) => backup))).toEqual(new Set(["r7", "r7-2", "r7-3", "r7-4"]));
+    expect(await Promise.all(report.tags.map(({ backup }) => world.tagOf(backup!)))).toEqual(before);
+  });
+
   it("does not expire with a name that somebody has given away meanwhile", async () => {
     const world = await mirrored();
     const entry = entryOf({ backup: "{{tag}}.{{run}}", keep: { count: 1, for: undefined } });

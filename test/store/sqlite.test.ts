@@ -52,10 +52,15 @@ describe("facts in a file", () => {
     key.map((k) => (facts: FactStore) => facts.raiseTag(k)),
     key.map((k) => (facts: FactStore) => facts.tagHistory(k, 3)),
     key.map((k) => (facts: FactStore) => facts.releaseTag(k)),
-    fc.tuple(key, fc.constantFrom(...DIGESTS), time, fc.constantFrom("pin", "rollback", "backup")).map(
-      ([k, to, at, kind]) =>
+    fc.tuple(key, time).map(
+      ([k, at]) =>
         (facts: FactStore) =>
-          facts.holdTag(k, { digest: to, at, kind }),
+          facts.expireTag(k, at),
+    ),
+    fc.tuple(key, fc.constantFrom(...DIGESTS), time, fc.constantFrom("pin", "rollback", "backup"), fc.boolean()).map(
+      ([k, to, at, kind, isNew]) =>
+        (facts: FactStore) =>
+          facts.holdTag(k, { digest: to, at, kind, ...(isNew && { onlyFree: true }) }),
     ),
     fc.tuple(key, fc.constantFrom(...DIGESTS), fc.constantFrom(...DIGESTS), time).map(
       ([k, root, kept, at]) =>

@@ -51,6 +51,34 @@ export const mirroringSuite = (name: string, make: () => Promise<FactStore>): vo
       expect(await facts.inventory.tags(KEY.site, KEY.repo, { limit: 9 })).toMatchObject([{ hold: { kind: "pin", since: 5 } }]);
     });
 
+    it("are given only to what is free, where that is wished", async () => {
+      const facts = await make();
+      await facts.moveTag(KEY, { digest: A, at: 1, reason: "pull" }, 0);
+      const backup = { digest: B, at: 2, kind: "backup", onlyFree: true } as const;
+      expect(await facts.holdTag(KEY, backup)).toBe(false);
+      expect(await facts.tag(KEY)).toEqual({ digest: A, checkedAt: 1, generation: 0, doubted: false });
+      await facts.moveTag(KEY, { digest: undefined, at: 1, reason: "delete" }, 0);
+      expect(await facts.holdTag(KEY, backup)).toBe(true);
+      expect(await facts.holdTag(KEY, { ...backup, digest: A })).toBe(false);
+      expect(await facts.tag(KEY)).toMatchObject({ digest: B, hold: { kind: "backup", since: 2 } });
+    });
+
+    it("that are names of backups expire in one step, and no others do", async () => {
+      const facts = await make();
+      await hold(facts, A);
+      expect(await facts.expireTag(KEY, 1)).toBe(false);
+      await facts.holdTag(KEY, { digest: A, at: 1, kind: "pin" });
+      expect(await facts.expireTag(KEY, 2)).toBe(false);
+      await facts.holdTag(KEY, { digest: A, at: 3, kind: "backup" });
+      const { generation } = (await facts.tag(KEY))!;
+      expect(await facts.expireTag(KEY, 4)).toBe(true);
+      expect(await idle(facts)).toEqual([A]);
+      expect(await facts.tagHistory(KEY, 1)).toEqual([{ digest: undefined, at: 4, reason: "expire" }]);
+      // what was asked before says nothing of it
+      expect(await facts.moveTag(KEY, { digest: B, at: 5, reason: "pull" }, generation)).toBe(false);
+      expect(await facts.tag(KEY)).toEqual({ digest: undefined, checkedAt: 4, generation: generation + 1, doubted: false });
+    });
+
     it("are counted by what holds them", async () => {
       const facts = await make();
       expect(await facts.inventory.heldTags()).toEqual({ pin: 0, rollback: 0, backup: 0 });
@@ -153,6 +181,11 @@ export const mirroringSuite = (name: string, make: () => Promise<FactStore>): vo
       expect(await mirroring.runs("node")).toEqual({ last: run(2, false), lastGood: run(1, true) });
       await mirroring.putRun("node", run(3, true));
       expect(await mirroring.runs("node")).toEqual({ last: run(3, true), lastGood: run(3, true) });
+      // a clock that was ahead has been put right
+      await mirroring.putRun("node", run(1, false));
+      expect(await mirroring.runs("node")).toEqual({ last: run(1, false), lastGood: run(3, true) });
+      await mirroring.putRun("node", run(0, true));
+      expect(await mirroring.runs("node")).toEqual({ last: run(0, true), lastGood: run(0, true) });
       await mirroring.putRun("other", run(4, false));
       await mirroring.keepRuns(["other"]);
       expect(await mirroring.runs("node")).toEqual({ last: undefined, lastGood: undefined });
