@@ -61,6 +61,8 @@ export class Copying {
     const { repo, target: to } = this.#place;
     signal.throwIfAborted();
     if (await target.hasBlob(to.repo, blob.digest, this.#ctx)) return this.#telling.came(blob.size ?? 0);
+    // a manifest may name anything: what another registry has of its own it does not copy before the source has shown that it has it
+    if (target.isElsewhere === true) await source.cache.statBlob({ repo, digest: blob.digest }, this.#ctx);
     const open = (ctx: Context) => source.cache.getBlob({ repo, digest: blob.digest }, ctx);
     await target.putBlob(to.repo, blob, open, (bytes) => this.#telling.came(bytes), this.#ctx);
   }

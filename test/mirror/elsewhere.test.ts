@@ -1,10 +1,12 @@
-// Patterns of repositories, and copies under another name: onto a hosted site, with what was replaced and how it goes.
+// Patterns of repositories, and copies under another name: onto a hosted site, with what was replaced and how it goes, and into another registry.
 import { describe, expect, it } from "vitest";
 import { Turns } from "../../src/lib/turns.ts";
 import { hostedTarget } from "../../src/mirror/hosted-target.ts";
 import type { Digest } from "../../src/oci/digest.ts";
 import type { Repository, Tag } from "../../src/oci/reference.ts";
 import type { Listing } from "../../src/oci/registry.ts";
+import { faultUpstream } from "../faults/upstream.ts";
+import { SITE as OTHER, siteDoor } from "../http/site-door.ts";
 import { keeping } from "../store/keeping.ts";
 import { entryOf, SITE, tagsOnly } from "./entry.ts";
 import { mirrored, outcomes } from "./mirrored.ts";
@@ -106,5 +108,26 @@ describe("a copy under another name", () => {
     expect(history.map(({ digest, reason }) => [digest, reason])).toEqual(
       [third, second, first].map((digest) => [digest, "sync"]),
     );
+  });
+});
+
+describe("a copy in another registry", () => {
+  it("is given nothing of that registry's other repositories that the source has not shown", async () => {
+    const other = await faultUpstream();
+    const { doors, siteOf } = await siteDoor(other);
+    const target = doors.targetOf(siteOf(OTHER));
+    const { upstream, sync } = await mirrored({ targetOf: () => target });
+    const to = (from: string) =>
+      entryOf({ source: { site: SITE, repo: repo(from) }, target: { site: OTHER, repo: repo(`copies/${from}`) } });
+    const secret = upstream.content.seed({ repo: "acme/secret", tag: "v1", layers: [5_000] });
+    expect(await sync(to("acme/secret"))).toMatchObject({ isGood: true });
+    const descriptorOf = ({ digest, bytes }: { digest: string; bytes: Buffer }) => ({ digest, size: bytes.length });
+    upstream.content.putManifest("acme/app", "v1", {
+      config: { mediaType: "application/vnd.oci.image.config.v1+json", ...descriptorOf(secret.config) },
+      layers: secret.layers.map((layer) => ({ mediaType: "application/octet-stream", ...descriptorOf(layer) })),
+    });
+    expect((await sync(to("acme/app"))).tags).toMatchObject([{ outcome: "failed", failure: { code: "BLOB_UNKNOWN" } }]);
+    expect([...other.content.repo("copies/acme/app").blobs]).toEqual([]);
+    expect(other.count(/mount=/)).toBe(0);
   });
 });
