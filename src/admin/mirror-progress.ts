@@ -22,6 +22,7 @@ export const mirrorProgress = (all: readonly (SyncProgress | undefined)[]): Prog
 const atOf = (all: readonly SyncProgress[]): string | undefined => {
   const waiting = all.find((one) => one.waiting !== undefined)?.waiting;
   if (waiting !== undefined) return `waiting until ${waiting.until}: ${waiting.why}`;
-  const step = all.find(({ images }) => images.length === 0)?.step;
-  return step === undefined || step === "copying" ? undefined : step;
+  if (all.some(({ images }) => images.length > 0)) return undefined;
+  const step = all.find((one) => one.step !== "tidying")?.step ?? all[0]?.step;
+  return step === "copying" ? undefined : step;
 };

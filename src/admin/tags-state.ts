@@ -44,7 +44,10 @@ export const movesOf = async (facts: FactStore, { key }: NamedTag, limit = MAX_M
 export const pastOf = async (facts: FactStore, named: NamedTag, limit?: number): Promise<Past> => {
   const past = await movesOf(facts, named, limit);
   if (past.fact?.digest !== undefined || past.moves.length > 0) return past;
-  throw new AdminError("NOT_HELD", `nothing is known of ${named.name}`);
+  throw new AdminError(
+    "NOT_HELD",
+    `nothing is known of ${named.name}: \`layover tags ls ${named.site.host}/${named.repo}\` tells what is`,
+  );
 };
 
 /** The newest digest in it that is another; of what came before `other` where that is in it. */

@@ -128,6 +128,7 @@ const inFuture = (time: string, now: number): string => {
 
 const resultText = ({ good, counts = {}, fetched = 0 }: MirrorRun): string => {
   const total = Object.values(counts).reduce((sum, count) => sum + count, 0);
+  if (!good && total === 0) return "failed";
   return `${good ? "" : "not good: "}${countsText(counts, total)}${fetched === 0 ? "" : `, ${about(fetched)} fetched`}`;
 };
 

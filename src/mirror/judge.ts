@@ -35,9 +35,12 @@ export const judge = ({ now, isPinned, upstream, isWhole, delay, seenSince, crea
   if (now?.heldBy !== undefined) return { change: "held", why: HELD[now.heldBy] };
   if (now !== undefined && isPinned) return { change: "held", why: "a rule of its site pins it" };
   const dueAt = dueOf(delay, now === undefined ? created : undefined, seenSince ?? at);
-  if (dueAt > at) return { change: "young", dueAt, why: "it has not stood there for long enough" };
+  if (dueAt > at) return { change: "young", dueAt, why: `it has not stood there for long enough: until ${minuteOf(dueAt)}` };
   return { change: now === undefined ? "missing" : "moved" };
 };
+
+/** `2026-01-02T03:04Z`: the first whole minute at which it may. */
+const minuteOf = (time: number): string => new Date(Math.ceil(time / 60_000) * 60_000).toISOString().replace(":00.000Z", "Z");
 
 /** Where nothing is there yet an image that is old enough by itself need not wait. */
 const dueOf = (delay: number, created: number | undefined, seenSince: number): number =>

@@ -60,7 +60,7 @@ describe("mirror", () => {
     const synced = await run("sync");
     expect(synced).toMatchObject({ code: 1, stdout: expect.stringMatching(/^app: 1 done/m) });
     const now = await run("status");
-    expect(now.stdout).toMatch(/^base .* never +not good/m);
+    expect(now.stdout).toMatch(/^base .* never +failed$/m);
   });
 
   it("stops at a `pre` hook, and says what that said", async () => {

@@ -188,7 +188,9 @@ describe("a delay", () => {
     const old = content.seed({ repo: REPO, tag: "v1" });
     expect(await plan()).toBe("young");
     world.pass(6 * DAY);
-    expect((await world.sync(entry)).tags).toMatchObject([{ change: "young", outcome: "skipped" }]);
+    expect((await world.sync(entry)).tags).toMatchObject([
+      { change: "young", outcome: "skipped", why: expect.stringMatching(/until \d{4}-\d\d-\d\dT\d\d:\d\dZ$/) as string },
+    ]);
     world.pass(DAY);
     expect(await plan()).toBe("missing");
     await world.sync(entry);
