@@ -7,6 +7,7 @@ import { AdminError } from "./admin/error.ts";
 import { exportPlan } from "./admin/export-plan.ts";
 import { refuseHeld } from "./admin/held-tags.ts";
 import { importOperations } from "./admin/import-into.ts";
+import { letGoKept } from "./admin/kept-images.ts";
 import type { Call, CollectInput, Operations } from "./admin/operations.ts";
 import { parseImage, written } from "./admin/references.ts";
 import { tagOperations } from "./admin/tags.ts";
@@ -48,13 +49,15 @@ export const storeOperations = (parts: StoreParts): StoreOperations => {
   };
 };
 
-const remove = async ({ sites, kept }: StoreParts, text: string, { progress, signal }: Call): Promise<Removed> => {
+const remove = async ({ sites, kept, mirrored }: StoreParts, text: string, { progress, signal }: Call): Promise<Removed> => {
   const { site, repo, tag, digest } = parseImage(text, sites);
   if (site.kind === "local") throw new AdminError("INVALID", ONLY_HERE);
   const reference = digest ?? tag;
   const name = written(site.host, repo, reference);
-  await refuseHeld(kept.facts, { site: site.host, repo, reference });
-  const report = await forget(kept, { site: site.host, repo, reference }, progress, signal);
+  const forgotten = { site: site.host, repo, reference };
+  await refuseHeld(kept.facts, forgotten);
+  await letGoKept(kept.facts, mirrored, forgotten);
+  const report = await forget(kept, forgotten, progress, signal);
   if (report.tagCount + report.links === 0) throw new AdminError("NOT_HELD", `nothing is known of ${name}`);
   return { reference: name, ...report };
 };

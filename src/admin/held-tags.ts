@@ -9,7 +9,7 @@ import { written } from "./references.ts";
 const PAGE = 200;
 const FEW = 5;
 
-interface Forgotten {
+export interface Forgotten {
   readonly site: string;
   readonly repo: Repository;
   /** `undefined`: all of the repository. */

@@ -8,6 +8,7 @@ import { isRepository, isTag, type Repository, type Tag } from "../oci/reference
 import type { Context } from "../oci/registry.ts";
 import { failureOf } from "../registry/warm.ts";
 import type { TagKey } from "../store/facts.ts";
+import { keptTagsIn } from "../store/mirroring.ts";
 import { findTag, found } from "./find.ts";
 import { everyName } from "./names.ts";
 import type { EntryPlan, FailedPart } from "./outcome.ts";
@@ -16,7 +17,6 @@ import { digestTagsIn } from "./signatures.ts";
 
 /** Questions about tags at once. */
 const AT_ONCE = 4;
-const PAGE = 1_000;
 
 export interface Plan {
   readonly found: readonly Found[];
@@ -138,17 +138,10 @@ const lookBehind = async (
   const isSelected = new Set<string>(selected);
   const selects = selectsTag(entry.tags);
   const { site, repo: at } = targetOf(run, repo, "latest" as Tag);
-  for (let after: TagKey = { site, repo: at, tag: "" as Tag }; ; ) {
-    const page = await parts.facts.mirroring.keptTags({ after, limit: PAGE });
-    for (const key of page) {
-      if (key.site !== site || key.repo !== at) return;
-      if (isSelected.has(key.tag) || !selects(key.tag)) continue;
-      if (names.has(key.tag)) findings.outrun.push(key);
-      else if (namedTags(entry.tags) === undefined) await noteGone(run, placeOf(key.tag), findings);
-    }
-    const last = page.at(-1);
-    if (last === undefined || page.length < PAGE) return;
-    after = last;
+  for await (const key of keptTagsIn(parts.facts.mirroring, site, at)) {
+    if (isSelected.has(key.tag) || !selects(key.tag)) continue;
+    if (names.has(key.tag)) findings.outrun.push(key);
+    else if (namedTags(entry.tags) === undefined) await noteGone(run, placeOf(key.tag), findings);
   }
 };
 

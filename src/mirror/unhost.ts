@@ -5,11 +5,10 @@ import { partsOf } from "../oci/parts.ts";
 import type { Repository } from "../oci/reference.ts";
 import { MAX_MANIFEST } from "../oci/registry.ts";
 import { type LocalParts, linkOf } from "../registry/local.ts";
-import type { TagKey } from "../store/facts.ts";
+import { keptTagsIn } from "../store/mirroring.ts";
 
 /** Held manifests that name it, of whichever repository. One that has more is not looked into further, and stays. */
 const MOST_NAMING = 1_000;
-const PAGE = 1_000;
 
 /** Of these, and of what they name, what nothing else there does. */
 export const letGoOf = async (parts: LocalParts, repo: Repository, digests: readonly Digest[]): Promise<void> => {
@@ -38,12 +37,7 @@ const isNamed = async (parts: LocalParts, repo: Repository, digest: Digest): Pro
 const keptIn = async ({ facts, site }: LocalParts, repo: Repository): Promise<ReadonlySet<Digest>> => {
   const { mirroring } = facts;
   const kept = new Set<Digest>();
-  let after: TagKey | undefined = { site: site.host, repo, tag: "" as TagKey["tag"] };
-  while (after !== undefined) {
-    const page: TagKey[] = await mirroring.keptTags({ after, limit: PAGE });
-    const own = page.filter((key) => key.site === site.host && key.repo === repo);
-    for (const key of own) for (const root of await mirroring.kept(key)) for (const digest of root.digests) kept.add(digest);
-    after = own.length === PAGE ? own.at(-1) : undefined;
-  }
+  for await (const key of keptTagsIn(mirroring, site.host, repo))
+    for (const root of await mirroring.kept(key)) for (const digest of root.digests) kept.add(digest);
   return kept;
 };

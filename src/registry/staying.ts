@@ -5,6 +5,7 @@ import type { Digest } from "../oci/digest.ts";
 import type { Repository, Tag } from "../oci/reference.ts";
 import type { FactStore, Hold, TagFact } from "../store/facts.ts";
 import { tagsFor } from "../store/hosting.ts";
+import { keptOver } from "../store/mirroring.ts";
 import type { Policy, Ruling } from "./policy.ts";
 
 export interface StayingParts {
@@ -78,15 +79,6 @@ export const isKept = async (
   repo: Repository,
   digest: Digest,
 ): Promise<boolean> => {
-  const looked = new Set<Digest>([digest]);
-  let level: readonly Digest[] = [digest];
-  for (let depth = 0; depth <= MAX_DEPTH && level.length > 0; depth += 1) {
-    const above: Digest[] = [];
-    for (const each of level) {
-      if ((await facts.mirroring.keptFor({ site: site.host, repo, digest: each })).length > 0) return true;
-      above.push(...(await facts.holdings.neededBy(each, MAX_LOOKED_AT)));
-    }
-    level = above.filter((one) => looked.size < MAX_LOOKED_AT && !looked.has(one) && looked.add(one));
-  }
+  for await (const _ of keptOver(facts, { site: site.host, repo, digest })) return true;
   return false;
 };

@@ -77,8 +77,7 @@ class Forgetting {
 
   async tag(tag: Tag): Promise<void> {
     const digest = await this.#untag(tag);
-    // another tag of the repository stands for the same
-    if (digest === undefined || (await this.#tagsHere(digest)).length > 0) return;
+    if (digest === undefined || (await this.#isNeededHere(digest, new Set()))) return;
     await this.#drop(digest);
   }
 
@@ -147,6 +146,8 @@ class Forgetting {
   async #isNeededHere(digest: Digest, dropped: ReadonlySet<Digest>): Promise<boolean> {
     const { facts } = this.#parts;
     if ((await this.#tagsHere(digest)).length > 0) return true;
+    // a tag may be rolled back to it
+    if ((await facts.mirroring.keptFor({ site: this.#site, repo: this.#repo, digest })).length > 0) return true;
     const needing = await facts.holdings.neededBy(digest, MANY);
     for (const manifest of needing) {
       if (dropped.has(manifest)) continue;

@@ -1,7 +1,7 @@
 // The part of the fact stores that the managed mirror goes by: what it keeps, since when it has seen upstream say what, and how its syncs went.
 import type { Digest } from "../oci/digest.ts";
-import type { Tag } from "../oci/reference.ts";
-import type { LinkKey, TagKey } from "./facts.ts";
+import type { Repository, Tag } from "../oci/reference.ts";
+import type { FactStore, LinkKey, TagKey } from "./facts.ts";
 import type { Page } from "./inventory.ts";
 
 /** One of the images that a tag stood for, which does not make way. */
@@ -47,4 +47,38 @@ export interface Mirroring {
   putRun(entry: string, run: RunFact): Promise<void>;
   /** Forgets those of all other entries. */
   keepRuns(entries: readonly string[]): Promise<void>;
+}
+
+const PAGE = 1_000;
+
+/** Tags of one repository for which anything is kept, by name. */
+export async function* keptTagsIn(mirroring: Mirroring, site: string, repo: Repository): AsyncGenerator<TagKey> {
+  for (let after: TagKey | undefined = { site, repo, tag: "" as Tag }; after !== undefined; ) {
+    const page: TagKey[] = await mirroring.keptTags({ after, limit: PAGE });
+    const own = page.filter((key) => key.site === site && key.repo === repo);
+    yield* own;
+    after = own.length === PAGE ? own.at(-1) : undefined;
+  }
+}
+
+/** An index, its manifests, their layers. */
+const MAX_DEPTH = 2;
+/** A blob that more manifests need is looked for in these. */
+const MAX_LOOKED_AT = 200;
+
+/** For what the digest is kept in its repository, itself or as a part of what is. */
+export async function* keptOver(
+  { holdings, mirroring }: Pick<FactStore, "holdings" | "mirroring">,
+  { site, repo, digest }: LinkKey,
+): AsyncGenerator<{ readonly tag: Tag; readonly root: Digest }> {
+  const looked = new Set<Digest>([digest]);
+  let level: readonly Digest[] = [digest];
+  for (let depth = 0; depth <= MAX_DEPTH && level.length > 0; depth += 1) {
+    const above: Digest[] = [];
+    for (const each of level) {
+      yield* await mirroring.keptFor({ site, repo, digest: each });
+      above.push(...(await holdings.neededBy(each, MAX_LOOKED_AT)));
+    }
+    level = above.filter((one) => looked.size < MAX_LOOKED_AT && !looked.has(one) && looked.add(one));
+  }
 }

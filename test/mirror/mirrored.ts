@@ -9,7 +9,7 @@ import { digestOf } from "../../src/oci/digest.ts";
 import type { Repository, Tag } from "../../src/oci/reference.ts";
 import type { Flights } from "../../src/registry/flights.ts";
 import { asClient } from "../../src/upstream/asker.ts";
-import { type FaultOptions, faultUpstream } from "../faults/upstream.ts";
+import { type FaultOptions, type FaultUpstream, faultUpstream } from "../faults/upstream.ts";
 import { stack } from "../registry/stack.ts";
 import { SCALED } from "../registry/wired.ts";
 import { type Keeping, keeping } from "../store/keeping.ts";
@@ -19,15 +19,24 @@ import { entryOf, REPO, SITE } from "./entry.ts";
 export interface MirroredOptions {
   readonly kept?: Keeping;
   readonly faults?: FaultOptions;
+  /** One that another world has used. */
+  readonly upstream?: FaultUpstream;
   readonly parts?: Partial<EngineParts>;
   readonly listRepositories?: NonNullable<MirrorSource["listRepositories"]>;
   /** Of another target than the site itself. */
   readonly targetOf?: (parts: Pick<EngineParts, "clock"> & { readonly flights: Flights }) => Target;
 }
 
-export const mirrored = async ({ kept, faults = {}, parts = {}, listRepositories, targetOf }: MirroredOptions = {}) => {
+export const mirrored = async ({
+  kept,
+  faults = {},
+  upstream: given,
+  parts = {},
+  listRepositories,
+  targetOf,
+}: MirroredOptions = {}) => {
   const store = kept ?? (await keeping());
-  const upstream = await faultUpstream(faults);
+  const upstream = given ?? (await faultUpstream(faults));
   const straight = registryAt(upstream.url, asClient, transportFor({ idle: 5_000 }));
   const made = stack({}, store.blobs, SCALED, straight, store.facts);
   const told: { readonly changed: SyncedTag[]; readonly failed: SyncedTag[] } = { changed: [], failed: [] };
