@@ -168,6 +168,35 @@ test("the aliases lead Layover's own container to itself, and it goes to the reg
   }
 });
 
+test("managed.yml: builders get what the list names, as the last sync brought it, and the digest of before after a rollback", async () => {
+  const [repository, tag, name] = ["library/node", "24", "node:24"];
+  for (const other of ["22", "24-alpine"]) await publish(yard.hub, repository, other);
+  await publish(yard.hub, "library/alpine", "3.20");
+  await publish(yard.ghcr, "regclient/regctl", "latest");
+  const first = await publish(yard.hub, repository, tag);
+  const project = await Project.make(yard, "managed.yml");
+  try {
+    await project.up(1);
+    const layover = async (...args: string[]) => project.must("exec", "-T", "layover", ...LAYOVER, ...args);
+    const pulled = async () => {
+      expect(outcome(await project.builder(1, "pull", name))).toBe("success");
+      return (await project.builder(1, "image", "inspect", "-f", "{{index .RepoDigests 0}}", name)).out.trim();
+    };
+    await layover("mirror", "sync");
+    expect(await pulled()).toBe(`node@${first.image.manifest.digest}`);
+    const second = await publish(yard.hub, repository, tag);
+    expect(await pulled()).toBe(`node@${first.image.manifest.digest}`);
+    expect(await layover("mirror", "sync", "--run", "7")).toMatch(/1 done.*\(run 7\)/);
+    expect(await pulled()).toBe(`node@${second.image.manifest.digest}`);
+    await layover("tags", "rollback", "docker.io/library/node:24");
+    expect(await pulled()).toBe(`node@${first.image.manifest.digest}`);
+    await publish(yard.hub, repository, "23");
+    expect(outcome(await project.builder(1, "pull", "node:23"))).toMatch(/not in this mirror/);
+  } finally {
+    await project.down();
+  }
+});
+
 test("while its front end hangs, Layover's DNS leads builders to the registries themselves, and back once it is well", async () => {
   const project = await Project.make(yard, "dns.yml");
   try {
