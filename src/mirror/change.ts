@@ -7,8 +7,10 @@ import { OciError } from "../oci/error.ts";
 import { isTag, type Tag } from "../oci/reference.ts";
 import type { Context } from "../oci/registry.ts";
 import { failureOf } from "../registry/warm.ts";
+import type { TagKey } from "../store/facts.ts";
 import type { HookEnd } from "./hook.ts";
 import type { PlannedTag, SyncedTag } from "./outcome.ts";
+import { recordBackup } from "./pushed-backups.ts";
 import { type Found, type Run, written } from "./run.ts";
 import type { TargetMove, TargetTag } from "./target.ts";
 import type { ImageTelling } from "./telling.ts";
@@ -43,10 +45,16 @@ export const changeTag = async (
   const said = backup === undefined ? {} : { backup };
   if (!(await target.moveTag(place.target.repo, place.target.tag, now?.digest, to, ctx)))
     return { ...said, ...(await overtaken(run, work, to, ctx)) };
+  if (target.isElsewhere === true) await doubt(run, place.target);
   if (post !== undefined) telling.step("hook");
   const told = await hook(run, post, { hook: "post", run: number, tag: planned });
   if (told === undefined) return { outcome: "done", ...said, ...outputOf(tested) };
   return { outcome: "done", ...said, ...(told.ok ? outputOf(told) : hookFailure(reference, "post", told)) };
+};
+
+/** Whoever pulls it from there through us asks what it is by now, however lately it was asked. */
+const doubt = async ({ parts: { facts } }: Run, key: TagKey): Promise<void> => {
+  if ((await facts.tag(key)) !== undefined) await facts.raiseTag(key);
 };
 
 type Command = Run["entry"]["hooks"]["pre"];
@@ -111,6 +119,8 @@ const backUp = async (
     if (!isTag(name)) throw new OciError("NAME_INVALID", `no tag for what is replaced: ${name.slice(0, 200)}`);
     if (name === tag || (entry.target === undefined && work.place.names?.has(name) === true)) continue;
     let there = await target.tag(repo, name, ctx);
+    if (there === undefined && target.isElsewhere === true)
+      await recordBackup(parts, { ...work.place.target, tag: name }, digest);
     // another tag's may be taking the same name
     if (there === undefined && (await target.backup(repo, name, to, ctx))) return name;
     there ??= await target.tag(repo, name, ctx);

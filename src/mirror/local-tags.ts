@@ -18,7 +18,8 @@ export const localTags = ({
   async tag(repo, tag) {
     const fact = await facts.tag({ site, repo, tag });
     if (fact?.digest === undefined) return undefined;
-    return { digest: fact.digest, ...(fact.hold !== undefined && { heldBy: fact.hold.kind }) };
+    const { digest, generation, hold } = fact;
+    return { digest, generation, ...(hold !== undefined && { heldBy: hold.kind }) };
   },
   async moveTag(repo, tag, from, { digest, created }) {
     const key = { site, repo, tag };

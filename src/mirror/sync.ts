@@ -1,5 +1,6 @@
 // A sync of one entry: what its plan says is done, what is missing first, then what is kept for long enough goes, and all of it is reported.
 // A failure of one image is that image's alone.
+import { setImmediate as turn } from "node:timers/promises";
 import { eachOf } from "../lib/at-once.ts";
 import { failureOf } from "../registry/warm.ts";
 import type { TagKey } from "../store/facts.ts";
@@ -8,9 +9,12 @@ import { Copying, readCreated } from "./copy.ts";
 import { isoOf } from "./find.ts";
 import { toDo } from "./judge.ts";
 import type { EntryReport, FailedPart, SyncedTag, TagName } from "./outcome.ts";
-import { planOf } from "./plan.ts";
+import { type Plan, planOf } from "./plan.ts";
+import { letGoPushed } from "./pushed-backups.ts";
 import { letGoOld } from "./retention.ts";
 import { type Found, type Run, written } from "./run.ts";
+
+const TURN = 100;
 
 /** Throws the signal's reason alone. */
 export const syncEntry = async (run: Run, number: string, missingOnly: boolean): Promise<EntryReport> => {
@@ -31,6 +35,7 @@ export const syncEntry = async (run: Run, number: string, missingOnly: boolean):
   });
   telling.begin("tidying");
   const failures = [...plan.failures];
+  if (!missingOnly) await confirm(run, plan.found, startedAt);
   const expired = missingOnly ? [] : await tidy(run, plan, failures);
   const tags = plan.found.map(
     ({ place, planned }): SyncedTag => synced.get(place) ?? { ...planned, outcome: "skipped", fetched: 0 },
@@ -76,18 +81,34 @@ const tell = ({ parts }: Run, tag: SyncedTag, number: string): void => {
   if (tag.outcome === "failed" || tag.outcome === "stopped") parts.events.failed(tag, number);
 };
 
-interface Planned {
-  readonly found: readonly Found[];
-  readonly outrun: readonly TagKey[];
-}
+/** What upstream still says of a tag is not as old as its last move. */
+const confirm = async ({ parts, target }: Run, found: readonly Found[], at: number): Promise<void> => {
+  if (target.isElsewhere === true) return;
+  for (const [nth, { place, now, digest }] of found.entries()) {
+    if (now?.generation !== undefined && now.digest === digest)
+      await parts.facts.touchTag(place.target, now.digest, at, now.generation);
+    // facts are answered at once: without this nobody else would have a turn
+    if (nth % TURN === TURN - 1) await turn();
+  }
+};
 
-const tidy = async (run: Run, { found, outrun }: Planned, failures: FailedPart[]): Promise<TagName[]> => {
+const tidy = async (run: Run, { found, failures: unknown, outrun }: Plan, failures: FailedPart[]): Promise<TagName[]> => {
   const expired: TagName[] = [];
-  if (run.target.isElsewhere === true) return expired;
   const noting = async (key: TagKey, work: () => Promise<void>) => {
     run.signal.throwIfAborted();
     await work().catch((error: unknown) => failures.push(failureOf(written(key), error)));
   };
+  if (run.target.isElsewhere === true) {
+    // of what could not be looked at names may be there that belong to it
+    if (unknown.length > 0 || run.only !== undefined) return expired;
+    for (const [repo, all] of Map.groupBy(found, ({ place }) => place.target.repo)) {
+      const tags = new Set<string>(all.flatMap(({ place }) => [place.target.tag, ...(place.names ?? [])]));
+      await noting(all[0]!.place.target, async () => {
+        expired.push(...(await letGoPushed(run, repo, tags)));
+      });
+    }
+    return expired;
+  }
   for (const { place, digest } of found) {
     await noting(place.target, async () => {
       expired.push(...(await letGoOld(run, place.target, digest)));

@@ -8,6 +8,8 @@ export interface TargetTag {
   readonly digest: Digest;
   /** Somebody holds it: a sync does not move it. */
   readonly heldBy?: "pin" | "rollback" | "backup";
+  /** Of its fact, where it is here. */
+  readonly generation?: number;
 }
 
 export interface TargetMove {

@@ -38,7 +38,7 @@ interface Compiled {
   readonly ruling: Ruling;
 }
 
-type PolicySite = Pick<Site, "host" | "policy" | "rules" | "allow" | "offline" | "onMissing">;
+type PolicySite = Pick<Site, "host" | "kind" | "policy" | "rules" | "allow" | "offline" | "onMissing">;
 
 export const policyOf = (site: PolicySite, mirrored: Mirrored = NOTHING_MIRRORED): Policy => {
   const { host, onMissing } = site;
@@ -51,6 +51,10 @@ export const policyOf = (site: PolicySite, mirrored: Mirrored = NOTHING_MIRRORED
   const denies = rules.some(({ ruling }) => ruling.deny);
   const known = new LRUCache<string, Ruling>(upTo(REMEMBERED));
   let version = mirrored.version;
+
+  /** Of another registry that a sync pushes to others write too: what its tags are it says itself. */
+  const movesHere = (entry: MirrorEntry | undefined) =>
+    entry?.target === undefined || site.kind === "local" ? entry : undefined;
 
   /** A name with a colon is a tag's, one without a repository's, which is asked for its digests. */
   const remembered = (name: string, find: () => Ruling): Ruling => {
@@ -68,7 +72,7 @@ export const policyOf = (site: PolicySite, mirrored: Mirrored = NOTHING_MIRRORED
   const forTag = (repo: Repository, tag: Tag): Ruling =>
     remembered(`${repo}:${tag}`, () => {
       const ruling = rules.find((rule) => rule.repository(repo) && (rule.tag?.(tag) ?? true))?.ruling ?? otherwise;
-      return asMirrored(ruling, mirrored.covers(host, repo, tag));
+      return asMirrored(ruling, movesHere(mirrored.covers(host, repo, tag)));
     });
 
   /**

@@ -247,6 +247,26 @@ describe("a selection", () => {
     expect(await world.facts.mirroring.keptTags({ limit: 9 })).toEqual([]);
   });
 
+  it("that upstream says nothing new of is as young as that answer, for whoever looks at its tags", async () => {
+    const world = await mirrored();
+    world.upstream.content.seed({ repo: REPO, tag: "v1" });
+    await world.sync();
+    const checked = async () => (await world.facts.tag(world.keyOf("v1")))!.checkedAt;
+    const before = await checked();
+    world.pass(DAY);
+    await world.check();
+    expect(await checked()).toBe(before);
+    await world.sync(entryOf(), { missingOnly: true });
+    expect(await checked()).toBe(before);
+    expect(outcomes((await world.sync()).tags)).toEqual(["v1 same skipped"]);
+    expect(await checked()).toBe(before + DAY);
+    // a write that has gone by since is not forgotten by a question from before it
+    world.pass(DAY);
+    world.upstream.fault(/manifests\/v1/, async () => void (await world.facts.raiseTag(world.keyOf("v1"))), 1);
+    await world.sync();
+    expect(await world.facts.tag(world.keyOf("v1"))).toMatchObject({ checkedAt: before + DAY, doubted: true });
+  });
+
   it("of what is missing asks about nothing else", async () => {
     const world = await mirrored();
     world.upstream.content.seed({ repo: REPO, tag: "v1" });

@@ -31,7 +31,15 @@ const nobody = () => undefined;
 const never = () => new AbortController().signal;
 
 const registryOver = (kept: Keeping, limits: UploadLimits = LIMITS) => {
-  const policy = policyOf({ policy: POLICY, rules: [], allow: [], offline: false, host: "registry.example", onMissing: "cache" });
+  const policy = policyOf({
+    policy: POLICY,
+    rules: [],
+    allow: [],
+    offline: false,
+    host: "registry.example",
+    kind: "local",
+    onMissing: "cache",
+  });
   const uploads = new Uploads(kept.blobs, kept.clock, limits);
   const parts = { site: SITE, ...kept, policy, uploads, subjectOf: () => "" };
   return { uploads, writes: hosted(parts), reads: localRegistry(parts) };

@@ -7,10 +7,15 @@ import { blob, context, MINUTE, manifest, POLICY, readBlob, seen, stack } from "
 
 const DIGEST = `sha256:${"a".repeat(64)}`;
 const of = (rules: readonly Rule[], repo: string, reference: string) =>
-  policyOf({ policy: POLICY, rules, allow: [], offline: false, host: "registry.example", onMissing: "cache" }).of(
-    parseRepository(repo),
-    parseReference(reference),
-  );
+  policyOf({
+    policy: POLICY,
+    rules,
+    allow: [],
+    offline: false,
+    host: "registry.example",
+    kind: "upstream",
+    onMissing: "cache",
+  }).of(parseRepository(repo), parseReference(reference));
 
 describe("the first rule that matches", () => {
   const rules: readonly Rule[] = [
@@ -33,14 +38,29 @@ describe("the first rule that matches", () => {
   ])("%s:%s", (repo, reference, want) => expect(of(rules, repo, reference)).toMatchObject(want));
 
   it("is the same when it is asked again", () => {
-    const policy = policyOf({ policy: POLICY, rules, allow: [], offline: false, host: "registry.example", onMissing: "cache" });
+    const policy = policyOf({
+      policy: POLICY,
+      rules,
+      allow: [],
+      offline: false,
+      host: "registry.example",
+      kind: "upstream",
+      onMissing: "cache",
+    });
     const ask = () => policy.of(parseRepository("acme/base"), parseReference("v1"));
     expect(ask()).toBe(ask());
   });
 });
 
 describe("what is missing", () => {
-  const site = { host: "registry.example", policy: POLICY, allow: [], offline: false, onMissing: "cache" } as const;
+  const site = {
+    host: "registry.example",
+    kind: "upstream",
+    policy: POLICY,
+    allow: [],
+    offline: false,
+    onMissing: "cache",
+  } as const;
   const missing = (settings: object, repo: string, reference: string) =>
     policyOf({ ...site, rules: [], ...settings }).of(parseRepository(repo), parseReference(reference)).onMissing;
 
@@ -118,7 +138,7 @@ describe("deny", () => {
     const policy = policyOf({
       policy: POLICY,
       rules: [{ match: "a:bad", deny: true }, { match: "a" }, { match: "**", deny: true }],
-      ...{ host: "registry.example", allow: [], offline: false, onMissing: "cache" },
+      ...{ host: "registry.example", kind: "upstream", allow: [], offline: false, onMissing: "cache" },
     });
     const refused = (repo: string, reference?: string) =>
       policy.refusal(parseRepository(repo), reference === undefined ? undefined : parseReference(reference))?.code;

@@ -23,7 +23,7 @@ const kept = await openKept({
 });
 const policy = policyOf({
   policy: { freshFor: 0, staleWhileRevalidate: 0, staleIfError: 0, onGone: "keep" },
-  ...{ host: "images.example", rules: [], allow: [], offline: false, onMissing: "cache" },
+  ...{ host: "images.example", kind: "local", rules: [], allow: [], offline: false, onMissing: "cache" },
 });
 const uploads = new Uploads(kept.blobs, kept.clock);
 const writes = hosted({ site: { host: "images.example" }, ...kept, policy, uploads, subjectOf: () => "" });
