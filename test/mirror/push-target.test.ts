@@ -155,12 +155,14 @@ describe("another registry as a target", () => {
   });
 
   it.each([
-    ["to another host", header("location", "https://evil.example/v2/copies/app/blobs/uploads/1")],
-    ["with a password in it", header("location", "http://a:b@127.0.0.1/v2/copies/app/blobs/uploads/1")],
-    ["nowhere", header("location", undefined)],
-    ["by a redirect", redirectTo("http://127.0.0.1:9/elsewhere")],
-  ])("is not followed %s", async (_where, behaviour) => {
+    ["to another host", () => header("location", "https://evil.example/v2/copies/app/blobs/uploads/1")],
+    ["to another port", () => header("location", "http://127.0.0.1:9/v2/copies/app/blobs/uploads/1")],
+    ["with a password in it", ({ host }: URL) => header("location", `http://a:b@${host}/v2/copies/app/blobs/uploads/1`)],
+    ["nowhere", () => header("location", undefined)],
+    ["by a redirect", () => redirectTo("http://127.0.0.1:9/elsewhere")],
+  ])("is not followed %s", async (_where, behaviourOf) => {
     const { upstream, putBlob, other } = await world();
+    const behaviour = behaviourOf(other.url);
     const [layer] = upstream.content.seed({ repo: FROM }).layers;
     other.fault(({ method }) => method === "POST", behaviour);
     expect(await codeOf(putBlob(layer!))).toBe("UPSTREAM_INVALID");

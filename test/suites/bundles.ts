@@ -2,6 +2,7 @@
 import { execFileSync } from "node:child_process";
 import { readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { Readable } from "node:stream";
 import { expect, it } from "vitest";
 import type { Content } from "../../src/admin/content.ts";
 import type { Operations } from "../../src/admin/operations.ts";
@@ -204,6 +205,28 @@ export const bundlesSuite = (open: () => Promise<Asked>): void => {
     const shown = await asked.show({ reference: `offline.test/private/app@${digestOf(layer!)}` }, quiet);
     expect(shown.links).toEqual([{ site: "offline.test", repository: "private/app" }]);
   });
+
+  it.each([NEAR, "offline.test"])(
+    "makes no manifest a repository's whose parts are not here, or another's, at %s",
+    async (site) => {
+      const asked = await open();
+      const { manifest, blobs } = image("one");
+      const [digest, parts] = [digestOf(manifest), blobs.filter((blob) => blob !== manifest)];
+      const reference = `${site}/acme/app@${digest}`;
+      const put = (bytes: Buffer) => asked.content.put(digestOf(bytes), bytes.length, Readable.from([bytes]), quiet.signal);
+      const tag = (name: string) => asked.importTag({ reference: `${site}/${name}:1`, digest }, quiet);
+      await expect(asked.importManifest({ reference }, quiet)).rejects.toMatchObject({ code: "NOT_HELD" });
+      await put(manifest);
+      await expect(asked.importManifest({ reference }, quiet)).rejects.toMatchObject({ code: "NOT_HELD" });
+      for (const lacks of [parts.map((part) => digestOf(part)), [digestOf(parts[0]!)]])
+        await expect(asked.importManifest({ reference, lacks }, quiet)).rejects.toMatchObject({ code: "INVALID" });
+      for (const part of parts) await put(part);
+      await expect(tag("acme/app")).rejects.toMatchObject({ code: "NOT_HELD" });
+      await asked.importManifest({ reference }, quiet);
+      await expect(tag("acme/other")).rejects.toMatchObject({ code: "NOT_HELD" });
+      expect(await tag("acme/app")).toMatchObject({ outcome: "new" });
+    },
+  );
 
   it("takes no bytes that are not what they are called", async () => {
     const asked = await open();
