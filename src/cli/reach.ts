@@ -6,6 +6,7 @@ import type { AdminError } from "../admin/error.ts";
 import type { Call, Operations } from "../admin/operations.ts";
 import type { Server } from "../admin/remote.ts";
 import type { Config } from "../config/config.ts";
+import { plainText } from "../lib/plain-text.ts";
 
 export interface ReachOptions {
   readonly config?: string;
@@ -70,7 +71,8 @@ export const ask = async <N extends keyof Asked = keyof Asked>(
     }
   } catch (error) {
     const { exit, message } = await failureOf(stop.signal.aborted ? stop.signal.reason : error);
-    process.stderr.write(`layover: ${message}\n`);
+    // a bundle's names and an upstream's words among it
+    process.stderr.write(`layover: ${plainText(message)}\n`);
     process.exitCode = exit;
   } finally {
     clearInterval(alive);

@@ -71,4 +71,10 @@ describe("a bundle", () => {
     const held = await layover(["import", layout([[pinned, image("two")]])], cwd);
     expect([held.code, held.stdout]).toEqual([1, expect.stringContaining(`${pinned}  held: a rule of this site pins it`)]);
   });
+
+  it("does nothing to the terminal of whoever imports it", async () => {
+    const named = await layover(["import", layout([["\u001b]0;owned\u0007\u001b[2J1", image("one")]])], machine());
+    expect(named).toMatchObject({ code: 1, stderr: expect.stringContaining("which registry's") });
+    expect(named.stderr).not.toMatch(/[^\P{C}\n]/u);
+  });
 });

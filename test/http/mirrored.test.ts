@@ -3,6 +3,7 @@
 import { describe, expect, it } from "vitest";
 import { parseDigest } from "../../src/oci/digest.ts";
 import type { Repository } from "../../src/oci/reference.ts";
+import { status } from "../faults/behaviours.ts";
 import { OCI_INDEX, OCI_MANIFEST } from "../faults/content.ts";
 import { ACCEPT, entryOf, mirroredSite, only, PRIVATE, REPO } from "./mirrored-site.ts";
 import { OWN, SITE } from "./site-door.ts";
@@ -102,6 +103,13 @@ describe.each(["cache", "refuse"])("with onMissing: %s", (onMissing) => {
     expect(await head({ accept: `${OCI_MANIFEST},${OCI_INDEX}`, "user-agent": "crane/v0.22.1" })).toBe(old.top.digest);
     // containerd and BuildKit
     expect(await head({ accept: `${OCI_MANIFEST}, */*` })).toBe(now.top.digest);
+    // a token for pushing, whatever else it is asked with
+    const bearer = (...actions: string[]) => {
+      const access = [{ type: "repository", name: "ann/app", actions }];
+      return { ...ACCEPT, authorization: `Bearer e30.${Buffer.from(JSON.stringify({ access })).toString("base64url")}.sig` };
+    };
+    expect(await head(bearer("pull"))).toBe(old.top.digest);
+    expect(await head(bearer("pull", "push"))).toBe(now.top.digest);
     // and upstream's word to a pusher moves nothing
     expect(await head(ACCEPT)).toBe(old.top.digest);
   });
@@ -232,6 +240,34 @@ describe("with onMissing: refuse", () => {
         for (const digest of [held.config.digest, missing.config.digest, none]) blobs.push(await seen(`blobs/${digest}`, method));
         for (const one of blobs) expect(one).toEqual(blobs[0]);
       }
+    }
+  });
+
+  it("gives nothing else, though upstream refuses each question and gives what it is about", async () => {
+    const { seed, sync, ask, upstream } = await mirroredSite(REFUSE);
+    const held = seed("v1");
+    await sync();
+    const missing = seed("v2");
+    upstream.fault(({ method }) => method === "HEAD", status(403));
+    const things = ["manifests/v2", `manifests/${missing.top.digest}`, `blobs/${missing.config.digest}`];
+    for (const path of things) expect([path, (await ask(path)).status]).toEqual([path, 403]);
+    expect((await ask(`manifests/${held.top.digest}`)).status).toBe(200);
+  });
+
+  it("gives nothing while its store fails, and takes upstream in its place where all else is cached", async () => {
+    for (const [onMissing, expected] of [
+      ["refuse", 503],
+      ["cache", 200],
+    ] as const) {
+      const { seed, sync, ask, door } = await mirroredSite({ onMissing });
+      const held = seed("v1");
+      await sync();
+      const broken = () => Promise.reject(new Error("EIO: i/o error"));
+      Object.assign(door.blobs, { stat: broken, read: broken, readAll: broken, stage: broken });
+      const other = seed("v1");
+      for (const { top, config } of [held, other])
+        for (const path of [`manifests/${top.digest}`, `blobs/${config.digest}`])
+          expect([onMissing, path, (await ask(path)).status]).toEqual([onMissing, path, expected]);
     }
   });
 
