@@ -9,12 +9,14 @@ import { silent } from "../src/lib/log.ts";
 import { parseDigest } from "../src/oci/digest.ts";
 import { isOciError } from "../src/oci/error.ts";
 import { ownContext } from "../src/oci/own-context.ts";
-import { parseReference, parseRepository } from "../src/oci/reference.ts";
+import { parseReference, parseRepository, type Tag } from "../src/oci/reference.ts";
 import type { Blob } from "../src/oci/registry.ts";
 import { PUBLIC } from "../src/store/facts.ts";
+import { memoryBlobs } from "../src/store/memory.ts";
+import { memoryFacts } from "../src/store/memory-facts.ts";
 import { status } from "./faults/behaviours.ts";
 import { faultUpstream } from "./faults/upstream.ts";
-import { SITE, siteDoor } from "./http/site-door.ts";
+import { OWN as OWN_NAME, SITE, siteDoor } from "./http/site-door.ts";
 
 const ctx = () => ownContext("test", new AbortController().signal);
 const OPEN = parseRepository("open/app");
@@ -75,6 +77,40 @@ describe("a site with credentials whose clients show theirs", () => {
     upstream.clear();
     await read(await source.cache.getBlob({ repo: ANNS, digest: layer }, ctx()));
     expect(upstream.bytes(({ path }) => path.includes("/blobs/"))).toBe(0);
+  });
+
+  it("gives nobody anything of it by any way in, whether what is missing is refused, and once the credentials are gone", async () => {
+    const [blobs, facts] = [memoryBlobs(), memoryFacts()];
+    const upstream = await faultUpstream({
+      auth: { kind: "bearer", users: { ann: "pw", bob: "pw" }, owners: { "ann/app": "ann" } },
+    });
+    const anns = upstream.content.seed({ repo: ANNS, tag: "v1", layers: 2_000 });
+    const [top, layer] = [anns.top.digest, anns.layers[0]!.digest];
+    const { site, facts: kept } = await siteDoor(upstream, OWN, {}, { blobs, facts });
+    await site.source.cache.getManifest({ repo: ANNS, reference: v1 }, ctx());
+    await read(await site.source.cache.getBlob({ repo: ANNS, digest: parseDigest(layer) }, ctx()));
+    await kept.holdTag({ site: SITE, repo: ANNS, tag: v1 as Tag }, { digest: parseDigest(top), at: 1, kind: "pin" });
+    for (const settings of [OWN, { ...OWN, onMissing: "refuse" }, {}, { onMissing: "refuse" }]) {
+      const { ask: client } = await siteDoor(upstream, settings, {}, { blobs, facts });
+      const seen = new Set<string>();
+      for (const authorization of [undefined, ask("no").headers.authorization, `Basic ${btoa("bob:pw")}`, "Bearer made.up.it"])
+        for (const [prefix, host] of [
+          ["/v2/ann/app", SITE],
+          [`/v2/${SITE}/ann/app`, OWN_NAME],
+        ] as const)
+          for (const path of ["manifests/v1", `manifests/${top}`, `blobs/${layer}`, "tags/list", `referrers/${top}`])
+            for (const method of ["GET", "HEAD"]) {
+              const headers = { ...(authorization && { authorization }), range: "bytes=0-9" };
+              const { status, headers: said, body } = await client(`${prefix}/${path}`, { method, host, headers });
+              seen.add(`${host === SITE} ${status}`);
+              expect([status, said["docker-content-digest"], body.toString()]).toEqual([
+                host === SITE ? 401 : 404,
+                undefined,
+                expect.not.stringMatching(/sha256|not in this mirror/),
+              ]);
+            }
+      expect(seen.size).toBe(2);
+    }
   });
 
   it("does not make public what it has read of a public repository", async () => {
