@@ -42,7 +42,7 @@ export const openNotices = (config: NotifyConfig, parts: NotifyParts): OpenNotic
     send: (message) => {
       for (const webhook of webhooks) webhook.send(message);
     },
-    ...{ counts, log },
+    ...{ counts, clock, log },
   });
   return {
     events,

@@ -1,8 +1,10 @@
 // Tells of syncs: lines in the log, messages to webhooks, and counts. Changes of a run are told together when it ends, or when it is plain that it
-// has broken off; a failure at once, but one an entry and run: an upstream that is away does not fill anybody's chat.
+// has broken off; a failure at once, but one an entry and run, and the same one daily: an upstream that is away does not fill anybody's chat.
+import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/log.ts";
 import { plainLine } from "../lib/plain-text.ts";
 import type { MirrorCounts } from "./counts.ts";
+import { Known } from "./known.ts";
 import {
   type Change,
   changeMessage,
@@ -19,6 +21,7 @@ export interface NotifyParts {
   /** Whoever wants to know of such an event; never throws, and does not wait. */
   readonly send: (message: MirrorMessage) => void;
   readonly counts: MirrorCounts;
+  readonly clock: Clock;
   readonly log: Logger;
 }
 
@@ -27,8 +30,9 @@ export interface Notices extends MirrorEvents {
   readonly close: () => void;
 }
 
-/** Lines in the log for the failures of one run. */
+/** Lines in the log for the failures of one run, and for those of one reason. */
 const MAX_LINES = 100;
+const MAX_ALIKE = 5;
 const MAX_WORDS = 500;
 
 /** What was heard of a run that has not ended yet. */
@@ -36,38 +40,48 @@ interface Heard extends RunName {
   readonly changes: Change[];
   count: number;
   failures: number;
+  lines: number;
+  readonly alike: Map<string, number>;
   isFailureTold: boolean;
 }
 
-export const notices = ({ send, counts, log }: NotifyParts): Notices => {
+export const notices = ({ send, counts, clock, log }: NotifyParts): Notices => {
   /** One sync of an entry goes at a time: another run means that the one before has broken off. */
   const going = new Map<string, Heard>();
+  const known = new Known(clock);
 
   const heard = (entry: string, run: string): Heard => {
-    const known = going.get(entry);
-    if (known?.run === run) return known;
-    if (known !== undefined) tellChanges(known);
-    const fresh = { entry, run, changes: [], count: 0, failures: 0, isFailureTold: false };
+    const before = going.get(entry);
+    if (before?.run === run) return before;
+    if (before !== undefined) tellChanges(before);
+    const fresh: Heard = {
+      ...{ entry, run, changes: [], count: 0, failures: 0, lines: 0, alike: new Map<never, never>(), isFailureTold: false },
+    };
     going.set(entry, fresh);
     return fresh;
   };
   const tellChanges = (run: Heard): void => {
     if (run.count > 0) send(changeMessage(run, run.changes, run.count));
   };
-  const tellFailure = (run: Heard, message: () => MirrorMessage): void => {
-    if (run.isFailureTold) return;
+  const tellFailure = (run: Heard, failure: FailedPart, to: string | undefined, message: () => MirrorMessage): void => {
+    if (run.isFailureTold || known.has(run.entry, failure, to)) return;
     run.isFailureTold = true;
     send(message());
   };
   const failedLine = (run: Heard, about: object, { code, message }: FailedPart, text: string): void => {
+    const alike = (run.alike.get(message) ?? 0) + 1;
     run.failures += 1;
-    if (run.failures <= MAX_LINES) log.warn({ ...about, code, why: plainLine(message, MAX_WORDS) }, text);
+    if (alike > MAX_ALIKE || run.lines >= MAX_LINES) return;
+    run.lines += 1;
+    run.alike.set(message, alike);
+    log.warn({ ...about, code, why: plainLine(message, MAX_WORDS) }, text);
   };
 
   const tagFailed = (run: Heard, tag: SyncedTag): void => {
     counts.of(tag.entry).failures += 1;
-    failedLine(run, aboutTag(tag, run.run), tag.failure ?? NO_REASON, FAILED[tag.outcome]);
-    tellFailure(run, () => failedTag(run, tag));
+    const failure = tag.failure ?? NO_REASON;
+    failedLine(run, aboutTag(tag, run.run), failure, FAILED[tag.outcome]);
+    tellFailure(run, failure, tag.upstream, () => failedTag(run, tag));
   };
 
   return {
@@ -99,7 +113,8 @@ export const notices = ({ send, counts, log }: NotifyParts): Notices => {
           "mirror: it could not be synced",
         );
       const [first] = report.failures;
-      if (first !== undefined) tellFailure(run, () => failedPart(run, first));
+      if (first !== undefined) tellFailure(run, first, undefined, () => failedPart(run, first));
+      if (report.isGood) known.forget(report.entry);
       tellChanges(run);
       going.delete(report.entry);
       logEnd(log, report, ms, run.failures);

@@ -1,4 +1,4 @@
-// Syncs under way: one of an entry at a time, a few entries at once. Who asks for what is under way already joins it; what nobody waits for
+// Syncs under way: one of an entry at a time, a few entries of a source at once. Who asks for what is under way already joins it; what nobody waits for
 // any more ends, unless it was to go on by itself.
 import { isDeepStrictEqual } from "node:util";
 import { abortable } from "../lib/abort.ts";
@@ -49,8 +49,8 @@ export interface Ticket {
   keep(): void;
 }
 
-/** Entries at once. */
-const AT_ONCE = 3;
+/** Entries at once, in all and of one source: a registry that is slow, or may not be asked for hours, does not keep the others waiting. */
+const AT_ONCE = { all: 12, source: 3 };
 const NOT_BEGUN: SyncProgress = { step: "listing", done: 0, fetched: 0, images: [] };
 
 interface Job {
@@ -68,7 +68,7 @@ interface Job {
 
 export class Runner {
   readonly #parts: RunnerParts;
-  readonly #atOnce: number;
+  readonly #atOnce: typeof AT_ONCE;
   readonly #jobs = new Set<Job>();
   #isClosed = false;
 
@@ -142,13 +142,16 @@ export class Runner {
 
   #fill(): void {
     const running = [...this.#jobs].filter(({ startedAt }) => startedAt !== undefined);
-    const free = this.#atOnce - running.length;
-    const isBusy = new Set(running.map(({ entry }) => entry.name));
     const next = [...this.#jobs]
       .filter(({ startedAt }) => startedAt === undefined)
-      .toSorted((a, b) => rank(a.urgency) - rank(b.urgency))
-      .filter(({ entry }) => !isBusy.has(entry.name) && isBusy.add(entry.name));
-    for (const job of next.slice(0, Math.max(0, free))) void this.#run(job);
+      .toSorted((a, b) => rank(a.urgency) - rank(b.urgency));
+    for (const job of next) {
+      if (running.length >= this.#atOnce.all) return;
+      if (running.some(({ entry }) => entry.name === job.entry.name)) continue;
+      if (running.filter((other) => sourceOf(other) === sourceOf(job)).length >= this.#atOnce.source) continue;
+      running.push(job);
+      void this.#run(job);
+    }
   }
 
   async #run(job: Job): Promise<void> {
@@ -186,6 +189,8 @@ export class Runner {
     await Promise.allSettled(jobs.map(({ result }) => result.promise));
   }
 }
+
+const sourceOf = ({ entry }: Job): string => entry.source.site;
 
 const rank = (urgency: Urgency): number => URGENCY.indexOf(urgency);
 

@@ -1,5 +1,6 @@
 // The syncs that nobody asks for: by cron or interval, and after a start of what is missing. Looks at the clock again and again rather than
 // waiting for a time: however it jumps, an entry runs at most once for it, and none is forgotten.
+import { isDeepStrictEqual } from "node:util";
 import type { Logger } from "../lib/log.ts";
 import type { MirrorEntry } from "../mirrors.ts";
 import type { Runs } from "../store/mirroring.ts";
@@ -49,7 +50,7 @@ export class Schedule {
     this.#random = parts.random ?? Math.random;
   }
 
-  /** From now on these; what is new among them is looked through for what is missing. */
+  /** From now on these; what is new among them, or not what it was, is looked through for what is missing. */
   follow(entries: readonly MirrorEntry[]): void {
     const now = this.#parts.clock();
     const before = this.#all;
@@ -87,9 +88,10 @@ export class Schedule {
 
   #begin(entry: MirrorEntry, before: ReadonlyMap<string, Scheduled>, now: number): Scheduled {
     const old = before.get(entry.name);
+    const isSame = isDeepStrictEqual(old?.entry, entry);
     const one: Scheduled = {
       ...{ entry, due: undefined, spread: 0, taken: old?.taken, triedAt: old?.triedAt },
-      missingAt: old === undefined ? now + MISSING_AFTER + this.#spreadOf(entry, now) : old.missingAt,
+      missingAt: isSame ? old?.missingAt : now + MISSING_AFTER + this.#spreadOf(entry, now),
     };
     this.#set(one, now);
     // its time has come, and its spread is not over
@@ -120,9 +122,10 @@ export class Schedule {
     const { entry } = one;
     one.taken = one.due;
     const isGoing = this.#parts.runner.going().some((going) => going.entry === entry.name && !going.missingOnly);
-    if (isGoing)
+    if (!isGoing) this.#ask(one, "scheduled");
+    // an interval begins anew when it has ended
+    else if ("cron" in entry.schedule!)
       this.#parts.log.info({ entry: entry.name }, "mirror: a scheduled sync is left out: the one before is still under way");
-    else this.#ask(one, "scheduled");
     one.triedAt = now; // until it has ended: an interval is reckoned from there
     this.#set(one, now);
   }

@@ -95,7 +95,9 @@ export class Standings {
 
 const overdueOf = (entry: string, { runs, warnAfter, knownSince }: Standing, now: number): Overdue | undefined => {
   const since = runs.lastGood?.endedAt;
-  if (warnAfter === undefined || now - (since ?? knownSince) <= warnAfter) return undefined;
+  // what ended in a time to come was told by a clock that was ahead
+  const from = since === undefined || since > now ? knownSince : since;
+  if (warnAfter === undefined || now - from <= warnAfter) return undefined;
   return { entry, since, warnAfter };
 };
 

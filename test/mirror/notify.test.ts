@@ -6,13 +6,15 @@ import type { ChangeMessage, FailureMessage, MirrorMessage } from "../../src/mir
 import { notices } from "../../src/mirror/notify.ts";
 import { digestOf, failed, reportOf, synced } from "./synced.ts";
 
-const setUp = () => {
+const HOUR = 3_600_000;
+
+const setUp = ({ clock = (): number => 0 } = {}) => {
   const messages: MirrorMessage[] = [];
   const lines: { level: string; text: string; [field: string]: unknown }[] = [];
   const at = (level: string) => (fields: object, text: string) => void lines.push({ level, ...fields, text });
   const log = { ...silent, info: at("info"), warn: at("warn"), error: at("error") } as unknown as Logger;
   const counts = new MirrorCounts();
-  const events = notices({ send: (message) => messages.push(message), counts, log });
+  const events = notices({ send: (message) => messages.push(message), counts, clock, log });
   const changes = () => messages.filter(({ event }) => event === "change") as ChangeMessage[];
   const failures = () => messages.filter(({ event }) => event === "failure") as FailureMessage[];
   return { messages, lines, counts, events, changes, failures };
@@ -94,15 +96,15 @@ describe("changes", () => {
 });
 
 describe("failures", () => {
-  it("are told at once, once an entry and run; the log has each, up to a hundred", () => {
+  it("are told at once, once an entry and run; the log has each, up to a hundred, and five that are alike", () => {
     const { events, failures, lines, counts } = setUp();
-    const tags = Array.from({ length: 250 }, (_, nth) => failed(`t${nth}`));
+    const tags = Array.from({ length: 250 }, (_, nth) => failed(`t${nth}`, `${nth}: upstream is away`));
     events.failed(tags[0]!, "1");
     expect(failures()).toMatchObject([
       {
-        ...{ entry: "apps", run: "1", outcome: "failed", code: "UPSTREAM_UNREACHABLE", message: "upstream is away" },
+        ...{ entry: "apps", run: "1", outcome: "failed", code: "UPSTREAM_UNREACHABLE", message: "0: upstream is away" },
         ...{ site: "registry.example", repository: "acme/app", tag: "t0", from: digestOf(1), to: digestOf(2) },
-        text: "Layover mirror apps: registry.example/acme/app:t0 could not be synced (run 1): UPSTREAM_UNREACHABLE: upstream is away",
+        text: "Layover mirror apps: registry.example/acme/app:t0 could not be synced (run 1): UPSTREAM_UNREACHABLE: 0: upstream is away",
       },
     ]);
     for (const tag of tags.slice(1)) events.failed(tag, "1");
@@ -115,7 +117,6 @@ describe("failures", () => {
     events.failed(synced("1", { ...tags[0]!, entry: "others" }), "2");
     expect(failures().map(({ entry, run }) => [entry, run])).toEqual([
       ["apps", "1"],
-      ["apps", "2"],
       ["others", "2"],
     ]);
   });
@@ -128,6 +129,44 @@ describe("failures", () => {
       { ...failure, text: expect.stringContaining("registry.example/acme/* could not be synced") },
     ]);
     expect(lines[0]).toMatchObject({ level: "warn", reference: "registry.example/acme/*", code: "UNSUPPORTED" });
+  });
+
+  it("that go on for days are told daily, and anew when all was well in between", () => {
+    let now = 0;
+    const { events, failures, lines } = setUp({ clock: () => now });
+    const run = (tags = Array.from({ length: 60 }, (_, nth) => failed(`${now / HOUR}-${nth}`))) => {
+      for (const tag of tags) events.failed(tag, String(now));
+      events.ended(reportOf(String(now), tags));
+      return failures().length;
+    };
+    for (; now < 20 * HOUR; now += HOUR) expect(run()).toBe(1);
+    expect(run()).toBe(2);
+    expect(lines.filter(({ text }) => text === "mirror: a tag could not be synced")).toHaveLength(21 * 5);
+    expect(lines.at(-1)).toMatchObject({ failures: 60 });
+    now += HOUR;
+    expect(run([])).toBe(2);
+    now += HOUR;
+    expect(run()).toBe(3);
+    now -= 48 * HOUR; // the clock is put back
+    expect(run()).toBe(4);
+  });
+
+  it("of another tag, digest or reason are told beside those that go on", () => {
+    const { events, failures } = setUp();
+    const stopped = (tag: string, upstream: string) =>
+      synced(tag, { outcome: "stopped", upstream, failure: { reference: tag, code: "DENIED", message: "it ended with 1" } });
+    events.failed(stopped("1", digestOf(2)), "1");
+    events.failed(stopped("1", digestOf(2)), "2");
+    events.failed(stopped("2", digestOf(2)), "2");
+    events.failed(stopped("1", digestOf(3)), "3");
+    events.failed(stopped("1", digestOf(2)), "4");
+    events.failed(failed("1"), "4");
+    expect(failures().map(({ run, code }) => [run, code])).toEqual([
+      ["1", "DENIED"],
+      ["2", "DENIED"],
+      ["3", "DENIED"],
+      ["4", "UPSTREAM_UNREACHABLE"],
+    ]);
   });
 
   it("by a hook say so, with what it said", () => {

@@ -24,7 +24,7 @@ interface Begun {
 }
 
 /** An engine whose syncs end when they are told to, or stopped. */
-const open = (atOnce?: number) => {
+const open = (atOnce?: { all: number; source: number }) => {
   const begun: Begun[] = [];
   const runs: [string, RunFact][] = [];
   const engine = {
@@ -97,7 +97,7 @@ describe("syncs under way", () => {
   });
 
   it("are a few at once; who waits goes before what is scheduled, and that before what is missing after a start", async () => {
-    const { runner, begun, names } = open(1);
+    const { runner, begun, names } = open({ all: 1, source: 1 });
     for (const [name, urgency] of [
       ["first", "start"],
       ["missing", "start"],
@@ -110,6 +110,22 @@ describe("syncs under way", () => {
     await settled();
     for (let i = 0; i < 4; i += 1) await begun[i]!.end();
     expect(names()).toEqual(["missing", "asked", "scheduled", "first"]);
+  });
+
+  it("of a registry that lets nobody ask for hours keep those of no other waiting", async () => {
+    const { runner, begun, names } = open();
+    const from = (site: string) => (_: unknown, i: number) => entryOf(`${site}-${i}`, { source: { site, repo: "acme/app" } });
+    const ask = (entry: MirrorEntry) => runner.ask(entry, WHOLE, "scheduled").keep();
+    Array.from({ length: 5 }, from("hub")).forEach(ask);
+    Array.from({ length: 2 }, from("lab")).forEach(ask);
+    await settled();
+    expect(names()).toEqual(["hub-0", "hub-1", "hub-2", "lab-0", "lab-1"]);
+    for (const site of ["a", "b", "c"]) Array.from({ length: 3 }, from(site)).forEach(ask);
+    await settled();
+    expect(begun).toHaveLength(12);
+    await begun[0]!.end();
+    expect(begun).toHaveLength(13);
+    await runner.close();
   });
 
   it("end when nobody waits any more, unless they were to go on", async () => {
@@ -146,7 +162,7 @@ describe("syncs under way", () => {
   });
 
   it("end when their entry is no more what it was, and with us", async () => {
-    const { runner, begun } = open(2);
+    const { runner, begun } = open({ all: 2, source: 2 });
     const waits = ["stays", "changes", "queued"].map((name) =>
       runner
         .ask(entryOf(name), WHOLE, "asked")

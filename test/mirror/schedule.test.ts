@@ -116,6 +116,17 @@ describe("the schedule", () => {
     await close();
   });
 
+  it("looks for what is missing of an entry that has changed, and of no other", async () => {
+    const [a, b] = [entryOf("a", { schedule: at3 }), entryOf("b", { schedule: at3 })];
+    const { told, schedule, close } = await open([a, b]);
+    await pass(MINUTE);
+    expect(told).toHaveLength(2);
+    schedule.follow([a, { ...b, parallel: 9 }]);
+    await pass(MINUTE);
+    expect(told.slice(2)).toMatchObject([{ name: "b", missingOnly: true }]);
+    await close();
+  });
+
   it("does not begin two hundred at once", async () => {
     let seed = 7;
     const random = () => {
@@ -167,6 +178,11 @@ describe("the schedule", () => {
     expect(told.notes()).toEqual([]);
     vi.setSystemTime(Date.now() + 3 * HOUR);
     expect(told.notes()).toEqual(["mirror: the last good sync of a was 3 h ago"]);
+    vi.setSystemTime(now - 100 * DAY); // it had been ahead
+    await told.follow([]);
+    await told.follow([entryOf("a", { warnAfter: HOUR })]);
+    vi.setSystemTime(Date.now() + 2 * HOUR);
+    expect(told.overdue()).toHaveLength(1);
     expect(schedule.next("a")).toBeUndefined();
     expect(standings.runs("nobody")).toEqual({ last: undefined, lastGood: undefined });
     await close();
