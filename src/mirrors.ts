@@ -99,4 +99,6 @@ export interface MirrorConfig {
   /** Absolute; `undefined`: the entries stand in the configuration itself. */
   readonly file: string | undefined;
   readonly entries: readonly MirrorEntry[];
+  /** It could not be taken up, and that may be so: there are no entries. */
+  readonly isWrong?: true;
 }

@@ -205,8 +205,10 @@ describe("the list of the mirror", () => {
     expect(await names()).toEqual(["app"]);
     writeFileSync(file, yaml("app", "base"));
     await until(async () => (await names()).length === 2);
-    writeFileSync(file, "- { sauce: nothing }\n");
-    await until(async () => (await problem()) !== undefined);
+    for (const wrong of ["", "- { sauce: nothing }\n"]) {
+      writeFileSync(file, wrong);
+      await until(async () => (await problem())?.includes(wrong === "" ? "is empty" : "sauce") === true);
+    }
     expect(await names()).toEqual(["app", "base"]);
     expect((await operations.status({}, quiet)).notes).toEqual([expect.stringContaining("mirror.yaml is not right")]);
     expect((await front.running.condition()).ready).toBe(true);
@@ -215,7 +217,7 @@ describe("the list of the mirror", () => {
     expect(await names()).toEqual(["base"]);
     expect((await operations.status({}, quiet)).notes).toEqual([]);
     renameSync(file, `${file}.away`);
-    await until(async () => (await problem()) !== undefined);
+    await until(async () => (await problem()) === "there is no such file");
     expect(await names()).toEqual(["base"]);
     renameSync(`${file}.away`, file);
     await until(async () => (await problem()) === undefined);

@@ -5,7 +5,7 @@ import { readRoots } from "./ca-roots.ts";
 /** Exit status 1: there is no certificate, or it cannot be written there. */
 export const caExport = async (file: string | undefined, options: { readonly config?: string }): Promise<void> => {
   const { configOrExit } = await import("./config.ts");
-  const config = await configOrExit(options.config);
+  const config = await configOrExit(options.config, { mayListBeWrong: true });
   if (config === undefined) return;
   const roots = await readRoots(config.ca.certificate);
   if (typeof roots === "string") return fail(`${config.ca.certificate}: ${roots}`);

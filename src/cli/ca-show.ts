@@ -29,7 +29,7 @@ interface Shown {
 /** Exit status 1: there is no certificate that can be read. */
 export const caShow = async (options: { readonly config?: string; readonly json?: boolean }): Promise<void> => {
   const { configOrExit } = await import("./config.ts");
-  const config = await configOrExit(options.config);
+  const config = await configOrExit(options.config, { mayListBeWrong: true });
   if (config === undefined) return;
   const anchors = await readPublic(config.ca.certificate);
   if (typeof anchors === "string") {

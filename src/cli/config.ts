@@ -39,12 +39,12 @@ const show = async (file: string | undefined): Promise<void> => {
 
 /**
  * The configuration, its warnings printed on stderr. When it is wrong its problems are printed there instead, the exit
- * status becomes 2, and there is none. What every command begins with.
+ * status becomes 2, and there is none. What every command begins with. Who only asks a server `mayListBeWrong`.
  */
-export const configOrExit = async (file: string | undefined): Promise<Config | undefined> => {
+export const configOrExit = async (file: string | undefined, { mayListBeWrong = false } = {}): Promise<Config | undefined> => {
   const { ConfigError, loadConfig } = await import("../config/load.ts");
   try {
-    const config = await loadConfig({ file, env: process.env, cwd: process.cwd() });
+    const config = await loadConfig({ file, env: process.env, cwd: process.cwd(), mayListBeWrong });
     for (const warning of config.warnings) process.stderr.write(`warning: ${warning}\n`);
     return config;
   } catch (error) {

@@ -38,7 +38,7 @@ export const doctorCommand = (program: Command): void => {
     .option("--json", "for programs")
     .action(async (options: Options) => {
       const { configOrExit } = await import("./config.ts");
-      const config = await configOrExit(options.config);
+      const config = await configOrExit(options.config, { mayListBeWrong: true });
       if (config === undefined) return;
       const findings = await (options.from === "client" ? examineFrom(config, options) : examine(config));
       const counts = options.strict === true ? ["fail", "warn"] : ["fail"];

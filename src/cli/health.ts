@@ -11,7 +11,7 @@ export const healthCommand = (program: Command): void => {
     .option("-c, --config <file>", "default: LAYOVER_CONFIG, else ./layover.yaml")
     .action(async (options: { config?: string }) => {
       const { configOrExit } = await import("./config.ts");
-      const config = await configOrExit(options.config);
+      const config = await configOrExit(options.config, { mayListBeWrong: true });
       if (config === undefined) return;
       const { healthOf } = await import("./health-problems.ts");
       const { problems, notes } = await healthOf(config);

@@ -90,7 +90,7 @@ const reach = async <N extends keyof Asked>(
   const named = await namedServer(options);
   if (named !== undefined) return remote(named);
   const { configOrExit } = await import("./config.ts");
-  const config = await configOrExit(options.config);
+  const config = await configOrExit(options.config, { mayListBeWrong: true });
   if (config === undefined) return undefined;
   const own = await ownServer(config, options);
   if (own !== undefined && (await isThere(own, signal, within))) return remote(own);
@@ -99,6 +99,8 @@ const reach = async <N extends keyof Asked>(
       own === undefined ? "it has no admin listener (listen.admin), or has never run" : `nothing listens at ${own.url.origin}`;
     throw new Failure(3, `no Layover runs here that could be asked: ${why}`);
   }
+  if (config.mirror.isWrong === true)
+    throw new Failure(2, "the list of what is mirrored is not right, and no Layover runs here that goes by the one from before");
   return alone(config).catch(async (error: unknown) => {
     const { StoreInUse } = await import("../store/unusable.ts");
     if (!(error instanceof StoreInUse)) throw error;

@@ -59,7 +59,7 @@ const run = async (name: string, options: Options): Promise<void> => {
       return;
     }
     const { configOrExit } = await import("./config.ts");
-    const config = await configOrExit(options.config);
+    const config = await configOrExit(options.config, { mayListBeWrong: true });
     if (config === undefined) return;
     const { plan, setup } = name === "service" ? await ofService(config, options) : await ofClient(name, config, options);
     const script = scriptOf(unitName(name, options), plan, setup);

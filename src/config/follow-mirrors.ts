@@ -2,6 +2,7 @@
 // before goes on, and says so.
 import { stat } from "node:fs/promises";
 import type { Logger } from "../lib/log.ts";
+import { whyUnread } from "../lib/text-file.ts";
 import type { MirrorConfig, MirrorEntry } from "../mirrors.ts";
 import { mirrorApart } from "./apart.ts";
 import type { Config } from "./config.ts";
@@ -48,7 +49,7 @@ export const followMirrors = (given: MirrorConfig, options: FollowOptions): Foll
     changed(next);
   };
   const refuse = (error: unknown): void => {
-    const why = (error instanceof Error ? error.message : String(error)).slice(0, MOST_TOLD);
+    const why = (error instanceof ConfigError ? error.message : whyUnread(error)).slice(0, MOST_TOLD);
     if (why !== problem) log.warn({ file, why }, "mirror: the list was changed and is not right: the one from before goes on");
     problem = why;
   };

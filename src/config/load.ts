@@ -46,6 +46,7 @@ export const loadConfig = async (lookup: Lookup): Promise<Config> => {
     ...config,
     warnings: [
       ...source.warnings,
+      ...config.warnings,
       ...overlay.warnings,
       ...literalSecrets(source),
       ...oddSites(all, config.mirror),
@@ -81,9 +82,11 @@ const effective = async (given: Settings, source: Source, problems: Problem[], l
     report(problem);
   }
   const excluded = [...merged.excluded, ...namesBelow(wildcards, [...names, ...passthrough])];
+  const warnings: string[] = [];
+  const listWrong = lookup.mayListBeWrong === true ? ({ text }: Problem) => void warnings.push(text) : report;
   return {
     file: source.file,
-    warnings: [],
+    warnings,
     listen,
     names,
     ...answersOf(given, report),
@@ -102,7 +105,7 @@ const effective = async (given: Settings, source: Source, problems: Problem[], l
     sites,
     wildcards,
     excluded,
-    mirror: await mirrorOf(given.mirror, siteTable(sites, { wildcards, excluded }), files, lookup, report),
+    mirror: await mirrorOf(given.mirror, siteTable(sites, { wildcards, excluded }), files, lookup, { report, listWrong }),
     notify: await notifyOf(given.notify ?? [], files, report),
   };
 };
@@ -114,7 +117,7 @@ const mirrorOf = async (
   sites: Sites,
   files: Files,
   { env, cwd }: Lookup,
-  report: Report,
+  { report, listWrong }: { readonly report: Report; readonly listWrong: Report },
 ): Promise<MirrorConfig> => {
   if (given === undefined) return { file: undefined, entries: [] };
   if (typeof given !== "string") return { file: undefined, entries: entriesOf(given, sites, ["mirror"], report) };
@@ -122,8 +125,8 @@ const mirrorOf = async (
     return await readMirrorFile(files.path(given), { sites, env, cwd });
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    for (const text of error.problems) report({ path: ["mirror"], text, isPlaced: true });
-    return { file: files.path(given), entries: [] };
+    for (const text of error.problems) listWrong({ path: ["mirror"], text, isPlaced: true });
+    return { file: files.path(given), entries: [], isWrong: true };
   }
 };
 

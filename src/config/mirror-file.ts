@@ -22,7 +22,10 @@ export interface MirrorFileLookup {
 export const readMirrorFile = async (path: string, { sites, env, cwd }: MirrorFileLookup): Promise<MirrorConfig> => {
   const file = resolve(cwd, path);
   const name = nameFrom(cwd, file);
-  const { tree, where, offset } = parseTree(name, await textOf(file, name));
+  const text = await textOf(file, name);
+  // somebody is about to write it, or the disk was full: nothing is let go for that
+  if (text.trim() === "") throw new ConfigError([`${name}: is empty: a list without entries is written []`]);
+  const { tree, where, offset } = parseTree(name, text);
   const fail = (problems: readonly Problem[]) => {
     const inOrder = problems.toSorted((a, b) => offset(a.path) - offset(b.path));
     const lines = inOrder.map(

@@ -29,6 +29,8 @@ export interface Lookup {
   readonly file?: string | undefined;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
+  /** What is wrong with the mirror's list, where that is a file of its own, is a warning: a server goes on with the one from before. */
+  readonly mayListBeWrong?: boolean;
 }
 
 /** Throws ConfigError when a file that was named is not there, cannot be read, or is not YAML. */

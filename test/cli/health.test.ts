@@ -41,6 +41,11 @@ describe("health", () => {
     expect(await health(await frontEnd(200, "{}"), await dns())).toEqual({ code: 0, stdout: "", stderr: "" });
   });
 
+  it("is of what runs: a list of the mirror that is wrong just now makes nobody ill", async () => {
+    const found = await health(await frontEnd(200, "{}"), await dns(), { LAYOVER_MIRROR: "absent.yaml" });
+    expect(found).toEqual({ code: 0, stdout: "", stderr: "warning: absent.yaml: there is no such file\n" });
+  });
+
   it("says what is wrong with the front end", async () => {
     const http = await frontEnd(503, '{"ready":false}\n');
     const { code, stderr } = await health(http, "[]");

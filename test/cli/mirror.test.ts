@@ -1,10 +1,11 @@
 // `layover mirror` as a user or a CI job runs it: its tables and its exit statuses, against a server that runs.
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { urlOf } from "../admin/asking.ts";
 import { hold, status } from "../faults/behaviours.ts";
 import { type FaultUpstream, faultUpstream } from "../faults/upstream.ts";
-import { Front, HOST } from "../front.ts";
+import { Front, freePort, HOST } from "../front.ts";
 import { emptyFolder, layover, type Outcome } from "./command.ts";
 
 type Run = (...args: string[]) => Promise<Outcome>;
@@ -105,5 +106,24 @@ describe("mirror", () => {
     await front.stop();
     const told = await layover(["mirror", "status", "-c", join(front.folder, "layover.yaml")], front.folder);
     expect(told).toMatchObject({ code: 0, stdout: expect.stringMatching(/^base +by command .* 1 done/m) });
+  });
+
+  it("asks the server whose list has become wrong, and the store alone only with one that is right", async () => {
+    const upstream = await faultUpstream();
+    const front = new Front(upstream.url.origin, {});
+    const files = { "mirror.yaml": `- ${HOST}/acme/app\n`.replace("- ", "- source: ") };
+    await front.start({ listen: { admin: `127.0.0.1:${await freePort()}` }, files, more: { mirror: "./mirror.yaml" } });
+    writeFileSync(join(front.folder, "mirror.yaml"), "");
+    const status = () => layover(["mirror", "status"], front.folder);
+    const warning = "warning: mirror.yaml: is empty: a list without entries is written []\n";
+    expect(await status()).toMatchObject({ code: 0, stdout: expect.stringContaining(`${HOST}/acme/app`), stderr: warning });
+    expect(await layover(["status"], front.folder)).toMatchObject({ code: 0, stderr: warning });
+    await front.stop();
+    const alone = await status();
+    expect(alone).toMatchObject({
+      code: 2,
+      stdout: "",
+      stderr: expect.stringMatching(/^warning: .*\nlayover: the list .* is not right/),
+    });
   });
 });
