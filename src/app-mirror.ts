@@ -16,6 +16,8 @@ import type { MirrorEvents } from "./mirror/outcome.ts";
 import { type Going, Runner } from "./mirror/runner.ts";
 import { Schedule } from "./mirror/schedule.ts";
 import { Standings } from "./mirror/standing.ts";
+import { Uncovered } from "./mirror/uncovered.ts";
+import type { Covers } from "./mirrors/covers.ts";
 import type { LiveMirrors } from "./mirrors/live.ts";
 import type { MirrorEntry } from "./mirrors.ts";
 import { OciError } from "./oci/error.ts";
@@ -48,7 +50,18 @@ export const openMirror = (config: Config, parts: MirrorEndParts): MirrorEnd => 
   const standings = new Standings({ mirroring: facts.mirroring, clock, log });
   const runner = new Runner({ engine, ended: (entry, run) => standings.ended(entry, run), clock, log });
   const runs = (entry: string) => standings.runs(entry);
-  const schedule = new Schedule({ runner, runs, looked: () => standings.tell(), clock, log });
+  const covers: Covers = (...name) => live.covers(...name);
+  const uncovered = new Uncovered({
+    count: () => engine.countUncovered(covers),
+    letGo: () => engine.letGoUncovered(covers),
+    now: () => performance.now(),
+    log,
+  });
+  const looked = (): void => {
+    standings.tell();
+    if (uncovered.isDue) next(() => uncovered.look());
+  };
+  const schedule = new Schedule({ runner, runs, looked, clock, log });
 
   /** What is no more what it was is ended first: it would write what is let go then. */
   const takeUp = async (entries: readonly MirrorEntry[]): Promise<void> => {
@@ -56,15 +69,17 @@ export const openMirror = (config: Config, parts: MirrorEndParts): MirrorEnd => 
     await standings.follow(entries);
     schedule.follow(entries);
     notices.counts.keepOnly(entries.map(({ name }) => name));
-    const count = await engine.letGoUncovered(entries);
-    if (count > 0) log.info({ tags: count }, "mirror: what no entry covers any more may make way again");
+    await uncovered.follow(entries);
   };
   let taken = Promise.resolve();
+  const next = (work: () => Promise<void>): void => {
+    taken = taken
+      .then(work)
+      .catch((error: unknown) => log.error({ err: String(error) }, "mirror: the list could not be taken up"));
+  };
   const changed = (entries: readonly MirrorEntry[]): void => {
     if (entries !== live.entries) live.take(entries);
-    taken = taken
-      .then(() => takeUp(entries))
-      .catch((error: unknown) => log.error({ err: String(error) }, "mirror: the list could not be taken up"));
+    next(() => takeUp(entries));
   };
   changed(live.entries);
   const list = followMirrors(config.mirror, { sites: config, changed, clock, log });

@@ -2,6 +2,7 @@
 // storage of its own and no schedule; whoever calls it sees to it that an entry is synced by one at a time, though two at once do no harm.
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/log.ts";
+import type { Covers } from "../mirrors/covers.ts";
 import type { HookCommand, MirrorEntry } from "../mirrors.ts";
 import type { CatalogQuery } from "../oci/hosted.ts";
 import type { Context, Listing, Registry } from "../oci/registry.ts";
@@ -14,7 +15,7 @@ import { isoOf } from "./find.ts";
 import type { HookAbout, HookEnd } from "./hook.ts";
 import type { EntryPlan, EntryReport, FailedPart, MirrorEvents, SyncProgress } from "./outcome.ts";
 import { asJson, planOf } from "./plan.ts";
-import { letGoUncovered } from "./retention.ts";
+import { countUncovered, type LetGone, letGoUncovered } from "./retention.ts";
 import { type Run, runOf } from "./run.ts";
 import { syncEntry } from "./sync.ts";
 import type { Target } from "./target.ts";
@@ -39,8 +40,10 @@ export interface MirrorEngine {
   check(entry: MirrorEntry, call: EngineCall): Promise<EntryPlan>;
   /** Failures are in the report, which is also told to `events`. Writes no RunFact: that is its caller's. */
   sync(entry: MirrorEntry, call: SyncCall): Promise<EntryReport>;
-  /** What is kept for tags that none of the entries covers any more may make way again. Of how many tags. */
-  letGoUncovered(entries: readonly MirrorEntry[]): Promise<number>;
+  /** Tags that something is kept for, and that no entry writes any more. */
+  countUncovered(writer: Covers): Promise<number>;
+  /** Lets go of what is kept for these, and of their backup names. */
+  letGoUncovered(writer: Covers): Promise<LetGone>;
 }
 
 /** Where an entry is read: its site as the sync may ask it. Context's credential is left out: whose question it is is settled here. */
@@ -89,10 +92,19 @@ export const mirrorEngine = (parts: EngineParts): MirrorEngine => ({
     parts.events.ended(report);
     return report;
   },
-  letGoUncovered: (entries) => letGoUncovered(parts.facts, entries),
+  countUncovered: (writer) => countUncovered(parts.facts, writer),
+  letGoUncovered: (writer) => letGoUncovered({ ...parts, targetOf: (site) => siteLeft(parts, site) }, writer),
 });
 
 const NOTHING = { isGood: false, tags: [], expired: [], fetched: 0 } as const;
+
+const siteLeft = ({ targetOf }: EngineParts, site: string): Target | undefined => {
+  try {
+    return targetOf(site);
+  } catch {
+    return undefined;
+  }
+};
 
 type Attempt = { readonly run: Run; readonly failure?: undefined } | { readonly failure: FailedPart };
 

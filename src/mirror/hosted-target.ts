@@ -88,7 +88,7 @@ export const hostedTarget = (parts: HostedTargetParts): Target => {
         if (await hasManifest(repo, to.digest)) return tags.backup(repo, tag, to, ctx);
         throw new OciError("MANIFEST_UNKNOWN", `${to.digest} is not in ${repo} any more: it gets no backup name`);
       }),
-    letGo: (repo, digests) => inTurn(repo, () => letGoOf(local, repo, digests)),
+    letGo: (repo, digests) => inTurn(repo, () => letGoOf(local, repo, digests, clock())),
   };
 };
 

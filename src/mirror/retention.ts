@@ -1,14 +1,18 @@
 // How much of what was replaced is kept: by count, newest first, and by age. Pure, and what is done by it.
 
+import type { Clock } from "../lib/clock.ts";
 import { mayBeBackupOf } from "../mirrors/backup.ts";
-import { writes } from "../mirrors/covers.ts";
+import type { Covers } from "../mirrors/covers.ts";
 import type { MirrorEntry } from "../mirrors.ts";
 import type { Digest } from "../oci/digest.ts";
+import { ownContext } from "../oci/own-context.ts";
+import type { Tag } from "../oci/reference.ts";
 import type { FactStore, TagKey, TagMove } from "../store/facts.ts";
 import { everyRow } from "../store/inventory.ts";
 import type { KeptRoot } from "../store/mirroring.ts";
 import type { TagName } from "./outcome.ts";
 import { nameOf, type Run } from "./run.ts";
+import type { Target } from "./target.ts";
 
 /** Moves that are looked back on. */
 const HISTORY = 2_000;
@@ -64,8 +68,8 @@ const removeBackups = async (run: Run, key: TagKey, root: Digest): Promise<TagNa
   const { facts } = run.parts;
   const isIts = mayBeBackupOf(run.entry.backup, key.tag);
   const removed: TagName[] = [];
-  for (const other of await facts.inventory.tagsOf(root, { limit: PAGE })) {
-    if (other.site !== key.site || other.repo !== key.repo || other.tag === key.tag || !isIts(other.tag)) continue;
+  for (const other of await tagsHere(facts, key, root)) {
+    if (!isIts(other.tag)) continue;
     if ((await facts.tag(other))?.hold?.kind !== "backup") continue;
     await run.target.removeBackup(other.repo, other.tag, run.context());
     removed.push(nameOf(other));
@@ -73,15 +77,59 @@ const removeBackups = async (run: Run, key: TagKey, root: Digest): Promise<TagNa
   return removed;
 };
 
-/** Of tags that no entry writes any more, as many as there are. Their names, and those of their backups, stay what they are. */
-export const letGoUncovered = async (facts: FactStore, entries: readonly MirrorEntry[]): Promise<number> => {
-  const { mirroring } = facts;
-  const writer = writes(entries);
-  let count = 0;
-  for await (const key of everyRow<TagKey>((page) => mirroring.keptTags(page))) {
-    if (writer(key.site, key.repo, key.tag) !== undefined) continue;
-    for (const { root } of await mirroring.kept(key)) await mirroring.letGo(key, root);
-    count += 1;
+/** `names`: of backups that went. */
+export interface LetGone {
+  readonly tags: number;
+  readonly names: number;
+}
+
+/**
+ * For tags that no entry writes any more nothing is kept, and their backup names go: of a hosted site what only they needed as well. The tags
+ * themselves stay what they are.
+ */
+export const letGoUncovered = async (parts: RetentionParts, writer: Covers): Promise<LetGone> => {
+  const { facts, targetOf, clock } = parts;
+  let [tags, names] = [0, 0];
+  for await (const key of uncovered(facts, writer)) {
+    for (const { root, digests } of await facts.mirroring.kept(key)) {
+      for (const name of await backupsOf(facts, writer, key, root)) if (await facts.expireTag(name, clock())) names += 1;
+      await facts.mirroring.letGo(key, root);
+      await targetOf(key.site)?.letGo?.(key.repo, digests, ownContext("mirror", new AbortController().signal));
+    }
+    tags += 1;
   }
+  return { tags, names };
+};
+
+/** As many as there are. */
+export const countUncovered = async (facts: FactStore, writer: Covers): Promise<number> => {
+  let count = 0;
+  for await (const _ of uncovered(facts, writer)) count += 1;
   return count;
+};
+
+export interface RetentionParts {
+  readonly facts: FactStore;
+  /** `undefined`: it is no site any more. */
+  readonly targetOf: (site: string) => Pick<Target, "letGo"> | undefined;
+  readonly clock: Clock;
+}
+
+async function* uncovered({ mirroring }: FactStore, writer: Covers): AsyncGenerator<TagKey> {
+  for await (const key of everyRow<TagKey>((page) => mirroring.keptTags(page)))
+    if (writer(key.site, key.repo, key.tag) === undefined) yield key;
+}
+
+/** None where another tag that is covered has stood for the same: they may be its. */
+const backupsOf = async (facts: FactStore, writer: Covers, key: TagKey, root: Digest): Promise<TagKey[]> => {
+  const { site, repo } = key;
+  const others = await facts.mirroring.keptFor({ site, repo, digest: root });
+  if (others.some(({ tag }) => writer(site, repo, tag) !== undefined)) return [];
+  return tagsHere(facts, key, root);
+};
+
+/** The others of its repository that stand for it. */
+const tagsHere = async ({ inventory }: FactStore, { site, repo, tag }: TagKey, root: Digest): Promise<TagKey[]> => {
+  const page = await inventory.tagsOf(root, { after: { site, repo, tag: "" as Tag }, limit: PAGE });
+  return page.filter((other) => other.site === site && other.repo === repo && other.tag !== tag);
 };

@@ -2,6 +2,7 @@
 import { describe, expect, it } from "vitest";
 import type { EngineParts } from "../../src/mirror/engine.ts";
 import type { HookAbout } from "../../src/mirror/hook.ts";
+import { writes } from "../../src/mirrors/covers.ts";
 import type { Digest } from "../../src/oci/digest.ts";
 import { entryOf, REPO, tagsOnly } from "./entry.ts";
 import { mirrored, outcomes } from "./mirrored.ts";
@@ -242,8 +243,9 @@ describe("a selection", () => {
     expect(outcomes(gone.tags)).toEqual(["1.3.0 same skipped", "1.1.0 incomplete done", "1.2.0 gone skipped"]);
     expect(gone.isGood).toBe(true);
     expect(await world.tagOf("1.2.0")).toBeDefined();
-    expect(await world.engine.letGoUncovered([entry])).toBe(0);
-    expect(await world.engine.letGoUncovered([])).toBe(3);
+    expect(await world.engine.letGoUncovered(writes([entry]))).toEqual({ tags: 0, names: 0 });
+    expect(await world.engine.countUncovered(writes([]))).toBe(3);
+    expect(await world.engine.letGoUncovered(writes([]))).toEqual({ tags: 3, names: 0 });
     expect(await world.facts.mirroring.keptTags({ limit: 9 })).toEqual([]);
   });
 
@@ -262,7 +264,7 @@ describe("a selection", () => {
     expect(await checked()).toBe(before + DAY);
     // a write that has gone by since is not forgotten by a question from before it
     world.pass(DAY);
-    world.upstream.fault(/manifests\/v1/, async () => void (await world.facts.raiseTag(world.keyOf("v1"))), 1);
+    world.upstream.fault(/manifests\/v1/, () => void world.facts.raiseTag(world.keyOf("v1")), 1);
     await world.sync();
     expect(await world.facts.tag(world.keyOf("v1"))).toMatchObject({ checkedAt: before + DAY, doubted: true });
   });
