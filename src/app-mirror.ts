@@ -40,6 +40,8 @@ export interface MirrorEnd {
   figures(): MirrorFigures;
   /** What is wrong, for people. */
   readonly notes: () => string[];
+  /** The same for everybody: it names nothing. */
+  readonly hints: () => string[];
   close(): Promise<void>;
 }
 
@@ -108,6 +110,7 @@ export const openMirror = (config: Config, parts: MirrorEndParts): MirrorEnd => 
     work: () => runner.going().flatMap(workOf),
     figures,
     notes: () => [...listProblem(), ...standings.notes()],
+    hints: () => hintsOf(list.problem !== undefined, overdueNow().size),
     async close() {
       list.close();
       schedule.close();
@@ -137,6 +140,12 @@ const engineOf = ({ sites, doors, ...parts }: MirrorEndParts, events: MirrorEven
 
 const listStatus = ({ file, readAt, problem }: FollowedMirrors): MirrorStatusAnswer["list"] =>
   file === undefined ? undefined : { file, readAt: isoOf(readAt), ...(problem !== undefined && { problem }) };
+
+const hintsOf = (isListWrong: boolean, overdue: number): string[] => [
+  ...(isListWrong ? [`mirror: its list is not right, and the one from before goes on${SEE_STATUS}`] : []),
+  ...(overdue > 0 ? [`mirror: ${overdue} without a good sync for too long${SEE_STATUS}`] : []),
+];
+const SEE_STATUS = " (`layover mirror status`)";
 
 /** What waits for its turn is no work yet. */
 const workOf = ({ entry, startedAt, progress }: Going): WorkEntry[] =>

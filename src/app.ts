@@ -84,15 +84,17 @@ export const frontEnd = async (config: Config, log: Logger): Promise<FrontEnd> =
   let draining = false;
   let lastAsked = Number.NEGATIVE_INFINITY;
   const bypass = await Bypass.open({ data: folder, clock, log });
-  const now = () =>
+  const now = (mirrorNotes: () => readonly string[]) =>
     condition({
       ...{ blobs, facts },
       isFull: () => kept.disk.room.isFull,
       isDraining: () => draining,
       bypass: () => bypass.look(),
       canSign: ca.canSign,
-      more: () => [...ca.notes(), ...mirror.notes()],
+      more: () => [...ca.notes(), ...mirrorNotes()],
     });
+  // what is mirrored is for those who look after it
+  const toAll = () => now(mirror.hints);
 
   const setupPages = setupKit(config, ca);
   const ownPages = async (exchange: Exchange): Promise<void> => {
@@ -102,7 +104,7 @@ export const frontEnd = async (config: Config, log: Logger): Promise<FrontEnd> =
     note.isProbe = isProbe(path);
     const { bundle: caBundle, fingerprints } = ca;
     const setup = () => setupPages(exchange);
-    const parts = { condition: now, caBundle, fingerprints, names, own: config.names, setup };
+    const parts = { condition: toAll, caBundle, fingerprints, names, own: config.names, setup };
     sendPage(res, await ownPage(parts, method, path, originOf(exchange)));
   };
   const answering = dispatcher({
@@ -140,7 +142,7 @@ export const frontEnd = async (config: Config, log: Logger): Promise<FrontEnd> =
       flights: flying,
       doors,
       version: VERSION,
-      condition: now,
+      condition: () => now(mirror.notes),
       bypass,
       mirror,
       mirrored: live,
@@ -167,7 +169,7 @@ export const frontEnd = async (config: Config, log: Logger): Promise<FrontEnd> =
     },
     ca: ca.bundle,
     isBypassed: () => bypass.standing !== undefined,
-    condition: now,
+    condition: toAll,
     lastAsked: () => lastAsked,
     depart: () => {
       draining = true;

@@ -196,6 +196,32 @@ describe("the mirror of a server", () => {
 });
 
 describe("the list of the mirror", () => {
+  it("puts right with the next sync what an import has moved", async () => {
+    const { upstream, operations, front } = await serve([APP]);
+    const [one, two] = ["v1", "v2"].map((tag) => upstream.content.seed({ repo: "acme/app", tag }).top.digest);
+    await operations.mirrorSync({}, quiet);
+    const moved = await operations.importTag({ reference: `${HOST}/acme/app:v1`, digest: two! }, quiet);
+    expect(moved).toMatchObject({ outcome: "moved", before: one });
+    expect(await digestAt(front)).toBe(two);
+    await operations.mirrorSync({}, quiet);
+    expect(await digestAt(front)).toBe(one);
+  });
+
+  it("that is late, or wrong, is named to nobody but who has the token", async () => {
+    const { front, operations } = await serve("./mirror.json", {
+      "mirror.json": JSON.stringify([{ source: `${HOST}/secret/app`, tags: ["v1"], warnAfter: "1s" }]),
+    });
+    const notes = async () => (await operations.status({}, quiet)).notes.join("\n");
+    await until(async () => (await notes()).includes("secret/app"));
+    writeFileSync(join(front.folder, "mirror.json"), "[");
+    await until(async () => (await notes()).includes("mirror.json"));
+    for (const path of ["/readyz", "/"]) {
+      const { body } = await front.page(path);
+      expect(body.toString()).toMatch(/list is not right.*1 without a good sync for too long/s);
+      expect(body.toString()).not.toMatch(/secret|mirror\.json/);
+    }
+  });
+
   it("is followed, and a wrong one changes nothing but what is told of it", async () => {
     const yaml = (...names: string[]) => names.map((name) => `- { name: ${name}, source: ${HOST}/acme/${name} }\n`).join("");
     const { front, operations } = await serve("./mirror.yaml", { "mirror.yaml": yaml("app") });
