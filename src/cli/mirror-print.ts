@@ -83,10 +83,11 @@ const endLines = ({ entry, run, joined, state, report, why = "" }: MirrorSynced)
     countBy(tags, ({ outcome, change }) => (outcome === "skipped" ? change : outcome)),
     tags.length,
   );
+  const isNothing = tags.length === 0 && failures.length > 0;
   const gone = expired.length === 0 ? "" : `, ${expired.length} backups expired`;
   return [
     ...failures.map((one) => failureLine(entry, one)),
-    `${entry}: ${counts}${gone}; ${about(fetched)} fetched (${under})\n`,
+    `${entry}: ${isNothing ? "failed" : counts}${gone}; ${about(fetched)} fetched (${under})\n`,
   ];
 };
 

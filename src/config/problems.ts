@@ -31,9 +31,18 @@ export const problemsOf = (issues: readonly Issue[], tree: unknown, base: KeyPat
     return [{ path, text: describe(issue, path, valueAt(tree, path)) }];
   });
 
+/** What regsync, and cron's friends, call what is called otherwise here. */
+const CALLED_ELSEWHERE = new Map([
+  ["allow", "only"],
+  ["deny", "except"],
+  ["semverRange", "semver"],
+  ["cron", "schedule"],
+  ["image", "source"],
+]);
+
 const unknownKey = (path: KeyPath, key: string, known: readonly string[]): Problem => ({
   path: [...path, key],
-  text: `unknown key${didYouMean(key, known)}`,
+  text: `unknown key${didYouMean(known.find((one) => one === CALLED_ELSEWHERE.get(key)) ?? key, known)}`,
 });
 
 /** Of a union's members, the one that got furthest: a wrong type right here says that it was not meant. */

@@ -209,6 +209,9 @@ describe("what makes no sense is refused", () => {
     ["{ source: ghcr.io/a/b, hooks: { pre: [] } }", "0.hooks.pre", "expected a command"],
     ["{ source: ghcr.io/a/b, name: -x }", "0.name", "begins with no hyphen"],
     ["{ source: ghcr.io/a/b, tag: v1 }", "0.tag", "unknown key; did you mean tags?"],
+    ["{ source: ghcr.io/a/b, tags: { allow: [v1] } }", "0.tags.allow", "unknown key; did you mean only?"],
+    ["{ source: ghcr.io/a/b, tags: { semverRange: '>=1' } }", "0.tags.semverRange", "unknown key; did you mean semver?"],
+    ["{ source: ghcr.io/a/b, allow: [v1] }", "0.allow", "unknown key"],
   ])("%s", async (entry, key, message) => {
     const found = await problems(yamlOf(entry));
     expect(found.filter((problem) => problem.includes(message) && problem.includes(` mirror.${key}: `))).toHaveLength(1);
