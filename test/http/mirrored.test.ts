@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { parseDigest } from "../../src/oci/digest.ts";
 import type { Repository } from "../../src/oci/reference.ts";
 import { status } from "../faults/behaviours.ts";
-import { OCI_INDEX, OCI_MANIFEST } from "../faults/content.ts";
+import { type Image, OCI_INDEX, OCI_MANIFEST } from "../faults/content.ts";
 import { ACCEPT, entryOf, mirroredSite, only, PRIVATE, REPO } from "./mirrored-site.ts";
 import { OWN, SITE } from "./site-door.ts";
 
@@ -243,16 +243,23 @@ describe("with onMissing: refuse", () => {
     }
   });
 
-  it("gives nothing else, though upstream refuses each question and gives what it is about", async () => {
-    const { seed, sync, ask, upstream } = await mirroredSite(REFUSE);
-    const held = seed("v1");
-    await sync();
-    const missing = seed("v2");
-    upstream.fault(({ method }) => method === "HEAD", status(403));
-    const things = ["manifests/v2", `manifests/${missing.top.digest}`, `blobs/${missing.config.digest}`];
-    for (const path of things) expect([path, (await ask(path)).status]).toEqual([path, 403]);
-    expect((await ask(`manifests/${held.top.digest}`)).status).toBe(200);
-  });
+  // each by itself: a yes would be a right to the next one
+  it.each([
+    ["a tag", () => "manifests/v2"],
+    ["a manifest", ({ top }) => `manifests/${top.digest}`],
+    ["a blob", ({ config }) => `blobs/${config.digest}`],
+  ] satisfies [string, (missing: Image) => string][])(
+    "gives not %s, though upstream refuses the question, and gives it",
+    async (_, path) => {
+      const { seed, sync, ask, upstream } = await mirroredSite(REFUSE);
+      seed("v1");
+      await sync();
+      const missing = seed("v2");
+      upstream.fault(({ method }) => method === "HEAD", status(403));
+      const answer = await ask(path(missing));
+      expect([answer.status, messageOf(answer)]).toEqual([403, expect.stringContaining("is not in this mirror")]);
+    },
+  );
 
   it("gives nothing while its store fails, and takes upstream in its place where all else is cached", async () => {
     for (const [onMissing, expected] of [
