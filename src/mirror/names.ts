@@ -6,6 +6,8 @@ import type { Listing } from "../oci/registry.ts";
 /** More than any repository has. */
 const MAX_NAMES = 1_000_000;
 const MAX_PAGES = 50_000;
+/** No tag and no repository has more (distribution-spec): what is longer is no name, and is not remembered. */
+const MAX_NAME = 255;
 /** Pages in a row that bring no name that was not there before. */
 const MAX_BARREN = 3;
 /** What registries take without complaint (distribution-spec, "Listing tags"). */
@@ -59,5 +61,5 @@ const pageOf = (next: string): NamePage => {
 
 const namesIn = ({ bytes }: Listing, field: string): string[] => {
   const names = parseObject(bytes)?.[field];
-  return Array.isArray(names) ? names.filter((name): name is string => typeof name === "string") : [];
+  return Array.isArray(names) ? names.filter((name): name is string => typeof name === "string" && name.length <= MAX_NAME) : [];
 };

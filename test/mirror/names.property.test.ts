@@ -59,3 +59,19 @@ it("asks without a page's size where none is taken, and gives on every other fai
   expect(asked).toEqual([{ n: 1_000 }, {}]);
   await expect(everyName("tags", () => Promise.reject(new OciError("DENIED", "no")))).rejects.toThrow("no");
 });
+
+it("remembers nothing that is no name, and ends where nothing else comes", async () => {
+  let asked = 0;
+  const endless = everyName("repositories", async () => {
+    asked += 1;
+    return page(
+      { repositories: Array.from({ length: 50 }, (_, n) => `${asked}/${n}/${"x".repeat(10_000)}`) },
+      `/v2/_catalog?last=${asked}`,
+    );
+  });
+  await expect(endless).rejects.toMatchObject({
+    code: "UPSTREAM_INVALID",
+    message: expect.stringContaining("0 of them") as string,
+  });
+  expect(asked).toBeLessThan(10);
+});
