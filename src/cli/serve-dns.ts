@@ -11,7 +11,9 @@ export const serveDns = async (file: string | undefined): Promise<void> => {
   staySmall();
   const end = ending();
   const { loadApart } = await import("../config/apart.ts");
-  const prepared = await prepare(loadApart(file, end.begun));
+  // names do not depend on what is mirrored
+  const load = () => loadApart(file, end.begun, { mayListBeWrong: true });
+  const prepared = await prepare(load());
   if (prepared === undefined) process.exit(0);
   const { config, log } = prepared;
   const { dnsEnd } = await import("../app-dns.ts");
@@ -23,7 +25,7 @@ export const serveDns = async (file: string | undefined): Promise<void> => {
   log.info({ dns: dns.addresses, watches: fronts.places }, "dns");
   for (const warning of config.warnings) log.warn(warning);
   onReload(end, log, async () => {
-    const changed = await loadApart(file, end.begun);
+    const changed = await load();
     if (changed === undefined) return;
     fronts = await follow(dns, fronts, changed, log);
   });

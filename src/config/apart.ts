@@ -12,8 +12,13 @@ const READER = fileURLToPath(new URL("./reader.ts", import.meta.url));
 const ENDS: readonly unknown[] = ["SIGINT", "SIGTERM"];
 
 /** What `loadConfig` gives and throws, in this process's folder and environment; undefined where the end comes first. */
-export const loadApart = async (file: string | undefined, over: Promise<void>): Promise<Config | undefined> => {
-  const reading = await readApart(["config", ...(file === undefined ? [] : [file])], over, () => undefined);
+export const loadApart = async (
+  file: string | undefined,
+  over: Promise<void>,
+  { mayListBeWrong = false } = {},
+): Promise<Config | undefined> => {
+  const what = mayListBeWrong ? "without-list" : "config";
+  const reading = await readApart([what, ...(file === undefined ? [] : [file])], over, () => undefined);
   return reading?.kind === "config" ? unpack(reading.config) : undefined;
 };
 

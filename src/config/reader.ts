@@ -13,9 +13,9 @@ const read = async (work: () => Promise<Reading>): Promise<void> => {
   process.send?.(reading, undefined, {}, () => undefined);
 };
 
-const whole = (file: string | undefined) => async (): Promise<Reading> => ({
+const whole = (file: string | undefined, mayListBeWrong: boolean) => async (): Promise<Reading> => ({
   kind: "config",
-  config: pack(await loadConfig({ file, env: process.env, cwd: process.cwd() })),
+  config: pack(await loadConfig({ file, env: process.env, cwd: process.cwd(), mayListBeWrong })),
 });
 
 const list =
@@ -28,4 +28,4 @@ const list =
 process.channel?.ref(); // until the other end lets go of it
 const [what, file] = process.argv.slice(2);
 if (what === "list") process.once("message", (asked: ListAsked) => void read(list(asked)));
-else await read(whole(file));
+else await read(whole(file, what === "without-list"));

@@ -39,6 +39,14 @@ describe("the configuration, read apart", () => {
     expect(apart).toStrictEqual(direct);
   });
 
+  it("goes without the mirror's list where that may be wrong", async () => {
+    const file = join(folderOf({ "layover.yaml": "mirror: ./absent.yaml" }), "layover.yaml");
+    await expect(loadApart(file, never)).rejects.toThrow("there is no such file");
+    const config = await loadApart(file, never, { mayListBeWrong: true });
+    expect(config?.mirror).toMatchObject({ entries: [], isWrong: true });
+    expect(config?.warnings).toEqual([expect.stringContaining("absent.yaml: there is no such file")]);
+  });
+
   it("is not waited for when the end comes first, and neither is its reader", async () => {
     const file = join(folderOf({}), "pipe");
     execFileSync("mkfifo", [file]); // nobody ever writes into it
