@@ -54,7 +54,7 @@ export const letGoOld = async (run: Run, key: TagKey, wanted: Digest | undefined
   if (kept.every(({ root }) => root === current || root === wanted)) return [];
   const history = await facts.tagHistory(key, HISTORY);
   const isCut = history.length === HISTORY;
-  const expired: TagName[] = [];
+  const expired = await removeOutlived(run, key, kept);
   for (const root of toLetGo({ kept, history, isCut, current, wanted, keep: run.entry.keep, at: clock() })) {
     // names first: of what is kept no longer none would be looked for
     expired.push(...(await removeBackups(run, key, root)));
@@ -64,17 +64,47 @@ export const letGoOld = async (run: Run, key: TagKey, wanted: Digest | undefined
   return expired;
 };
 
-const removeBackups = async (run: Run, key: TagKey, root: Digest): Promise<TagName[]> => {
-  const { facts } = run.parts;
-  const isIts = mayBeBackupOf(run.entry.backup, key.tag);
-  const removed: TagName[] = [];
-  for (const other of await tagsHere(facts, key, root)) {
+interface Backup {
+  readonly key: TagKey;
+  readonly digest: Digest;
+  readonly since: number;
+}
+
+/** A tag that goes back and forth gets a name each time: older ones of what has a newer one go by count and age as well. */
+const removeOutlived = async (run: Run, key: TagKey, kept: readonly KeptRoot[]): Promise<TagName[]> => {
+  const { keep, backup } = run.entry;
+  if (backup === undefined) return [];
+  const all: Backup[] = [];
+  for (const { root } of kept) all.push(...(await namesOf(run, key, root)));
+  const newest = new Set<Digest>();
+  const at = run.parts.clock();
+  const outlived = all
+    .toSorted((a, b) => b.since - a.since)
+    .filter(({ digest, since }, i) => {
+      const isNewest = !newest.has(digest);
+      newest.add(digest);
+      return !isNewest && (i >= keep.count || (keep.for !== undefined && at - since > keep.for));
+    });
+  return remove(run, outlived);
+};
+
+const removeBackups = async (run: Run, key: TagKey, root: Digest): Promise<TagName[]> =>
+  remove(run, await namesOf(run, key, root));
+
+const remove = async ({ target, context }: Run, names: readonly Backup[]): Promise<TagName[]> => {
+  for (const { key } of names) await target.removeBackup(key.repo, key.tag, context());
+  return names.map(({ key }) => nameOf(key));
+};
+
+const namesOf = async ({ entry, parts }: Run, key: TagKey, root: Digest): Promise<Backup[]> => {
+  const isIts = mayBeBackupOf(entry.backup, key.tag);
+  const found: Backup[] = [];
+  for (const other of await tagsHere(parts.facts, key, root)) {
     if (!isIts(other.tag)) continue;
-    if ((await facts.tag(other))?.hold?.kind !== "backup") continue;
-    await run.target.removeBackup(other.repo, other.tag, run.context());
-    removed.push(nameOf(other));
+    const { hold } = (await parts.facts.tag(other)) ?? {};
+    if (hold?.kind === "backup") found.push({ key: other, digest: root, since: hold.since });
   }
-  return removed;
+  return found;
 };
 
 /** `names`: of backups that went. */

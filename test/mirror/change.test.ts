@@ -89,6 +89,20 @@ describe("what is replaced", () => {
     expect(await Promise.all(report.tags.map(({ backup }) => world.tagOf(backup!)))).toEqual(before);
   });
 
+  it("gets no more names than are kept, where the tag goes back and forth", async () => {
+    const world = await mirrored();
+    const { content } = world.upstream;
+    const entry = entryOf({ backup: "{{tag}}.{{run}}", keep: { count: 3, for: undefined } });
+    const [one, two] = [content.seed({ repo: REPO, tag: "v1" }), content.seed({ repo: REPO })];
+    for (let n = 0; n < 8; n += 1) {
+      content.moveTag(REPO, "v1", (n % 2 === 0 ? one : two).top.digest);
+      await world.sync(entry, { run: String(n) });
+      world.pass(DAY);
+    }
+    const tags = await world.facts.inventory.tags(world.keyOf("v1").site, REPO, { limit: 99 });
+    expect(tags.map(({ tag }) => tag)).toEqual(["v1", "v1.5", "v1.6", "v1.7"]);
+  });
+
   it("does not expire with a name that somebody has given away meanwhile", async () => {
     const world = await mirrored();
     const entry = entryOf({ backup: "{{tag}}.{{run}}", keep: { count: 1, for: undefined } });
