@@ -101,4 +101,6 @@ export interface MirrorConfig {
   readonly entries: readonly MirrorEntry[];
   /** It could not be taken up, and that may be so: there are no entries. */
   readonly isWrong?: true;
+  /** What is wrong with the file, for people: the entries are those of the last time that it was right. */
+  readonly problem?: string;
 }

@@ -25,7 +25,7 @@ export const loadApart = async (
 /** What `readMirrorFile` gives and throws; undefined where the end comes first. */
 export const mirrorApart = async (
   file: string,
-  sites: Pick<Config, "sites" | "wildcards" | "excluded">,
+  sites: Pick<Config, "sites" | "wildcards" | "excluded" | "data">,
   over: Promise<void>,
 ): Promise<MirrorConfig | undefined> => {
   const reading = await readApart(["list"], over, (reader) => void reader.send(packList(file, sites), () => undefined));

@@ -6,6 +6,7 @@ import { whyUnread } from "../lib/text-file.ts";
 import type { MirrorConfig, MirrorEntry } from "../mirrors.ts";
 import { mirrorApart } from "./apart.ts";
 import type { Config } from "./config.ts";
+import { lastListIn } from "./last-list.ts";
 import { ConfigError } from "./problems.ts";
 
 export interface FollowedMirrors {
@@ -19,7 +20,7 @@ export interface FollowedMirrors {
 }
 
 export interface FollowOptions {
-  readonly sites: Pick<Config, "sites" | "wildcards" | "excluded">;
+  readonly sites: Pick<Config, "sites" | "wildcards" | "excluded" | "data">;
   /** Called with each list that differs from the one before. */
   readonly changed: (entries: readonly MirrorEntry[]) => void;
   readonly clock: () => number;
@@ -37,7 +38,7 @@ export const followMirrors = (given: MirrorConfig, options: FollowOptions): Foll
   const { file } = given;
   let { entries } = given;
   let readAt = clock();
-  let problem: string | undefined;
+  let problem = given.problem?.slice(0, MOST_TOLD);
   const take = (next: readonly MirrorEntry[]): void => {
     const before = JSON.stringify(entries);
     if (problem !== undefined) log.info({ file }, "mirror: the list is right again");
@@ -85,7 +86,7 @@ export const followMirrors = (given: MirrorConfig, options: FollowOptions): Foll
     }
   };
   if (file !== undefined)
-    void settledState(file, clock()).then((state) => {
+    void settledState(file, clock(), lastListIn(sites.data)).then((state) => {
       seen ??= state;
     });
   const timer = file === undefined ? undefined : setInterval(() => void look(file), LOOK_MS).unref();
@@ -107,9 +108,13 @@ export const followMirrors = (given: MirrorConfig, options: FollowOptions): Foll
   };
 };
 
-/** What has changed just now may have changed after it was read for the first time: it is read again. A change's own time cannot be set. */
-const settledState = async (file: string, now: number): Promise<string | undefined> => {
+/**
+ * What has changed just now may have changed after it was read for the first time: it is read again. A change's own time cannot be set. So
+ * is what has no copy yet, as at the first start, which made the folder for it.
+ */
+const settledState = async (file: string, now: number, last: string): Promise<string | undefined> => {
   try {
+    await stat(last);
     const { ctimeMs } = await stat(file);
     return now - ctimeMs > JUST_NOW ? await stateOf(file) : undefined;
   } catch {

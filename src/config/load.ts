@@ -7,8 +7,9 @@ import type { Config } from "./config.ts";
 import { clashingDoors, clashingNames, clashingPassthrough, oddSites } from "./crosscheck.ts";
 import { interpolate, type Overlay, overlayEnvironment } from "./environment.ts";
 import { type Files, filesIn } from "./files.ts";
+import { lastListIn } from "./last-list.ts";
 import { entriesOf } from "./mirror.ts";
-import { readMirrorFile } from "./mirror-file.ts";
+import { readLastList, readMirrorFile } from "./mirror-file.ts";
 import { notifyOf } from "./notify.ts";
 import { withoutNulls } from "./nulls.ts";
 import { emptySites, oddEntries } from "./odd-mirror.ts";
@@ -22,6 +23,8 @@ import { unavailable } from "./unavailable.ts";
 import { namesBelow, oddWildcards, wildcardProblems } from "./wildcards.ts";
 
 export { ConfigError } from "./problems.ts";
+
+const DATA = "./data";
 
 /** Looks for `file`, LAYOVER_CONFIG, `./layover.yaml`; the last may be absent. Throws ConfigError. */
 export const loadConfig = async (lookup: Lookup): Promise<Config> => {
@@ -94,7 +97,7 @@ const effective = async (given: Settings, source: Source, problems: Problem[], l
     resolvers,
     splits,
     trust,
-    data: files.path(given.data ?? "./data"),
+    data: files.path(given.data ?? DATA),
     ca: authorityOf(given, files, report),
     clients: given.clients ?? ["private"],
     maxSize: given.maxSize,
@@ -105,7 +108,7 @@ const effective = async (given: Settings, source: Source, problems: Problem[], l
     sites,
     wildcards,
     excluded,
-    mirror: await mirrorOf(given.mirror, siteTable(sites, { wildcards, excluded }), files, lookup, { report, listWrong }),
+    mirror: await mirrorOf(given, siteTable(sites, { wildcards, excluded }), files, lookup, { report, listWrong, warnings }),
     notify: await notifyOf(given.notify ?? [], files, report),
   };
 };
@@ -113,20 +116,27 @@ const effective = async (given: Settings, source: Source, problems: Problem[], l
 type Report = (problem: Problem) => void;
 
 const mirrorOf = async (
-  given: Settings["mirror"],
+  { mirror: given, data = DATA }: Settings,
   sites: Sites,
   files: Files,
-  { env, cwd }: Lookup,
-  { report, listWrong }: { readonly report: Report; readonly listWrong: Report },
+  { env, cwd, keepsList = false, mayListBeWrong = false }: Lookup,
+  { report, listWrong, warnings }: { readonly report: Report; readonly listWrong: Report; readonly warnings: string[] },
 ): Promise<MirrorConfig> => {
   if (given === undefined) return { file: undefined, entries: [] };
   if (typeof given !== "string") return { file: undefined, entries: entriesOf(given, sites, ["mirror"], report) };
+  const file = files.path(given);
+  const last = lastListIn(files.path(data));
   try {
-    return await readMirrorFile(files.path(given), { sites, env, cwd });
+    return await readMirrorFile(file, { sites, env, cwd, ...(keepsList && { keepAs: last }) });
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
+    const kept = keepsList || mayListBeWrong ? await readLastList(last, { sites, env, cwd }) : undefined;
+    if (kept !== undefined) {
+      warnings.push(...error.problems, `${given}: the list is not right, and the one from before goes on`);
+      return { file, entries: kept.entries, problem: error.message };
+    }
     for (const text of error.problems) listWrong({ path: ["mirror"], text, isPlaced: true });
-    return { file: files.path(given), entries: [], isWrong: true };
+    return { file, entries: [], isWrong: true };
   }
 };
 

@@ -1,6 +1,7 @@
 // The list of images in a file of its own: read with the configuration, and again whenever it changes.
 import { relative, resolve } from "node:path";
 import { readTextFile, UnreadableFile } from "../lib/text-file.ts";
+import { putWhole } from "../lib/whole-file.ts";
 import type { MirrorConfig } from "../mirrors.ts";
 import type { Sites } from "../sites.ts";
 import { interpolate } from "./environment.ts";
@@ -16,10 +17,19 @@ export interface MirrorFileLookup {
   readonly sites: Sites;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
+  /** Where a copy of what is right goes, for a start with what is not. */
+  readonly keepAs?: string;
 }
 
+/** `undefined`: there is none that is right. */
+export const readLastList = (file: string, lookup: MirrorFileLookup): Promise<MirrorConfig | undefined> =>
+  readMirrorFile(file, lookup).catch((error: unknown) => {
+    if (!(error instanceof ConfigError)) throw error;
+    return undefined;
+  });
+
 /** Throws ConfigError, in whose lines the file is called as it is reached from `cwd`. */
-export const readMirrorFile = async (path: string, { sites, env, cwd }: MirrorFileLookup): Promise<MirrorConfig> => {
+export const readMirrorFile = async (path: string, { sites, env, cwd, keepAs }: MirrorFileLookup): Promise<MirrorConfig> => {
   const file = resolve(cwd, path);
   const name = nameFrom(cwd, file);
   const text = await textOf(file, name);
@@ -39,12 +49,19 @@ export const readMirrorFile = async (path: string, { sites, env, cwd }: MirrorFi
   const problems: Problem[] = [];
   const entries = entriesOf(outcome.data as MirrorSettings, sites, [], (problem) => void problems.push(problem));
   fail(problems);
+  if (keepAs !== undefined) await keep(keepAs, text);
   return { file, entries };
 };
 
 /** A file in which everything is commented out is an empty list. */
 const listOf = (tree: unknown): unknown =>
   typeof tree === "object" && tree !== null && Object.keys(tree).length === 0 ? [] : tree;
+
+/** What a full disk or a data folder that is still to be made keeps it from is no fault of the list. Its hooks may have secrets. */
+const keep = async (file: string, text: string): Promise<void> => {
+  const before = await readTextFile(file, MAX_BYTES).catch(() => undefined);
+  if (before !== text) await putWhole(file, text, 0o600).catch(() => undefined);
+};
 
 const nameFrom = (cwd: string, file: string): string => {
   const name = relative(cwd, file);

@@ -20,7 +20,7 @@ export interface PackedConfig extends Omit<Config, "sites" | "wildcards" | "http
 }
 
 /** The mirror's list, which is to be read with these sites. */
-export interface ListAsked extends Pick<PackedConfig, "sites" | "wildcards" | "excluded"> {
+export interface ListAsked extends Pick<PackedConfig, "sites" | "wildcards" | "excluded" | "data"> {
   readonly file: string;
 }
 
@@ -49,12 +49,13 @@ export const unpack = (packed: PackedConfig): Config => ({
 
 export const packList = (
   file: string,
-  { sites, wildcards, excluded }: Pick<Config, "sites" | "wildcards" | "excluded">,
+  { sites, wildcards, excluded, data }: Pick<Config, "sites" | "wildcards" | "excluded" | "data">,
 ): ListAsked => ({
   file,
   sites: sites.map(packNames),
   wildcards: wildcards.map(packNames),
   excluded,
+  data,
 });
 
 /** Nothing secret is needed to tell sites apart. */

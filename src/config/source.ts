@@ -31,6 +31,8 @@ export interface Lookup {
   readonly cwd: string;
   /** What is wrong with the mirror's list, where that is a file of its own, is a warning: a server goes on with the one from before. */
   readonly mayListBeWrong?: boolean;
+  /** For a server: a right list is kept in the data folder, and a start with a wrong one goes by that. */
+  readonly keepsList?: boolean;
 }
 
 /** Throws ConfigError when a file that was named is not there, cannot be read, or is not YAML. */

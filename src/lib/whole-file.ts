@@ -5,10 +5,10 @@ import { dirname } from "node:path";
 import { syncFolder } from "./sync-folder.ts";
 
 /** Takes the place of what was there. Its folder must exist. */
-export const putWhole = async (path: string, text: string): Promise<void> => {
+export const putWhole = async (path: string, text: string, mode = 0o644): Promise<void> => {
   const draft = `${path}.${randomBytes(6).toString("hex")}`;
   try {
-    const file = await open(draft, "wx", 0o644);
+    const file = await open(draft, "wx", mode);
     try {
       await file.writeFile(text);
       await file.sync();

@@ -1,6 +1,6 @@
 // The process that reads the configuration gives what reading it here gives, and says what is wrong with it in the same words.
 import { execFileSync } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { loadApart, mirrorApart } from "../../src/config/apart.ts";
@@ -74,6 +74,42 @@ describe("the mirror's list, read apart", () => {
       /mirror\.yaml:3:5 2\.source: "nowhere\.example" is no site of the configuration/,
     );
     expect(await mirrorApart(file, config, Promise.resolve())).toBeUndefined();
+  });
+});
+
+describe("a list that is wrong at a start", () => {
+  const RIGHT = "- { source: docker.io/node, keep: 3 }\n";
+  const begin = (data: boolean) => {
+    const folder = folderOf({ "mirror.yaml": RIGHT, "layover.yaml": "mirror: ./mirror.yaml" });
+    if (data) mkdirSync(join(folder, "data"));
+    return { folder, list: join(folder, "mirror.yaml"), load: () => loadApart(join(folder, "layover.yaml"), never) };
+  };
+
+  it("gives way to the one from before, which is nobody else's to read; a right one counts again", async () => {
+    const { folder, list, load } = begin(true);
+    expect((await load())?.mirror).not.toHaveProperty("problem");
+    expect(statSync(join(folder, "data/mirror.last")).mode & 0o777).toBe(0o600);
+    for (const wrong of ["- { source: nowhere.example/a }\n", "", undefined]) {
+      if (wrong === undefined) rmSync(list);
+      else writeFileSync(list, wrong);
+      const config = await load();
+      expect(config?.mirror).toMatchObject({ file: list, entries: [{ source: { repo: "library/node" }, keep: { count: 3 } }] });
+      expect(config?.mirror.problem).toMatch(/mirror\.yaml.*(no site|is empty|does not exist|no such)/);
+      expect(config?.warnings.join()).toMatch(/the one from before goes on/);
+    }
+    writeFileSync(list, "[]");
+    expect((await load())?.mirror).toEqual({ file: list, entries: [] });
+    expect(readFileSync(join(folder, "data/mirror.last"), "utf8")).toBe("[]");
+  });
+
+  it("is a refusal where none was right before, or that is wrong too", async () => {
+    const { folder, list, load } = begin(false);
+    await load();
+    writeFileSync(list, "- { sauce: a }\n");
+    await expect(load()).rejects.toThrow(/did you mean "?source/);
+    mkdirSync(join(folder, "data"));
+    writeFileSync(join(folder, "data/mirror.last"), "- { source: nowhere.example/a }\n");
+    await expect(load()).rejects.toThrow(/did you mean "?source/);
   });
 });
 
