@@ -14,7 +14,7 @@ export const SITE = "ghcr.io";
 export const REPO = "acme/app" as Repository;
 export const AT = Date.parse("2026-01-02T03:04:05Z");
 
-const CONFIG = Buffer.from('{"os":"linux"}');
+export const CONFIG = Buffer.from('{"os":"linux"}');
 const LAYER = Buffer.alloc(5_000, "layer");
 const MISSING = Buffer.alloc(7_000, "missing");
 

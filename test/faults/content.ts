@@ -51,8 +51,8 @@ export class Content {
   readonly repos = new Map<string, Repo>();
   /** The connection of the next upload that has so many bytes is torn. */
   tearUploadAt: number | undefined;
-  /** Parts of an upload that say that they belong elsewhere are taken all the same, as by a lax registry. */
-  takesHoles = true;
+  /** Of an upload what came of a torn part stays, and only what is appended is taken; else a torn part is as if it had never come. */
+  keepsTornParts = false;
 
   /** Made on first use. */
   repo(name: string): Repo {

@@ -79,7 +79,7 @@ export const answerWrite = async (
   req: IncomingMessage,
   url: URL,
 ): Promise<Answer> => {
-  const body = req.method === "PATCH" ? await readPart(content, last, req) : await read(req);
+  const body = req.method === "PATCH" && content.keepsTornParts ? await readPart(content, last, req) : await read(req);
   if (req.method === "DELETE") return deleted(content, repo, noun, last);
   if (noun === "manifests") {
     const isDigest = last.includes(":");
@@ -121,8 +121,7 @@ const statusOf = (name: string, id: string): Answer => {
 const readPart = async (content: Content, id: string, req: IncomingMessage): Promise<Buffer> => {
   const [, start] = /^(\d+)-\d+$/.exec(req.headers["content-range"] ?? "") ?? [];
   const before = uploads.get(id) ?? Buffer.alloc(0);
-  const isHole = start !== undefined && Number(start) !== before.length;
-  if (isHole && !content.takesHoles) throw new Error("it does not go there");
+  if (start !== undefined && Number(start) !== before.length) throw new Error("it does not go there");
   for await (const chunk of req as AsyncIterable<Buffer>) {
     const whole = Buffer.concat([uploads.get(id) ?? Buffer.alloc(0), chunk]);
     uploads.set(id, whole);

@@ -105,7 +105,7 @@ describe("another registry as a target", () => {
   it("goes on where a torn upload broke off, without reading upstream again", async () => {
     const { upstream, putBlob, other, at, told } = await world();
     const [layer] = upstream.content.seed({ repo: FROM, layers: [2_000_000] }).layers;
-    other.content.takesHoles = false;
+    other.content.keepsTornParts = true;
     other.content.tearUploadAt = 700_000;
     await putBlob(layer!);
     expect(at().blobs.get(layer!.digest)).toEqual(layer!.bytes);
@@ -118,7 +118,7 @@ describe("another registry as a target", () => {
   it("begins anew where the registry has forgotten what had come", async () => {
     const { upstream, putBlob, other, at } = await world();
     const [layer] = upstream.content.seed({ repo: FROM, layers: [1_000_000] }).layers;
-    other.content.takesHoles = false;
+    other.content.keepsTornParts = true;
     other.content.tearUploadAt = 500_000;
     other.fault(({ method, path }) => method === "GET" && path.includes("uploads/"), status(404));
     await putBlob(layer!);
