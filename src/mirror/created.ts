@@ -1,8 +1,8 @@
 // When an image says that it was made: by its annotation, else by its configuration; of an index, that of its first image that is wanted.
 import { type Anatomy, anatomyOf } from "../oci/anatomy.ts";
 import { MAX_DEPTH, type Platforms, wantedOf } from "../oci/choice.ts";
+import { createdOfConfig, createdOfManifest } from "../oci/created.ts";
 import type { Digest } from "../oci/digest.ts";
-import { parseObject } from "../oci/json.ts";
 
 export interface CreatedParts {
   readonly manifest: (digest: Digest) => Promise<{ readonly bytes: Buffer }>;
@@ -10,7 +10,6 @@ export interface CreatedParts {
   readonly config: (digest: Digest) => Promise<Uint8Array | undefined>;
 }
 
-const ANNOTATION = "org.opencontainers.image.created";
 /** No image is older than Docker; builds that are to be reproducible say 1970, and mean no date at all. */
 const EARLIEST = Date.UTC(2013, 0);
 
@@ -19,7 +18,7 @@ export const createdOf = async (root: Digest, platforms: Platforms, parts: Creat
   let digest: Digest | undefined = root;
   for (let depth = 0; digest !== undefined && depth <= MAX_DEPTH; depth += 1) {
     const { bytes } = await parts.manifest(digest);
-    const annotated = dateOf(recordOf(parseObject(bytes)?.["annotations"])[ANNOTATION]);
+    const annotated = meant(createdOfManifest(bytes));
     if (annotated !== undefined) return annotated;
     const { parts: named } = anatomyOf(bytes);
     const config = named.find(({ role }) => role === "config");
@@ -36,13 +35,6 @@ const firstOf = (named: Anatomy["parts"], platforms: Platforms): Digest | undefi
   ).find(({ about }) => about === undefined)?.digest;
 
 const dateIn = (config: Uint8Array | undefined): number | undefined =>
-  config === undefined ? undefined : dateOf(parseObject(config)?.["created"]);
+  config === undefined ? undefined : meant(createdOfConfig(config));
 
-const dateOf = (text: unknown): number | undefined => {
-  if (typeof text !== "string" || text.length > 64 || !/^\d{4}-\d\d-\d\dT/.test(text)) return undefined;
-  const date = Date.parse(text);
-  return date >= EARLIEST ? date : undefined;
-};
-
-const recordOf = (value: unknown): Record<string, unknown> =>
-  typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
+const meant = (time: number | undefined): number | undefined => (time !== undefined && time >= EARLIEST ? time : undefined);
