@@ -9,6 +9,7 @@ import { MAX_MANIFEST } from "../oci/registry.ts";
 import { parseSubmitted, type Submitted } from "../oci/submitted.ts";
 import { storeManifest } from "../registry/keep-manifest.ts";
 import { policyOf } from "../registry/policy.ts";
+import { referrerOf } from "../registry/put-manifest.ts";
 import { aHold } from "../registry/staying.ts";
 import { goneAgain, refusingFull } from "../registry/upload.ts";
 import type { Site, Sites } from "../sites.ts";
@@ -112,11 +113,11 @@ interface Manifest {
 const hostIt = async ({ facts, clock }: ImportParts, manifest: Manifest, blobs: readonly Digest[]): Promise<void> => {
   const { site, repo, digest, submitted, needs, size } = manifest;
   const at = clock();
-  const { subject, mediaType, artifactType } = submitted;
+  const { mediaType } = submitted;
   for (const blob of blobs)
     if ((await facts.hosting.host({ site: site.host, repo, digest: blob }, { mediaType: undefined, at })).length > 0)
       throw goneAgain();
-  const referrer = subject && { subject, artifactType, descriptor: JSON.stringify(descriptorOf(submitted, digest, size)) };
+  const referrer = referrerOf(submitted, digest, size);
   const missing = await facts.hosting.host({ site: site.host, repo, digest }, { mediaType, at, needs, referrer });
   if (missing.length > 0)
     throw new AdminError("NOT_HELD", `${repo} has not all that ${digest} names: ${missing.slice(0, 5).join(", ")}`);
